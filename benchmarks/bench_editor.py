@@ -1,0 +1,53 @@
+"""Seconds from a cold start to an edit, and for each further step of alpha.
+
+Run with ``python -m benchmarks.bench_editor``. Every figure is printed beside the time of one bare
+synthesis in the same run, so that machines can be compared by the ratio.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+STEPS = 30
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Wall-clock time of one call."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    start = time.perf_counter()
+    from tmsa_core import EditRequest, load_editor
+
+    editor = load_editor("avatar", device="cpu")
+    loaded = time.perf_counter() - start
+    face = editor.sample(seed=0)
+    first = seconds(lambda: editor.edit(face, EditRequest("human face", "face with glasses")))
+    prepare = seconds(lambda: editor.prepare(face.crop, aligned=True))
+    steps = [
+        seconds(
+            lambda a=i / STEPS: editor.edit(
+                face, EditRequest("human face", "face with glasses", alpha=a)
+            )
+        )
+        for i in range(STEPS)
+    ]
+    bare = statistics.median(seconds(lambda: editor._synthesise(face.w_plus)) for _ in range(STEPS))
+    print(f"import and load        {loaded:8.3f} s")
+    rows = (
+        ("first edit (new texts)", first),
+        ("prepare an aligned crop", prepare),
+        ("one alpha step", statistics.median(steps)),
+        ("one bare synthesis", bare),
+    )
+    for name, value in rows:
+        print(f"{name:22s} {1000 * value:8.1f} ms  {value / bare:6.1f} x one synthesis")
+
+
+if __name__ == "__main__":
+    main()

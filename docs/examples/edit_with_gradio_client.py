@@ -1,0 +1,18 @@
+"""Edit a picture on a running page: python edit_with_gradio_client.py IN.png OUT.png [ADDRESS]"""
+
+import shutil
+import sys
+
+from gradio_client import Client, handle_file
+
+picture, output, *address = sys.argv[1:]
+client = Client(address[0] if address else "http://127.0.0.1:7860", verbose=False)
+edited = client.predict(
+    image=handle_file(picture),
+    neutral_text="human face",
+    target_text="human face with glasses",
+    alpha=1.0,
+    api_name="/edit",
+)
+shutil.copy(edited, output)
+client.close()

@@ -1,0 +1,171 @@
+"""The studies of the alignment: their arithmetic by known answers, and each on a tiny stage."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tmsa_core.avatars.params import ATTRIBUTES
+from tmsa_core.bundles import checkpoints_folder, open_bundle
+from tmsa_core.errors import RequestError
+from tmsa_core.evaluation import alignment_figures, cost_curve, merit, modality_gap
+from tmsa_core.evaluation.alignment import TRAINED_WITH, Log, set_stage, true_direction, try_shift
+from tmsa_core.evaluation.alignment_figures import PICTURES, PLOTS, write_alignment_figure
+from tmsa_core.evaluation.more_prompts import ALL
+from tmsa_core.evaluation.prompts import SIX
+from tmsa_core.evaluation.studies import STUDIES, run_study
+from tmsa_core.training.bank import Bank
+from tmsa_core.training.codes import portrait_codes
+from tmsa_core.training.data import held_out_portraits
+from tmsa_core.training.mapping import LIFT
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return open_bundle("avatar", checkpoints_folder() / "avatar")
+
+
+@pytest.fixture(scope="module")
+def stage(bundle):
+    return set_stage(bundle, 4)
+
+
+def drawn_bank(count=400):
+    """A bank whose codes are those of drawn portraits, with embeddings that know nothing."""
+    portraits = held_out_portraits(count, seed=9)
+    w = portrait_codes(portraits) + LIFT
+    embeddings = F.normalize(torch.randn(count, 512), dim=1)
+    return Bank(embeddings, w, embeddings[:0], w.new_zeros(0, 12, 512)), portraits
+
+
+def test_prompts_ask_for_options_there_are():
+    assert len(ALL) >= 20 and ALL[:6] == SIX
+    assert len({prompt.name for prompt in ALL}) == len(ALL)
+    for prompt in ALL:
+        for name, options in prompt.wanted:
+            assert set(options) <= set(ATTRIBUTES[name].options)
+        assert set(prompt.implied) <= set(ATTRIBUTES)
+
+
+def test_the_true_direction_is_that_of_the_drawn_codes():
+    bank, portraits = drawn_bank()
+    has = portraits.is_("eyewear", "glasses")
+    expected = bank.w[has].mean(dim=0) - bank.w[~has].mean(dim=0)
+    glasses = next(prompt for prompt in SIX if prompt.name == "glasses")
+    assert torch.allclose(true_direction(bank, glasses), expected, atol=1e-4)
+
+
+def test_subspace_shares_by_hand():
+    images = torch.zeros(200, 6)
+    images[:, :2] = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    texts = torch.zeros(4, 6)
+    texts[:2, 0], texts[2:, 5] = torch.tensor([3.0, -3.0]), torch.tensor([4.0, -4.0])
+    share = modality_gap.subspace_share(images, texts, 2)
+    assert share == pytest.approx(9 / 25, abs=1e-4)
+    projector = modality_gap.leading_projector(images, 2)
+    assert torch.allclose(projector, torch.diag(torch.tensor([1.0, 1, 0, 0, 0, 0])), atol=1e-4)
+
+
+def test_mean_cosine_by_hand():
+    x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert modality_gap.mean_cosine(x) == pytest.approx(1 / 3)
+
+
+def test_difference_training_recovers_a_linear_world():
+    rng = torch.Generator().manual_seed(0)
+    x, true = torch.randn(300, 8, generator=rng), torch.randn(8, 5, generator=rng)
+    bank = Bank(x, x @ true, x[:0], x.new_zeros(0, 1, 5))
+    found = modality_gap.delta_map(bank)
+    assert F.cosine_similarity(found.flatten(), true.flatten(), dim=0) > 0.95
+
+
+def test_no_shift_harms_nothing_and_shows_nothing(stage):
+    kid = next(prompt for prompt in SIX if prompt.name == "kid")
+    row = try_shift(stage, kid, torch.zeros(12, 512))
+    assert row["success"] == 0 and row["kept"] == 1 == row["worst_kept"]
+    assert row["identity"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_study_appends_what_is_missing_and_no_more(stage, bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(merit, "ALPHAS", (1.0, 2.0))
+    out = tmp_path / "rows.jsonl"
+    rows = merit.run(stage, out, tmp_path, SIX[:1])
+    assert [row["alpha"] for row in rows] == [1.0, 2.0]
+    before = out.read_text()
+    assert len(before.splitlines()) == 2
+    merit.run(stage, out, tmp_path, SIX[:1])
+    assert out.read_text() == before
+    out.write_text(before.replace(str(rows[0]["weights"]), "others"))
+    merit.run(stage, out, tmp_path, SIX[:1])
+    assert len(out.read_text().splitlines()) == 4
+
+
+def test_log_rounds_and_keeps_the_key(bundle, tmp_path):
+    log = Log(tmp_path / "a" / "rows.jsonl", "gap", bundle, TRAINED_WITH)
+    log.add({"row": "x", "k": 1}, lambda: {"figure": 0.123456})
+    rated = bundle.fingerprint((*TRAINED_WITH, "classifier", "identity"))
+    row = json.loads((tmp_path / "a" / "rows.jsonl").read_text())
+    assert row["figure"] == 0.1235 and row["k"] == 1 and row["weights"] == rated
+
+
+def test_the_curve_goes_on_where_it_stopped(stage, tmp_path, monkeypatch):
+    small = {"iterations": 4, "batch": 2, "image_batch": 2, "image_every": 1, "hidden": (8,)}
+    monkeypatch.setattr(cost_curve, "FAST", replace(cost_curve.FAST, bank=8, **small))
+    paper = replace(cost_curve.PAPER["avatar"], bank=4, **small)
+    monkeypatch.setitem(cost_curve.PAPER, "avatar", paper)
+    monkeypatch.setattr(cost_curve, "MARKS", (12, 16))
+    monkeypatch.setattr(cost_curve, "QUICK_PAIRS", ())
+    monkeypatch.setattr(cost_curve, "REAL", 8)
+    monkeypatch.setattr(cost_curve, "JUDGED_PAIRS", 64)
+    out = tmp_path / "rows.jsonl"
+    cost_curve.run(stage, out, tmp_path, SIX[-1:], limit=12)
+    rows = cost_curve.run(stage, out, tmp_path, SIX[-1:], limit=16)
+    points = {(row["schedule"], row["mark"]): row["evaluations"] for row in rows}
+    assert set(points) == {(s, m) for s in ("fast", "paper") for m in (12, 16)}
+    assert all(evaluations >= mark for (_, mark), evaluations in points.items())
+
+
+def plot_rows():
+    common = {"weights": "a", "success": 0.5, "kept": 0.9, "identity": 0.8, "clip": 0.7}
+    common["cosine_to_truth"] = 0.6
+    gap = {"study": "gap", "row": "treatment", "treatment": "none", "scale": "common length"}
+    merits = [{"study": "merit", "row": "edit", "alpha": a} for a in (-1.0, 1.0)]
+    curve = [{"study": "curve", "schedule": s, "evaluations": 10} for s in ("quick", "paper")]
+    return [common | row for row in (gap, *merits, *curve)]
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_plots_read_only_the_rows(name, tmp_path):
+    results = tmp_path / "rows.jsonl"
+    results.write_text("".join(json.dumps(row) + "\n" for row in plot_rows()))
+    write_alignment_figure(name, None, tmp_path / "plot.png", results)
+    assert (tmp_path / "plot.png").stat().st_size > 5000
+
+
+def test_plots_without_rows_say_which_study_makes_them(tmp_path):
+    with pytest.raises(RequestError, match="tmsa measure gap"):
+        write_alignment_figure("gap", None, tmp_path / "plot.png", tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("name", ["figure-7", "figure-9"])
+def test_pictures_come_from_the_bundle(name, bundle, tmp_path):
+    write_alignment_figure(name, bundle, tmp_path / "figure.png", tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 20_000
+    assert set(PICTURES) == {f"figure-{i}" for i in (7, 8, 9, 11, 12)}
+
+
+def test_figure_8_shows_grown_women_and_girls():
+    people = alignment_figures.women_and_girls(3)
+    assert people.is_("gender", "female").all()
+    assert people.is_("age", "adult").tolist() == [True] * 3 + [False] * 3
+    assert people.is_("age", "kid").tolist() == [False] * 3 + [True] * 3
+
+
+def test_unknown_studies_and_domains_without_truth_are_refused(bundle, tmp_path):
+    with pytest.raises(RequestError, match=", ".join(STUDIES)):
+        run_study("gape", bundle, 4, tmp_path / "rows.jsonl", tmp_path)
+    cars = replace(bundle, domain="car")
+    with pytest.raises(RequestError, match="truth"):
+        run_study("gap", cars, 4, tmp_path / "rows.jsonl", tmp_path)

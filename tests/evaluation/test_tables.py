@@ -1,0 +1,72 @@
+import pytest
+
+from tmsa_core.baselines.world import STEERED
+from tmsa_core.bundles import open_bundle
+from tmsa_core.evaluation.comparison import read_comparison
+from tmsa_core.evaluation.comparison_tables import document
+from tmsa_core.evaluation.tables import (
+    COMPARISON,
+    COMPARISON_END,
+    COMPARISON_PAGE,
+    COMPARISON_START,
+    END,
+    README,
+    RESULTS,
+    START,
+    latest,
+    read_results,
+    with_comparison,
+    with_results,
+)
+
+
+def test_the_readme_shows_the_committed_results():
+    text = README.read_text()
+    assert with_results(text, read_results(RESULTS)) == text, "run `make tables`"
+
+
+def test_the_results_are_those_of_the_committed_weights():
+    assert read_results(RESULTS)[-1]["weights"] == open_bundle("avatar").fingerprint()
+
+
+def test_only_the_last_run_counts():
+    rows = [{"weights": "a", "n": 1}, {"weights": "b", "n": 2}, {"weights": "b", "n": 3}]
+    assert [row["n"] for row in latest(rows)] == [2, 3]
+
+
+def test_a_readme_without_markers_is_refused():
+    rows = read_results(RESULTS)
+    with pytest.raises(ValueError, match="results start"):
+        with_results("nothing here", rows)
+    assert with_results(f"a {START} old {END} b", rows).startswith(f"a {START}\n")
+
+
+needs_comparison = pytest.mark.skipif(
+    not COMPARISON.exists(), reason="no comparison is committed for these weights"
+)
+
+
+@needs_comparison
+def test_the_comparisons_tables_show_the_committed_results():
+    data = read_comparison(COMPARISON)
+    text = README.read_text()
+    assert with_comparison(text, data) == text, "run `make tables`"
+    assert COMPARISON_PAGE.read_text() == document(data), "run `make tables`"
+
+
+@needs_comparison
+def test_the_comparison_is_that_of_the_committed_weights():
+    data, bundle = read_comparison(COMPARISON), open_bundle("avatar")
+    assert data.run["weights"] == bundle.fingerprint(STEERED), "run `tmsa evaluate` again"
+    assert data.mapper == bundle.fingerprint(("mapper",)), "run `tmsa evaluate` again"
+
+
+def test_a_changed_result_makes_the_table_stale():
+    from tests.comparison_rows import comparison_rows, edit
+    from tmsa_core.evaluation.comparison import Comparison
+
+    empty = f"{COMPARISON_START}\n{COMPARISON_END}"
+    before = with_comparison(empty, Comparison(comparison_rows()))
+    changed = [*comparison_rows(), edit("tmsa", "beard", 0, success=False)]
+    assert with_comparison(before, Comparison(comparison_rows())) == before
+    assert with_comparison(before, Comparison(changed)) != before

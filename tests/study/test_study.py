@@ -1,0 +1,180 @@
+"""The preference study: what is asked, and that every vote counts exactly once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.comparison_rows import METHODS, PROMPTS, RUN, comparison_rows, picture
+from tmsa_core.errors import RequestError
+from tmsa_core.evaluation.comparison import Comparison
+from tmsa_core.study.items import Item, make_items, order_for, shuffle_for
+from tmsa_core.study.page import Study
+from tmsa_core.study.results import preference_table
+from tmsa_core.study.votes import COLUMNS, Vote, Votes
+
+ITEM = Item("k", "beard", "with a beard", "", METHODS, ("", "", "", ""))
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Votes:
+    return Votes(tmp_path / "study" / "votes.sqlite")
+
+
+@pytest.fixture
+def study(votes: Votes) -> Study:
+    return Study(make_items(Comparison(comparison_rows())), votes)
+
+
+def test_fours_show_the_methods_of_the_papers_table(study: Study):
+    assert len(study.items) == 3 * len(PROMPTS)
+    assert all(set(item.methods) == set(METHODS) for item in study.items)
+    assert len({item.key for item in study.items}) == len(study.items)
+
+
+def test_pairs_hold_ours_against_every_other_method():
+    items = make_items(Comparison(comparison_rows()), choices=2)
+    assert len(items) == 3 * len(PROMPTS) * (len(METHODS) - 1)
+    assert {item.methods for item in items} == {("tmsa", m) for m in METHODS if m != "tmsa"}
+
+
+def test_portraits_that_show_it_already_are_not_asked_about():
+    rows = comparison_rows(images=1)
+    rows.append(picture("tmsa", "beard", 0) | {"lacking": False})
+    assert {item.prompt for item in make_items(Comparison(rows))} == {"smile"}
+
+
+def test_results_without_pictures_are_refused():
+    rows = [row for row in comparison_rows() if row["row"] != "picture"]
+    with pytest.raises(RequestError, match="no pictures"):
+        make_items(Comparison(rows))
+
+
+def test_orders_are_random_between_visitors_and_fixed_for_each(study: Study):
+    orders = {tuple(order_for(f"visitor {i}", study.items)) for i in range(20)}
+    assert len(orders) > 10 and all(sorted(order) == list(range(6)) for order in orders)
+    places = [shuffle_for(f"visitor {i}", ITEM).index(0) for i in range(400)]
+    assert all(60 < places.count(place) < 140 for place in range(4))
+    assert order_for("a", study.items) == order_for("a", study.items)
+    assert shuffle_for("a", ITEM) == shuffle_for("a", ITEM)
+
+
+def test_the_page_names_no_method(study: Study):
+    question = study.next("a")
+    shown = question.heading + question.pictures + str(question.choices)
+    assert not [m for m in METHODS if m in shown] and RUN["weights"] not in shown
+    assert [letter for letter, _ in question.choices] == ["A", "B", "C", "D"]
+
+
+def test_a_visitor_sees_every_item_once_and_then_the_end(study: Study):
+    seen = []
+    while (question := study.next("a")).choices:
+        seen.append(question.choices[0][1].split("/")[0])
+        assert study.vote("a", question.choices[2][1])
+    assert sorted(seen) == [str(i) for i in range(6)]
+    assert "Thank you" in question.heading and len(study.votes.all()) == 6
+
+
+def test_the_letter_means_the_picture_in_that_place(study: Study):
+    value = study.next("a").choices[1][1]
+    study.vote("a", value)
+    vote = study.votes.all()[0]
+    item = study.items[int(value.split("/")[0])]
+    assert vote.shown == tuple(item.methods[k] for k in shuffle_for("a", item))
+    assert vote.chosen == vote.shown[1] and vote.prompt == item.prompt
+
+
+def test_a_reload_goes_on_at_the_same_question(study: Study):
+    study.vote("a", study.next("a").choices[0][1])
+    assert study.next("a") == study.next("a")
+    again = Study(study.items, Votes(study.votes.path))  # a restarted server
+    assert again.next("a") == study.next("a")
+
+
+def test_a_double_click_counts_once_and_keeps_the_first_choice(study: Study):
+    choices = study.next("a").choices
+    assert study.vote("a", choices[0][1])
+    assert not study.vote("a", choices[0][1])
+    assert not study.vote("a", choices[3][1])  # the same item in another tab
+    vote = study.votes.all()
+    assert len(vote) == 1 and vote[0].chosen == vote[0].shown[0]
+
+
+def test_visitors_at_once_lose_no_vote(votes: Votes):
+    def fill(visitor: int) -> int:
+        own = Votes(votes.path)
+        items = [Item(str(k % 20), "smile", "", "", ("a", "b"), ("", "")) for k in range(40)]
+        return sum(own.add(str(visitor), item, item.methods, "a") for item in items)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(fill, range(8))) == [20] * 8
+    kept = {(vote.visitor, vote.item) for vote in votes.all()}
+    assert len(kept) == len(votes.all()) == 8 * 20
+
+
+def test_a_killed_server_has_kept_what_it_confirmed(votes: Votes):
+    script = f"""
+from pathlib import Path
+from tmsa_core.study.items import Item
+from tmsa_core.study.votes import Votes
+votes = Votes(Path({str(votes.path)!r}))
+for k in range(100_000):
+    votes.add("a", Item(str(k), "smile", "", "", ("x", "y"), ("", "")), ("x", "y"), "x")
+    print(k, flush=True)
+"""
+    root = Path(__file__).parent.parent.parent
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=root)
+    with child:
+        confirmed = [int(child.stdout.readline()) for _ in range(25)]
+        os.kill(child.pid, signal.SIGKILL)
+    kept = {int(vote.item) for vote in votes.all()}
+    assert set(confirmed) <= kept
+    assert votes.add("a", ITEM, METHODS, "tmsa") and not votes.add("a", ITEM, METHODS, "tmsa")
+
+
+def test_csv_has_every_vote(study: Study):
+    study.vote("a", study.next("a").choices[0][1])
+    study.vote("b", study.next("b").choices[1][1])
+    rows = list(csv.DictReader(io.StringIO(study.votes.csv())))
+    assert tuple(rows[0]) == COLUMNS and [row["visitor"] for row in rows] == ["a", "b"]
+    assert [row["chosen"] for row in rows] == [vote.chosen for vote in study.votes.all()]
+
+
+def test_the_table_counts_votes_with_intervals_beside_the_paper():
+    def vote(k: int, prompt: str, chosen: str) -> Vote:
+        return Vote(f"v{k}", str(k), prompt, METHODS, chosen, "")
+
+    votes = [vote(k, "beard", "tmsa" if k < 6 else "tedigan") for k in range(8)]
+    votes += [vote(k, "smile", "tmsa") for k in range(2)]
+    lines = preference_table(votes).splitlines()
+    beard = next(line for line in lines if line.startswith("| beard"))
+    assert "75.0 % [" in beard and "25.0 % [" in beard and beard.endswith("| 8 |")
+    assert "*55.7 %*" in beard and "*2.8 %*" in beard
+    assert any(line.startswith("| all | 80.0 % [") for line in lines)
+    assert "another domain" in lines[0]
+    assert preference_table([]) == "No votes so far."
+
+
+def test_pairs_count_a_method_only_where_it_was_shown():
+    votes = [
+        Vote("a", "1", "beard", ("tmsa", "tedigan"), "tmsa", ""),
+        Vote("a", "2", "beard", ("tmsa", "clip2stylegan"), "clip2stylegan", ""),
+    ]
+    row = next(line for line in preference_table(votes).splitlines() if line.startswith("| beard"))
+    cells = [cell.strip().split(" %")[0] for cell in row.split("|")[2:5]]
+    assert cells == ["50.0", "0.0", "100.0"]
+
+
+def test_a_file_that_holds_no_votes_is_told(tmp_path: Path):
+    path = tmp_path / "votes.sqlite"
+    path.write_text("this is no database, " * 100)
+    with pytest.raises(RequestError, match="cannot hold votes"):
+        Votes(path)

@@ -1,0 +1,433 @@
+"""The page's actions without a browser, and the start of the app."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.data_classes import ImageData
+from PIL import Image
+
+from tmsa_core import Editor, EditRequest, PreparedFace
+from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.metadata import read_recipe
+from tmsa_core.ui import build_ui, launch_options
+from tmsa_core.ui_domains import Editors
+from tmsa_core.ui_faces import faces_html
+from tmsa_core.ui_files import MOST_BYTES, SHOWN_SIDE, Leases, cached, shown, uploaded
+from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, download_name
+from tmsa_core.ui_samples import Samples
+from tmsa_core.ui_scores import plain, times
+from tmsa_core.ui_stack import History, new_history
+
+ROOT = Path(__file__).parent.parent
+TEXTS = ("human face", "human face with sunglasses")
+
+
+@pytest.fixture(scope="module")
+def handlers(editor: Editor) -> Handlers:
+    return Handlers(Editors(editor), Samples(editor), Leases())
+
+
+@pytest.fixture
+def start() -> History:
+    return new_history([EditRequest("human face", "human face with glasses")])
+
+
+@pytest.fixture
+def wishes(portrait: Image.Image) -> Wishes:
+    return Wishes(cached(portrait), *TEXTS, aligned=True, notice=False)
+
+
+def last(steps: Iterable[Screen]) -> Screen:
+    """The page after all steps of an action."""
+    page = Screen()
+    for screen in steps:
+        page |= screen
+    return page
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def test_first_edit_shows_the_portrait_then_the_result_then_scores(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    portrait, result, scored = handlers.edit(None, start, wishes)
+    assert portrait["before_after"][0] == portrait["before_after"][1]
+    assert pixels(portrait["crop"]).shape == pixels(portrait["inversion_picture"]).shape
+    before, after = map(pixels, result["before_after"])
+    assert before.shape == after.shape and np.abs(before - after).mean() > 1
+    assert isinstance(result["visit"], Visit) and "edited in" in result["notes"]
+    assert "Identity kept" in scored["scores"] and "Text met" in scored["scores"]
+
+
+def test_same_picture_is_prepared_once(handlers: Handlers, start: History, wishes: Wishes) -> None:
+    first = last(handlers.edit(None, start, wishes))
+    other = replace(wishes, target_text="old human face")
+    again = last(handlers.edit(first["visit"], first["history"], other))
+    assert again["visit"].prepared is first["visit"].prepared
+    assert "crop" not in again
+
+
+def test_strength_changes_the_last_edit_only(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    edited = last(handlers.edit(None, start, wishes))
+    visit, history = edited["visit"], edited["history"]
+    none = last(handlers.strength(visit, history, replace(wishes, alpha=0.0, whole=False)))
+    assert none["history"].now.request == EditRequest(*TEXTS, 0.0)
+    assert np.array_equal(pixels(none["before_after"][1]), pixels(visit.inversion))
+    assert not list(handlers.strength(visit, history, wishes))  # where it is already
+    assert not list(handlers.strength(None, history, replace(wishes, alpha=2.0)))
+
+
+def test_drag_is_undone_as_one_step(handlers: Handlers, start: History, wishes: Wishes) -> None:
+    page = last(handlers.edit(None, start, wishes))
+    for alpha in (0.5, 0.25, -1.0):
+        dragged = replace(wishes, alpha=alpha)
+        page |= last(handlers.strength(page["visit"], page["history"], dragged))
+    undone = last(handlers.act(page["visit"], page["history"], wishes, "undo"))
+    assert undone["alpha"] == 1.0 and undone["history"].now.request == EditRequest(*TEXTS)
+    redone = last(handlers.act(undone["visit"], undone["history"], wishes, "redo"))
+    assert redone["alpha"] == -1.0
+
+
+def test_stacked_edits_add_up_and_switch_off(
+    handlers: Handlers, start: History, wishes: Wishes, editor: Editor
+) -> None:
+    page = last(handlers.edit(None, start, wishes))
+    smile = replace(wishes, target_text="smiling human face", alpha=0.5)
+    both = last(handlers.edit(page["visit"], page["history"], smile, how="add"))
+    requests = [EditRequest(*TEXTS), EditRequest("human face", "smiling human face", 0.5)]
+    assert list(both["history"].now.active) == requests
+    prepared = both["visit"].prepared
+    wanted = editor.edit(prepared, requests).image
+    assert np.array_equal(pixels(both["before_after"][1]), np.asarray(wanted).astype(int))
+
+    one = last(handlers.act(both["visit"], both["history"], wishes, "toggle", 0))
+    wanted = editor.edit(prepared, requests[1]).image
+    assert np.array_equal(pixels(one["before_after"][1]), np.asarray(wanted).astype(int))
+    none = last(handlers.act(one["visit"], one["history"], wishes, "toggle", 1))
+    assert none["before_after"][0] == none["before_after"][1]
+    with pytest.raises(RequestError, match="no edited picture"):
+        handlers.download(none["visit"], none["history"], wishes)
+
+
+def test_random_portrait_can_be_drawn_again(handlers: Handlers) -> None:
+    drawn = handlers.random("somebody")
+    again = handlers.portrait(drawn["seed"])
+    assert drawn["picture"] == again["picture"] == drawn["visit"].source
+    assert (drawn["visit"].prepared.w_plus == again["visit"].prepared.w_plus).all()
+    assert handlers.portrait(drawn["seed"] + 1)["picture"] != drawn["picture"]
+
+
+def test_sample_is_prepared_once_for_everybody(handlers: Handlers, start: History) -> None:
+    wishes = Wishes(handlers.choose_sample(0), *TEXTS)
+    one, other = (last(handlers.edit(None, start, wishes, owner)) for owner in ("one", "other"))
+    assert one["visit"].prepared is other["visit"].prepared
+    assert one["visit"].sample == handlers.samples.names[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target_text": "  "}, "empty"),
+        ({"neutral_text": ""}, "empty"),
+        ({"target_text": "glasses " * 90}, "too long"),
+        ({"alpha": float("nan")}, "alpha"),
+        ({"levels": "upper"}, "levels"),
+        ({"threshold": 2.0}, "threshold"),
+    ],
+)
+def test_bad_request_is_said_and_the_portrait_stays(
+    handlers: Handlers, start: History, wishes: Wishes, change: dict, message: str
+) -> None:
+    steps = handlers.edit(None, start, replace(wishes, **change))
+    shown_portrait, failed = next(steps), next(steps)
+    assert message in failed["notes"] and shown_portrait["visit"] is not None
+    assert set(failed) == {"notes"}
+    with pytest.raises(gr.Error, match=message):
+        next(steps)
+
+
+def test_unusable_picture_clears_the_one_before(
+    handlers: Handlers, start: History, wishes: Wishes, tmp_path: Path
+) -> None:
+    edited = last(handlers.edit(None, start, wishes))
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"this is no picture")
+    steps = handlers.edit(edited["visit"], start, replace(wishes, picture=str(bad)))
+    failed = next(steps)
+    assert failed["visit"] is failed["before_after"] is failed["crop"] is None
+    assert "bad" in failed["notes"]
+    with pytest.raises(gr.Error):
+        next(steps)
+
+
+def test_no_picture_and_no_such_world_are_said(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    for change, message in (({"picture": None}, "no picture yet"), ({"domain": "x"}, "domain")):
+        steps = handlers.edit(None, start, replace(wishes, **change))
+        assert message in next(steps)["notes"]
+        with pytest.raises(gr.Error, match=message):
+            next(steps)
+
+
+def test_identical_texts_leave_the_picture_and_say_so(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    same = replace(wishes, target_text="human face", whole=False)
+    result = last(handlers.edit(None, start, same))
+    assert "nothing moved" in result["notes"]
+    assert np.array_equal(pixels(result["before_after"][1]), pixels(result["visit"].inversion))
+
+
+def test_unknown_words_are_named(handlers: Handlers, start: History, wishes: Wishes) -> None:
+    odd = replace(wishes, target_text="zxqwv human face")
+    assert "zxqwv" in last(handlers.edit(None, start, odd))["notes"]
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+def test_download_is_the_edit_with_its_recipe(
+    handlers: Handlers, start: History, wishes: Wishes, kind: str
+) -> None:
+    wanted = replace(wishes, alpha=1.5, levels="coarse", threshold=0.25)
+    edited = last(handlers.edit(None, start, wanted))
+    path = handlers.download(edited["visit"], edited["history"], wanted, kind)
+    assert Path(path).name == f"tmsa-human-face-with-sunglasses.{kind}"
+    recipe = read_recipe(path)
+    assert recipe["domain"] == "avatar" and recipe["weights"] and recipe["software"]
+    assert recipe["edits"][0]["alpha"] == 1.5 and recipe["edits"][0]["levels"] == "coarse"
+    difference = np.abs(pixels(path) - pixels(edited["before_after"][1]))
+    assert difference.max() == 0 if kind == "png" else difference.mean() < 8
+    with pytest.raises(RequestError, match="no edited picture"):
+        handlers.download(None, start, wanted)
+
+
+def test_notice_can_be_switched(handlers: Handlers, start: History, wishes: Wishes) -> None:
+    plain_page = last(handlers.edit(None, start, wishes))
+    marked = last(
+        handlers.view(plain_page["visit"], plain_page["history"], replace(wishes, notice=True))
+    )
+    one, other = pixels(plain_page["before_after"][1]), pixels(marked["before_after"][1])
+    changed = np.argwhere((one != other).any(axis=2))
+    assert len(changed) and changed.min(axis=0)[0] > one.shape[0] // 2  # low in the picture
+    assert changed.min(axis=0)[1] > one.shape[1] // 4
+
+
+def test_dropped_result_restores_its_recipe(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    edited = last(handlers.edit(None, start, replace(wishes, alpha=1.5)))
+    path = handlers.download(edited["visit"], edited["history"], wishes)
+    page = handlers.restore(path)
+    assert (page["target"], page["alpha"]) == (TEXTS[1], 1.5)
+    assert page["history"].now.active == ()  # the picture shows the edit already
+    assert "picture" not in page
+    assert handlers.restore(wishes.picture) == {}
+
+
+def test_dropped_result_of_a_drawn_portrait_draws_it_anew(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    drawn = handlers.portrait(7)
+    asked = replace(wishes, picture=drawn["picture"])
+    edited = last(handlers.edit(drawn["visit"], start, asked))
+    path = handlers.download(edited["visit"], edited["history"], asked)
+    page = handlers.restore(path)
+    assert page["picture"] == drawn["picture"] and page["seed"] == 7
+    again = last(handlers.edit(page["visit"], page["history"], asked, how="open"))
+    assert again["before_after"] == edited["before_after"]
+
+
+def test_link_brings_the_settings_back(handlers: Handlers, start: History, wishes: Wishes) -> None:
+    drawn = handlers.portrait(7)
+    asked = replace(wishes, picture=drawn["picture"], alpha=-0.5, levels="0,1", threshold=0.1)
+    edited = last(handlers.edit(drawn["visit"], start, asked))
+    query = handlers.link(edited["visit"], edited["history"])
+    page = handlers.arrive(urllib.parse.parse_qsl(query.removeprefix("?")))
+    assert page["picture"] == drawn["picture"]
+    assert page["history"].now.active == edited["history"].now.active
+    assert handlers.arrive([])["picture"] == handlers.choose_sample(0)
+
+
+def test_another_face_of_a_photo_can_be_chosen(
+    handlers: Handlers, start: History, wishes: Wishes, editor: Editor
+) -> None:
+    sample = editor.prepare(handlers.choose_sample(0))
+    photo = Image.new("RGB", (2 * sample.photo.width, sample.photo.height))
+    photo.paste(sample.photo, (0, 0))
+    photo.paste(sample.photo, (sample.photo.width, 0))
+    both = replace(wishes, picture=cached(photo), aligned=False)
+    page = last(handlers.edit(None, start, both))
+    assert "2 faces were found" in page["notes"] and page["faces"].count("data-action") == 2
+    before, first = map(pixels, page["before_after"])
+    other = last(handlers.face(page["visit"], page["history"], both, 1))
+    second = pixels(other["before_after"][1])
+    half = before.shape[1] // 2
+    changed = [(np.abs(after[:, :half] - before[:, :half]).mean() > 1) for after in (first, second)]
+    assert sorted(changed) == [False, True], "each choice edits its own face"
+    with pytest.raises(RequestError, match="no longer there"):
+        list(handlers.face(page["visit"], page["history"], both, 5))
+
+
+def test_face_boxes_can_be_pressed_and_read_aloud(handlers: Handlers) -> None:
+    prepared = handlers.samples.prepared(handlers.samples.names[0], "e4e")
+    html = faces_html(prepared, "/a b.png")
+    assert 'aria-label="Edit face 1 of 1"' in html and 'aria-pressed="true"' in html
+    assert "file=/a%20b.png" in html
+
+
+def test_files_of_a_visitor_go_when_the_visitor_leaves(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    own, common = (Path(cached(Image.new("RGB", (2, side)))) for side in (2, 3))
+    handlers.leases.take("one", str(own), str(common))
+    handlers.leases.take("other", str(common))
+    handlers.leases.leave("one")
+    assert not own.exists() and common.exists()
+    handlers.leases.leave("other")
+    handlers.leases.leave("nobody")
+    assert not common.exists()
+    page = last(handlers.edit(None, start, replace(wishes, alpha=0.77), "third"))
+    result = Path(page["before_after"][1])
+    assert result.exists()
+    handlers.leases.leave("third")
+    assert not result.exists()
+
+
+def test_large_pictures_are_shown_reduced(avatar_face: PreparedFace) -> None:
+    assert max(shown(Image.new("RGB", (3000, 1500))).size) == SHOWN_SIDE
+    assert shown(avatar_face.crop) is avatar_face.crop
+
+
+def test_too_large_a_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    with path.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(ImageError, match="20 MB"):
+        uploaded(ImageData(path=str(path)))
+    assert uploaded(None) is None
+
+
+def test_cached_file_is_written_once(portrait: Image.Image) -> None:
+    path = cached(portrait)
+    written = os.stat(path)
+    assert cached(portrait.copy()) == path
+    assert os.stat(path).st_ino == written.st_ino
+    assert len(list(Path(path).parent.iterdir())) == 1
+
+
+def test_words_from_outside_do_not_format_the_page(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    assert plain("<b> *x* [y](z)") == r"\<b\> \*x\* \[y\]\(z\)"
+    assert "0.25 s" in times({"align": 0.25}, {"shift": 0.5})
+    odd = replace(wishes, target_text="<script>alert(1)</script> human face")
+    page = last(handlers.edit(None, start, odd))
+    assert "<script>" not in page["stack"] + page["notes"] + page["scores"]
+
+
+def test_download_names_are_harmless() -> None:
+    assert download_name([EditRequest("a", "../../etc/Pässwd!")]) == "tmsa-etc-p-sswd.png"
+    assert download_name([EditRequest("a", "👓")], "jpg") == "tmsa-edit.jpg"
+
+
+def test_building_the_page_starts_nothing(editor: Editor) -> None:
+    blocks = build_ui(editor)
+    assert isinstance(blocks, gr.Blocks) and not blocks.is_running
+    options = launch_options()
+    assert options["run_history"] is False and options["enable_monitoring"] is False
+
+
+def test_app_edit_is_a_plain_function(
+    editor: Editor, portrait: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import app
+
+    monkeypatch.setattr(app, "editors", lambda: Editors(editor))
+    edited = app.edit(portrait, *TEXTS, 1.0)
+    assert isinstance(edited, Image.Image) and edited.mode == "RGB"
+    assert edited.size == portrait.size and edited.tobytes() != portrait.tobytes()
+    assert read_recipe(edited)["edits"][0]["target_text"] == TEXTS[1]
+
+
+WATCHED_START = """
+import runpy, socket, sys
+lookup, connect = socket.getaddrinfo, socket.socket.connect
+def note(host):
+    print("HOST", host.decode() if isinstance(host, bytes) else host, flush=True)
+def watched_lookup(host, *a, **k):
+    note(host)
+    return lookup(host, *a, **k)
+def watched_connect(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6):
+        note(address[0])
+    return connect(self, address)
+socket.getaddrinfo, socket.socket.connect = watched_lookup, watched_connect
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def test_app_starts_from_anywhere_and_asks_no_other_host(tmp_path: Path, port: int) -> None:
+    dead_proxy = "http://127.0.0.1:9"
+    quiet = ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE")
+    environment = {k: v for k, v in os.environ.items() if k not in quiet}
+    environment |= {
+        "GRADIO_SERVER_PORT": str(port),
+        "HTTP_PROXY": dead_proxy,
+        "http_proxy": dead_proxy,
+        "PYTHONPATH": str(ROOT),
+    }
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WATCHED_START, str(ROOT / "app.py")],
+            cwd=tmp_path,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        page = _wait_for(f"http://127.0.0.1:{port}/", process, log)
+        time.sleep(1.0)  # what phones home does so in the background, just after the start
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+    assert "Edit a face with words" in page
+    hosts = {line.split()[1] for line in log.read_text().splitlines() if line.startswith("HOST ")}
+    assert hosts <= {"127.0.0.1", "localhost", "0.0.0.0", "::1", "None"}, hosts
+
+
+def _wait_for(address: str, process: subprocess.Popen, log: Path) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(240):
+        assert process.poll() is None, log.read_text()
+        try:
+            with opener.open(address, timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError(f"no answer from {address}: {log.read_text()}")
+
+
+def test_leaving_deletes_the_visitor_s_files_and_nothing_of_the_bundle(tmp_path: Path) -> None:
+    own, foreign, leases = Path(cached(Image.new("RGB", (3, 3)))), tmp_path / "kept.png", Leases()
+    foreign.write_bytes(b"not the visitor's")
+    leases.take("visitor", str(own), str(foreign))
+    leases.leave("visitor")
+    assert foreign.exists() and not own.exists()

@@ -1,0 +1,372 @@
+"""The page in a real browser: what a visitor sees and does."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tmsa_core import Editor
+from tmsa_core.images import load_image
+from tmsa_core.metadata import read_recipe
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PICTURES = "#before-after img"
+SOURCES = f"() => [...document.querySelectorAll('{PICTURES}')].map(image => image.src)"
+LOADED = (
+    f"() => {{ const all = [...document.querySelectorAll('{PICTURES}')];"
+    " return all.length == 2 && all.every(image => image.complete && image.naturalWidth > 0) }"
+)
+CHANGED = f"(old) => {{ const now = ({SOURCES})(); return now.length == 2 && now[1] != old }}"
+# Visible buttons and fields that a screen reader has no name for.
+NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, select')].filter(
+  part => part.offsetParent && part.type != 'file' && !part.innerText?.trim() && !part.title
+    && !part.ariaLabel && !part.labels?.length && !part.closest('label')
+    && !part.getAttribute('aria-labelledby')
+).map(part => part.outerHTML.slice(0, 200))"""
+WAIT = 60_000
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: on Debian, `apt-get install chromium` gives one"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """One open page, all its requests noted, and the first edit done."""
+
+    def __init__(self, browser: Browser, address: str, width: int = 1280) -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 900})
+        self.page: Page = self.context.new_page()
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        self.page.on("request", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(address)
+        expect(self.page.locator("#notes")).to_contain_text("edited in", timeout=WAIT)
+        self.settled()
+
+    def _note(self, request: object) -> None:
+        parts = urllib.parse.urlsplit(request.url)  # type: ignore[attr-defined]
+        if parts.scheme not in ("data", "blob", "about"):
+            self.hosts.add(parts.hostname or "")
+
+    def settled(self) -> None:
+        """Wait until before and after are there and drawn."""
+        self.page.wait_for_function(LOADED, timeout=WAIT)
+
+    def sources(self) -> list[str]:
+        return self.page.evaluate(SOURCES)
+
+    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        """Before and after, as the browser got them."""
+        self.settled()
+        before, after = (_fetched(source) for source in self.sources())
+        return before, after
+
+    def wait_for_change(self, old: str) -> None:
+        self.page.wait_for_function(CHANGED, arg=old, timeout=WAIT)
+        self.settled()
+
+    def wait_for_picture(self, wanted: np.ndarray) -> None:
+        """Wait until the edited picture is ``wanted``, whatever is shown on the way there."""
+        for _ in range(40):
+            if np.array_equal(self.pictures()[1], wanted):
+                return
+            self.page.wait_for_timeout(500)
+        raise AssertionError("the page never came to show that picture")
+
+    def wait_until_still(self) -> None:
+        """Wait until the pictures have stayed the same for half a second."""
+        for _ in range(40):
+            old = self.sources()
+            self.page.wait_for_timeout(500)
+            if self.sources() == old:
+                return
+        raise AssertionError("the pictures keep changing")
+
+    def change(self, act: Callable[[], object]) -> None:
+        """Do something and wait until it shows in the edited picture."""
+        old = self.sources()[1]
+        act()
+        self.wait_for_change(old)
+
+    def download(self) -> Path:
+        """Press Download; the file."""
+        with self.page.expect_download(timeout=WAIT) as download:
+            self.page.locator("#save").click()
+        assert download.value.suggested_filename.startswith("tmsa-")
+        return download.value.path()
+
+    def write(self, target: str) -> None:
+        self.page.locator("#target textarea").fill(target)
+
+    def press_edit(self) -> None:
+        self.page.locator("#edit").click()
+
+
+def _fetched(source: str) -> np.ndarray:
+    with urllib.request.urlopen(source, timeout=10) as answer:
+        return np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGB")).astype(int)
+
+
+@pytest.fixture(scope="module")
+def page_open(browser: Browser, server: str) -> Iterator[Visitor]:
+    visitor = Visitor(browser, server)
+    yield visitor
+    assert not visitor.complaints
+    assert visitor.hosts == {"127.0.0.1"}
+    visitor.context.close()
+
+
+@pytest.fixture
+def visitor(page_open: Visitor) -> Visitor:
+    """The one open page, on its editing screen, at rest."""
+    page_open.page.get_by_role("tab", name="Edit", exact=True).click()
+    page_open.page.locator("#domain input").scroll_into_view_if_needed()
+    return page_open
+
+
+@pytest.fixture
+def photo(editor: Editor, tmp_path: Path) -> Path:
+    """A picture with two people in it."""
+    people = [load_image(path) for path in sorted(editor.bundle.folder.glob("samples/*.png"))[:2]]
+    side = people[0].width
+    both = Image.new("RGB", (2 * side, side))
+    for i, person in enumerate(people):
+        both.paste(person.resize((side, side)), (i * side, 0))
+    both.save(tmp_path / "both.png")
+    return tmp_path / "both.png"
+
+
+def test_sample_portrait_is_edited_and_follows_the_strength(visitor: Visitor) -> None:
+    first = visitor.sources()
+    visitor.page.locator("#samples button").nth(2).click()
+    visitor.wait_for_change(first[1])
+    visitor.wait_until_still()
+    assert visitor.sources()[0] != first[0], "the portrait before the edit is still the old one"
+
+    default = visitor.sources()[1]
+    visitor.write("human face with sunglasses")
+    visitor.press_edit()
+    visitor.wait_for_change(default)
+    visitor.wait_until_still()
+    before, full = visitor.pictures()
+    assert np.abs(before - full).mean() > 1
+    expect(visitor.page.locator("#scores")).to_contain_text("Identity kept", timeout=WAIT)
+    expect(visitor.page.locator("#scores")).to_contain_text("Text met")
+
+    slider = visitor.page.locator("#alpha input[type=range]")
+    for alpha in ("0", "2"):
+        shown = visitor.sources()[1]
+        slider.fill(alpha)
+        visitor.wait_for_change(shown)
+        visitor.wait_until_still()
+        _, other = visitor.pictures()
+        assert np.abs(other - full).mean() > 0.5
+
+    visitor.page.locator("#alpha").get_by_role("button", name="Reset to default value").click()
+    visitor.wait_for_picture(full)
+
+
+def test_newest_strength_wins_while_dragging(visitor: Visitor) -> None:
+    slider = visitor.page.locator("#alpha input[type=range]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    visitor.page.mouse.move(box["x"] + box["width"] * 0.6, middle)
+    visitor.page.mouse.down()
+    for step in range(12):
+        visitor.page.mouse.move(box["x"] + box["width"] * (0.6 - 0.04 * step), middle)
+    visitor.page.mouse.up()
+    visitor.wait_until_still()
+    chosen = float(slider.input_value())
+    assert chosen < 0
+    recipe = read_recipe(visitor.download())
+    assert recipe["edits"][0]["alpha"] == pytest.approx(chosen)
+
+
+def test_edits_stack_switch_off_and_undo(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.change(lambda: page.locator("#random").click())
+    press = page.locator("#chips").get_by_role("button", name="beard", exact=True).click
+    visitor.change(press)
+    assert page.locator("#target textarea").input_value() == "human face with a beard"
+    _, beard = visitor.pictures()
+    visitor.write("old human face")
+    visitor.change(lambda: page.locator("#add").click())
+    _, both = visitor.pictures()
+    expect(page.locator("#stack li")).to_have_count(2)
+    visitor.change(lambda: page.get_by_role("button", name="Switch edit 2").click())
+    visitor.wait_for_picture(beard)
+    visitor.change(lambda: page.locator("#undo").click())
+    visitor.wait_for_picture(both)
+    page.get_by_role("button", name="Move edit 2, old human face up").click()
+    expect(page.locator("#stack li").first).to_contain_text("old human face", timeout=WAIT)
+    page.get_by_role("button", name="Remove edit 1").click()
+    expect(page.locator("#stack li")).to_have_count(1, timeout=WAIT)
+    visitor.wait_for_picture(beard)
+
+
+def test_face_is_chosen_and_a_saved_result_brings_its_recipe_back(
+    visitor: Visitor, photo: Path, tmp_path: Path
+) -> None:
+    page = visitor.page
+    visitor.change(lambda: _upload(visitor, photo))
+    expect(page.locator("#faces button")).to_have_count(2, timeout=WAIT)
+    visitor.wait_until_still()
+    before, first = visitor.pictures()
+    visitor.change(lambda: page.get_by_role("button", name="Edit face 2 of 2").click())
+    visitor.wait_until_still()
+    _, second = visitor.pictures()
+    half = before.shape[1] // 2
+    moved = [np.abs(after[:, :half] - before[:, :half]).mean() > 0.5 for after in (first, second)]
+    assert sorted(moved) == [False, True], "each choice edits its own face"
+
+    saved = visitor.download()
+    recipe = read_recipe(saved)
+    assert recipe["domain"] == "avatar" and recipe["weights"]
+    dropped = tmp_path / "saved.png"
+    dropped.write_bytes(saved.read_bytes())
+    visitor.write("something else")
+    _upload(visitor, dropped)
+    expect(page.locator("#target textarea")).to_have_value(
+        recipe["edits"][0]["target_text"], timeout=WAIT
+    )
+    expect(page.locator("#notes")).to_contain_text("No edit is switched on", timeout=WAIT)
+
+
+def test_what_cannot_be_edited_is_explained_and_the_page_goes_on(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    Image.new("RGB", (300, 300), "white").save(tmp_path / "blank.png")
+    for name, explained in (("text.png", "not a picture"), ("blank.png", "face")):
+        _upload(visitor, tmp_path / name)
+        expect(visitor.page.locator("#notes")).to_contain_text(explained, timeout=WAIT)
+        expect(visitor.page.locator(PICTURES)).to_have_count(0)
+    visitor.page.locator("#samples button").nth(1).click()
+    expect(visitor.page.locator("#notes")).to_contain_text("edited in", timeout=WAIT)
+    visitor.settled()
+    visitor.write("   ")
+    visitor.press_edit()
+    expect(visitor.page.locator("#notes")).to_contain_text("empty", timeout=WAIT)
+    visitor.write("old human face")
+    visitor.change(visitor.press_edit)
+
+
+def test_world_that_is_not_here_says_what_it_lacks(visitor: Visitor) -> None:
+    page = visitor.page
+    for option, seen in (("Photos of faces", True), ("Drawn portraits", False)):
+        page.locator("#domain input").click()
+        page.get_by_role("option", name=option).click()
+        expect(page.locator("#world-words")).to_be_visible(visible=seen, timeout=WAIT)
+        if seen:
+            expect(page.locator("#world-words")).to_contain_text("cannot be edited here yet")
+
+
+def test_exploring_shows_a_strip_and_a_portrait_from_a_text(visitor: Visitor) -> None:
+    page = visitor.page
+    page.get_by_role("tab", name="Explore").click()
+    page.locator("#strip-start").click()
+    expect(page.locator("#strip .thumbnail-item img")).to_have_count(6, timeout=WAIT)
+    page.get_by_role("tab", name="From text").click()
+    page.locator("#draw-text textarea").fill("face of a kid")
+    page.locator("#draw-start").click()
+    expect(page.locator("#drawn img")).to_be_visible(timeout=WAIT)
+
+
+def test_batch_is_edited_and_downloaded(visitor: Visitor, editor: Editor, tmp_path: Path) -> None:
+    page = visitor.page
+    page.get_by_role("tab", name="Batch").click()
+    good = sorted(editor.bundle.folder.glob("samples/*.png"))[0]
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    page.locator("#batch-files input[type=file]").set_input_files([good, tmp_path / "bad.png"])
+    expect(page.locator("#batch-files")).to_contain_text("bad", timeout=WAIT)
+    page.locator("#batch-start").click()
+    expect(page.locator("#batch-status")).to_contain_text("1 edited, 1 failed", timeout=WAIT)
+    with page.expect_download(timeout=WAIT) as download:
+        page.locator("#batch-archive a").first.click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert set(archive.namelist()) == {f"{good.stem}.png", "scores.csv", "recipe.json"}
+
+
+def test_two_visitors_do_not_meet_and_leave_nothing(
+    browser: Browser, server: str, visitor: Visitor, photo: Path
+) -> None:
+    other = Visitor(browser, server)
+    mine = visitor.sources()
+    with Image.open(photo) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photo)  # a picture nobody else has
+    other.change(lambda: _upload(other, photo))
+    other.wait_until_still()
+    assert visitor.sources() == mine and not set(other.sources()) & set(mine)
+    left = [Path(urllib.parse.unquote(s.split("file=")[1])) for s in other.sources()]
+    assert all(path.exists() for path in left)
+    other.context.close()
+    for _ in range(120):
+        if not any(path.exists() for path in left):
+            break
+        visitor.page.wait_for_timeout(500)
+    assert not any(path.exists() for path in left), "pictures stayed after the visitor had left"
+    assert all(Path(urllib.parse.unquote(s.split("file=")[1])).exists() for s in mine)
+
+
+def test_link_and_narrow_window(browser: Browser, server: str) -> None:
+    visitor = Visitor(browser, f"{server}?seed=5&target=old+human+face&alpha=0.5", 380)
+    page = visitor.page
+    assert page.locator("#target textarea").input_value() == "old human face"
+    assert float(page.locator("#alpha input[type=range]").input_value()) == 0.5
+    for name in ("#edit", "#alpha", "#save", "#random", "#target textarea", "#stack", "#domain"):
+        box = page.locator(name).bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 380, name
+    for tab in ("Edit", "Explore", "Batch", "Scripts", "Consent"):
+        _open_tab(page, tab)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 380, tab
+        assert not page.evaluate(NAMELESS), tab
+    assert not visitor.complaints
+    visitor.context.close()
+
+
+def _open_tab(page: Page, name: str) -> None:
+    """Press a tab; on a narrow window some are behind a button at the end of the row."""
+    tab = page.get_by_role("tab", name=name).first
+    if not tab.is_visible():
+        page.locator(".overflow-menu > button").first.click()
+        page.locator(".overflow-dropdown button", has_text=name).click()
+        return
+    tab.click()
+
+
+def _upload(visitor: Visitor, path: Path) -> None:
+    remove = visitor.page.locator("#picture").get_by_role("button", name="Remove Image")
+    if remove.is_visible():
+        remove.click()
+    visitor.page.locator("#picture input[type=file]").set_input_files(path)

@@ -1,0 +1,89 @@
+"""The commands that measure: what they refuse, and what they print from results and votes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.comparison_rows import comparison_rows
+from tmsa_core.cli import main
+from tmsa_core.evaluation.comparison import Comparison
+from tmsa_core.evaluation.prompt_file import read_prompts
+from tmsa_core.study.items import make_items
+from tmsa_core.study.votes import Votes
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    path = tmp_path / "comparison.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in comparison_rows()))
+    return path
+
+
+@pytest.mark.parametrize("command", ["prepare-baselines", "study"])
+def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]):
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Example:" in text and f"tmsa {command}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate", "--methods", "magic"], "no method 'magic'"),
+        (["evaluate", "--prompts", "absent.json"], "absent.json is no JSON file"),
+        (["evaluate", "--inversion", "magic"], "use e4e or hfgi"),
+        (["evaluate", "--domain", "moon"], "no domain 'moon'"),
+        (["evaluate", "moon"], "Only the domain 'avatar'"),
+        (["prepare-baselines", "--methods", "tmsa,magic"], "no method 'magic'"),
+        (["figures", "figure-99", "-o", "x.png"], "no figure 'figure-99'"),
+        (["figures", "figure-5", "-o", "x.png", "--results", "absent"], "absent holds no results"),
+        (["study", "--results", "absent.jsonl"], "absent.jsonl holds no results"),
+        (["study", "--table", "--votes", "absent.sqlite"], "no votes in absent.sqlite"),
+        (["study", "--choices", "3"], "use 2 for pairs or 4 for fours"),
+    ],
+)
+def test_a_wrong_call_ends_in_one_sentence(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    output = capsys.readouterr()
+    assert output.out == "" and len(output.err.strip().splitlines()) == 1
+    assert output.err.startswith("Error: ") and said in output.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_pictures_at_all_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
+    assert main(["evaluate", "--images", "0"]) == 2
+    assert "Error: " in capsys.readouterr().err
+
+
+def test_votes_are_printed_and_exported(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    votes = Votes(tmp_path / "votes.sqlite")
+    item = make_items(Comparison(comparison_rows()))[0]
+    votes.add("a", item, item.methods, "tmsa")
+    out = tmp_path / "votes.csv"
+    assert main(["study", "--votes", str(votes.path), "--table", "--csv", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f"{out}: 1 votes" in said and "100.0 % [100, 100]" in said
+    assert out.read_text().splitlines()[1].split(",")[0] == "a"
+
+
+def test_figures_are_drawn_from_named_results(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "figure.webp"
+    assert main(["figures", "figure-5", "-o", str(out), "--results", str(results)]) == 0
+    assert out.stat().st_size > 100 and str(out) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "prompts").glob("*.json")))
+def test_prompt_files_that_come_along_can_be_read(path: Path):
+    assert read_prompts(path)

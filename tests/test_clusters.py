@@ -1,0 +1,89 @@
+"""The two clusters that texts tell apart, on worlds whose truth is known."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tmsa_core.clusters import cluster_direction, discriminant, refine, row_norm, two_clusters
+from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.shift import semantic_shift, shift_direction
+
+
+def world(share, count=2000, seed=0):
+    """Pictures of which a share has an attribute: embeddings, codes, who has it, true directions.
+
+    Codes move by 6 along the last axis. Embeddings move by 0.3 along axis 0, vary most along axis 1
+    for other reasons, and not at all along axis 2, where texts differ.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    has = torch.rand(count, generator=rng) < share
+    codes = torch.randn(count, 24, generator=rng)
+    codes[:, -1] += 6 * has
+    embeddings = 0.05 * torch.randn(count, 16, generator=rng)
+    embeddings[:, 0] += 0.3 * has
+    embeddings[:, 1] += torch.randn(count, generator=rng)
+    embeddings[:, 2] = 0
+    text = torch.zeros(16)
+    text[:3] = torch.tensor([0.3, 0.1, 0.8])
+    return embeddings, codes, has, text
+
+
+@pytest.mark.parametrize("share", [0.06, 0.25, 0.5, 0.8])
+def test_two_clusters_are_found_whatever_their_shares(share):
+    rng = torch.Generator().manual_seed(1)
+    has = torch.rand(3000, generator=rng) < share
+    scores = torch.randn(3000, generator=rng) * 0.5 + 3.0 * has
+    upper = two_clusters(scores)
+    assert ((upper > 0.5) == has).float().mean() > 0.99
+    assert upper.mean().item() == pytest.approx(share, abs=0.03)
+
+
+def test_scores_of_one_value_do_not_break():
+    assert torch.isfinite(two_clusters(torch.ones(10))).all()
+
+
+def test_a_discriminant_does_not_look_where_pictures_vary_for_other_reasons():
+    embeddings, _, has, text = world(0.3)
+    right = discriminant(embeddings, text)
+    naive = embeddings @ text
+    gaps = [float((s[has].mean() - s[~has].mean()) / s.std()) for s in (right, naive)]
+    assert gaps[0] > 1.7 > 2 * gaps[1]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_the_direction_is_that_between_the_mean_codes(share):
+    embeddings, codes, has, text = world(share)
+    direction = cluster_direction(embeddings, codes, text)
+    true = codes[has].mean(dim=0) - codes[~has].mean(dim=0)
+    assert F.cosine_similarity(direction, true, dim=0) > 0.99
+    assert direction.norm().item() == pytest.approx(true.norm().item(), rel=0.05)
+
+
+def test_refining_trusts_a_direction_as_far_as_it_agrees():
+    shift = torch.zeros(2, 4)
+    shift[:, 0] = 2.0
+    along, across = torch.tensor([5.0, 0, 0, 0]), torch.tensor([0, 5.0, 0, 0])
+    assert torch.allclose(refine(shift, along), 2.5 * shift)
+    assert torch.allclose(refine(shift, across), shift)
+    assert torch.allclose(refine(shift, -along), shift)
+    between = refine(shift, along + across)[0]
+    assert between[0] > between[1] > 0
+
+
+def test_a_mapper_with_references_goes_along_the_clusters():
+    embeddings, codes, has, text = world(0.3)
+    mapper = Mapper(2, (), clip_dim=16, w_dim=24)
+    with torch.no_grad():
+        mapper.linear.weight.zero_()
+        mapper.linear.weight[:, 0, -1] = mapper.linear.weight[:, 2, 0] = 1.0  # half right
+    neutral, target = torch.zeros(16), torch.zeros(16)
+    neutral[5], target[5] = 1.0, 0.7
+    target += text
+    raw = shift_direction(mapper, neutral, target)
+    mapper.set_references(embeddings, codes)
+    refined = shift_direction(mapper, neutral, target)
+    assert refined[0, -1] / row_norm(refined) > raw[0, -1] / row_norm(raw) + 0.2
+    mapper.shift_length.fill_(1.0)  # shorter than the clusters are apart
+    assert torch.allclose(semantic_shift(mapper, neutral, target), refined, atol=1e-4)
+    mapper.shift_length.fill_(20.0)
+    assert row_norm(semantic_shift(mapper, neutral, target)).item() == pytest.approx(20.0, rel=1e-4)

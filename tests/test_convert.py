@@ -1,0 +1,319 @@
+"""Files in the public layouts become safetensors; all others end in one sentence."""
+
+import argparse
+import json
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.synthetic_checkpoints import (
+    PUBLIC,
+    SMALL,
+    checkpoint,
+    network_state,
+    synthetic_weights,
+    write_checkpoint,
+)
+from tmsa_core.bundles import load_network, read_metadata, sha256
+from tmsa_core.cli import main
+from tmsa_core.convert import LAYOUTS, convert
+from tmsa_core.errors import BundleError, RequestError
+
+FILES = {
+    "stylegan2": {"generator": "stylegan2"},
+    "e4e": {"generator": "stylegan2", "e4e": "e4e"},
+    "hfgi": {"generator": "stylegan2", "e4e": "e4e", "hfgi": "hfgi"},
+    "arcface": {"arcface": "arcface"},
+}
+
+
+def saved(content: object, folder: Path, name: str = "file.pt") -> Path:
+    torch.save(content, folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_a_file_becomes_all_the_networks_it_holds(kind, tmp_path):
+    source = write_checkpoint(kind, tmp_path / "public.pt")
+    paths = convert(kind, source, tmp_path / "out")
+    assert {path.stem for path in paths} == set(FILES[kind])
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(path.name for path in paths)
+    for path in paths:
+        metadata = read_metadata(path)
+        assert metadata["kind"] == FILES[kind][path.stem]
+        assert metadata["origin"] == {
+            "layout": kind,
+            "file": "public.pt",
+            "sha256": sha256(source),
+        }
+        network = load_network(metadata["kind"], path)
+        prefix = {"e4e": "encoder.", "stylegan2": "decoder."}.get(metadata["kind"], "")
+        if kind == "stylegan2":
+            prefix = ""
+        sizes = SMALL[metadata["kind"]]
+        expected = network_state(metadata["kind"], sizes, "synthetic/", prefix)
+        state = network.state_dict()
+        assert {prefix + key for key in state} == set(expected)
+        assert all(torch.equal(state[key.removeprefix(prefix)], expected[key]) for key in expected)
+
+
+@torch.no_grad()
+def test_converted_networks_compute_together(tmp_path):
+    convert("hfgi", write_checkpoint("hfgi", tmp_path / "public.pt"), tmp_path)
+    generator, encoder, hfgi = (
+        load_network(kind, tmp_path / f"{name}.safetensors") for name, kind in FILES["hfgi"].items()
+    )
+    w_plus = encoder(torch.zeros(1, 3, 64, 64))
+    image = hfgi(generator, torch.zeros(1, 3, 256, 256), w_plus, w_plus + 0.1)
+    assert image.shape == (1, 3, 64, 64) and image.isfinite().all()
+
+
+@torch.no_grad()
+def test_the_mean_code_is_added_where_the_options_say_so(tmp_path):
+    images = torch.zeros(1, 3, 64, 64)
+    codes = {}
+    for added in (True, False):
+        source = write_checkpoint("e4e", tmp_path / "e4e.pt", start_from_latent_avg=added)
+        convert("e4e", source, tmp_path)
+        codes[added] = load_network("e4e", tmp_path / "e4e.safetensors")(images)
+    average = checkpoint("e4e", SMALL)["latent_avg"]
+    assert torch.allclose(codes[True] - codes[False], average[None], atol=1e-5)
+    generator = load_network("stylegan2", tmp_path / "generator.safetensors")
+    assert torch.allclose(generator.latent_avg, average.mean(dim=0))
+
+
+def test_one_mean_code_for_all_rows_is_repeated(tmp_path):
+    content = checkpoint("e4e", SMALL)
+    content["latent_avg"] = content["latent_avg"][0]
+    convert("e4e", saved(content, tmp_path), tmp_path)
+    encoder = load_network("e4e", tmp_path / "e4e.safetensors")
+    assert torch.equal(encoder.latent_avg, content["latent_avg"].expand(10, -1))
+
+
+def test_what_only_training_needs_is_left_behind(tmp_path):
+    content = checkpoint("stylegan2", SMALL)
+    content |= {"g": content["g_ema"], "d": {"x": torch.zeros(3)}, "ada_aug_p": 0.1}
+    content |= {"args": argparse.Namespace(size=64), "d_optim": {"state": {}, "param_groups": []}}
+    plain = convert("stylegan2", write_checkpoint("stylegan2", tmp_path / "a.pt"), tmp_path / "a")
+    trained = convert("stylegan2", saved(content, tmp_path), tmp_path / "b")
+    assert plain[0].stat().st_size == pytest.approx(trained[0].stat().st_size, abs=64)
+    content = checkpoint("e4e", SMALL) | {
+        "global_step": 7,
+        "best_val_loss": 0.3,
+        "optimizer": {"state": {}},
+        "discriminator_state_dict": {"mlp.0.weight": torch.zeros(2, 2)},
+    }
+    content["opts"] = argparse.Namespace(**content["opts"])
+    assert len(convert("e4e", saved(content, tmp_path), tmp_path / "c")) == 2
+
+
+def test_files_from_before_the_zip_format(tmp_path):
+    path = tmp_path / "old.pt"
+    torch.save(checkpoint("arcface", SMALL), path, _use_new_zipfile_serialization=False)
+    convert("arcface", path, tmp_path)
+    network = load_network("arcface", tmp_path / "arcface.safetensors")
+    expected = checkpoint("arcface", SMALL)
+    assert all(torch.equal(v, expected[k]) for k, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_other_number_types_and_views_keep_their_values(tmp_path, dtype):
+    content = OrderedDict(
+        (k, v.to(dtype) if v.is_floating_point() else v)
+        for k, v in checkpoint("arcface", SMALL).items()
+    )
+    key = "output_layer.3.weight"
+    content[key] = content[key].T.contiguous().T  # lies in memory the other way round
+    convert("arcface", saved(content, tmp_path), tmp_path)
+    network = load_network("arcface", tmp_path / "arcface.safetensors")
+    assert torch.equal(network.state_dict()[key], content[key].float())
+
+
+@torch.no_grad()
+def test_spare_heads_of_car_encoders_are_left_out(tmp_path):
+    sizes = SMALL | {"e4e": SMALL["e4e"] | {"levels": 14}}
+    source = write_checkpoint("e4e", tmp_path / "car.pt", sizes, dataset_type="cars_encode")
+    convert("e4e", source, tmp_path)
+    encoder = load_network("e4e", tmp_path / "e4e.safetensors")
+    assert encoder.levels == 10 and encoder.latent_avg.shape == (10, 512)
+    assert encoder(torch.zeros(1, 3, 48, 64)).shape == (1, 10, 512)
+    source = write_checkpoint("e4e", tmp_path / "face.pt", sizes)
+    with pytest.raises(BundleError, match="contradicts itself.*14 heads"):
+        convert("e4e", source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("opts", "message"),
+    [
+        ({"stylegan_size": 1024}, "contradicts itself.*1024 pixels.*draws 64"),
+        ({"encoder_type": "GradualStyleEncoder"}, "GradualStyleEncoder"),
+        ({"learn_in_w": True}, "learn_in_w"),
+    ],
+)
+def test_options_that_say_something_else(opts, message, tmp_path):
+    source = write_checkpoint("e4e", tmp_path / "e4e.pt", **opts)
+    with pytest.raises(BundleError, match=message):
+        convert("e4e", source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"opts": "none"},
+        {"latent_avg": torch.zeros(())},
+        {"latent_avg": torch.zeros(10, 7)},
+        {"latent_avg": "zero"},
+    ],
+)
+def test_fields_of_another_kind(fields, tmp_path):
+    with pytest.raises(BundleError, match="layout"):
+        convert("e4e", saved(checkpoint("e4e", SMALL) | fields, tmp_path), tmp_path)
+
+
+def test_a_mean_code_that_is_not_there(tmp_path):
+    content = checkpoint("e4e", SMALL)
+    del content["latent_avg"]
+    with pytest.raises(BundleError, match="lacks latent_avg"):
+        convert("e4e", saved(content, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("other", LAYOUTS)
+def test_a_file_of_another_layout_is_refused(kind, other, tmp_path):
+    if kind == other:
+        pytest.skip("that one fits")
+    source = write_checkpoint(other, tmp_path / "other.pt")
+    with pytest.raises(BundleError, match="layout"):
+        convert(kind, source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_keys_and_shapes_that_differ_are_named(tmp_path):
+    content = checkpoint("e4e", SMALL)
+    state = content["state_dict"]
+    del state["encoder.latlayer1.bias"]
+    state["encoder.surprise"] = torch.zeros(2)
+    state["encoder.latlayer2.weight"] = torch.zeros(5, 5, 1, 1)
+    with pytest.raises(BundleError) as caught:
+        convert("e4e", saved(content, tmp_path), tmp_path)
+    message = str(caught.value)
+    assert "1 missing: latlayer1.bias" in message and "1 unexpected: surprise" in message
+    assert "1 of another shape: latlayer2.weight (5, 5, 1, 1) instead of (16, 8, 1, 1)" in message
+    state["encoderx.y"] = torch.zeros(2)
+    with pytest.raises(BundleError, match=r"belong to none of encoder, decoder: encoderx\.y"):
+        convert("e4e", saved(content, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [torch.zeros(3), [], {}, {"g_ema": {}}, {"g_ema": {"a": "text"}}, {"g_ema": 3}, "no"]
+)
+def test_content_that_is_no_checkpoint(content, tmp_path):
+    with pytest.raises(BundleError, match="layout"):
+        convert("stylegan2", saved(content, tmp_path), tmp_path)
+
+
+class Exploit:
+    """Unpickling it would make a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.system, (f"touch {self.path}",))
+
+
+@pytest.mark.parametrize("wrapping", ["zip", "legacy", "bare"])
+def test_a_malicious_pickle_is_refused_without_running(wrapping, tmp_path):
+    touched, path = tmp_path / "touched", tmp_path / "evil.pt"
+    content = checkpoint("arcface", SMALL) | {"extra": Exploit(touched)}
+    if wrapping == "bare":
+        path.write_bytes(pickle.dumps(Exploit(touched)))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=wrapping == "zip")
+    with pytest.raises(BundleError, match=r"evil\.pt"):
+        convert("arcface", path, tmp_path / "out")
+    assert not touched.exists() and not (tmp_path / "out").exists()
+    if wrapping == "zip":
+        with pytest.raises(BundleError, match="nothing in it was run.*system"):
+            convert("arcface", path, tmp_path / "out")
+        torch.load(path, weights_only=False)  # it does work on whoever is careless
+        assert touched.exists()
+
+
+def damaged_files(folder: Path) -> dict[str, Path]:
+    whole = write_checkpoint("arcface", folder / "whole.pt")
+    names = ("half", "empty", "text", "zip", "picture", "flipped")
+    files = {name: folder / f"{name}.pt" for name in names}
+    data = whole.read_bytes()
+    files["half"].write_bytes(data[: len(data) // 2])
+    files["empty"].write_bytes(b"")
+    files["text"].write_text("<!DOCTYPE html><title>Quota exceeded</title>")
+    with zipfile.ZipFile(files["zip"], "w") as archive:
+        archive.writestr("readme.txt", "nothing here")
+    files["picture"].write_bytes(np.random.default_rng(0).bytes(3000))
+    files["flipped"].write_bytes(data[:40] + b"\0" * 400 + data[440:])
+    return files | {"missing": folder / "missing.pt", "folder": folder}
+
+
+def test_damaged_files_end_in_one_sentence(tmp_path):
+    for name, path in damaged_files(tmp_path).items():
+        with pytest.raises(BundleError) as caught:
+            convert("arcface", path, tmp_path / "out")
+        message = str(caught.value)
+        assert path.name in message and message.endswith(".") and "\n" not in message, name
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_layout(tmp_path):
+    with pytest.raises(RequestError, match="stylegan2, e4e, hfgi, arcface"):
+        convert("stylegan3", tmp_path / "x.pt", tmp_path)
+
+
+def test_a_disk_that_refuses_leaves_no_half_file(tmp_path, monkeypatch):
+    source = write_checkpoint("arcface", tmp_path / "public.pt")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tmsa_core.convert.os.replace", full)
+    with pytest.raises(BundleError, match="No space left"):
+        convert("arcface", source, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_the_command_reports_files_and_peak_memory(tmp_path, capsys):
+    source = write_checkpoint("arcface", tmp_path / "public.pt")
+    assert main(["convert", "arcface", str(source), str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert str(tmp_path / "arcface.safetensors") in printed and "peak memory" in printed
+    assert main(["convert", "e4e", str(source), str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ") and error.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@torch.no_grad()
+def test_the_full_size_e4e_file_needs_little_memory_and_equals_the_original(tmp_path):
+    kept = json.loads((Path(__file__).parent / "goldens" / "networks.json").read_text())["e4e"]
+    arrays = np.load(Path(__file__).parent / "goldens" / "networks.npz")
+    source = write_checkpoint("e4e", tmp_path / "e4e.pt", PUBLIC, kept["namespace"])
+    assert source.stat().st_size > 1.2e9
+    command = [sys.executable, "-m", "tmsa_core", "convert", "e4e", str(source), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    peak = float(done.stdout.rpartition("peak memory ")[2].split()[0])
+    assert peak < 1000  # MB, of a file of 1200
+    encoder = load_network("e4e", tmp_path / "e4e.safetensors")
+    image = synthetic_weights().smooth_image(kept["namespace"] + "input/image", 256, 256)
+    codes = encoder(torch.from_numpy(image))[0, :, ::8]
+    expected = torch.from_numpy(arrays["e4e_plus_average"])
+    assert (codes - expected).abs().max() < 5e-5

@@ -1,0 +1,188 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tmsa_core import EditRequest, list_domains, load_editor
+from tmsa_core.errors import (
+    BundleError,
+    ImageError,
+    NoFaceError,
+    RequestError,
+    StrengthError,
+    TextError,
+)
+
+GLASSES = EditRequest("human face", "human face with glasses")
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(int)
+
+
+def test_sample_is_reproducible_and_seeds_differ(editor):
+    a, b, other = editor.sample(seed=3), editor.sample(seed=3), editor.sample(seed=4)
+    assert torch.equal(a.w_plus, b.w_plus) and a.crop.tobytes() == b.crop.tobytes()
+    assert not torch.equal(a.w_plus, other.w_plus)
+    assert a.w_plus.shape == (editor.domain.levels, 512) and a.w_plus.dtype == torch.float32
+    assert a.crop.size == (editor.domain.resolution,) * 2
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "3"])
+def test_a_seed_that_is_none_is_refused(editor, seed):
+    with pytest.raises(RequestError, match="seed"):
+        editor.sample(seed=seed)
+
+
+def test_alpha_zero_is_the_inversion_bit_for_bit(editor, avatar_face):
+    result = editor.edit(avatar_face, dataclasses.replace(GLASSES, alpha=0.0))
+    assert torch.equal(result.w_plus, avatar_face.w_plus)
+    assert result.crop.tobytes() == avatar_face.inversion_crop.tobytes()
+
+
+def test_an_edit_changes_the_picture_and_not_the_prepared_face(editor, avatar_face):
+    before = avatar_face.w_plus.clone()
+    result = editor.edit(avatar_face, GLASSES)
+    assert np.abs(pixels(result.crop) - pixels(avatar_face.crop)).max() > 30
+    assert torch.equal(avatar_face.w_plus, before)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        avatar_face.w_plus = before
+
+
+def test_the_edit_is_the_inversion_plus_alpha_times_the_shift(editor, avatar_face):
+    shift = editor.shift(GLASSES.neutral_text, GLASSES.target_text)
+    for alpha in (-1.0, 0.5, 2.0):
+        result = editor.edit(avatar_face, dataclasses.replace(GLASSES, alpha=alpha))
+        assert torch.allclose(result.w_plus, avatar_face.w_plus + alpha * shift, atol=1e-5)
+
+
+def test_cached_and_uncached_edits_are_equal(editor, avatar_face):
+    fresh = load_editor("avatar", device="cpu")
+    first = fresh.edit(avatar_face, GLASSES)
+    again = fresh.edit(avatar_face, GLASSES)
+    assert first.crop.tobytes() == again.crop.tobytes()
+    assert first.crop.tobytes() == editor.edit(avatar_face, GLASSES).crop.tobytes()
+
+
+def test_a_cached_shift_cannot_be_spoilt_by_its_receiver(editor):
+    editor.shift("human face", "human face with glasses").zero_()
+    assert editor.shift("human face", "human face with glasses").any()
+
+
+def test_stacked_edits_add_up(editor, avatar_face):
+    beard = EditRequest("human face", "human face with a beard", alpha=0.7)
+    both = editor.edit(avatar_face, [GLASSES, beard])
+    expected = avatar_face.w_plus + editor.shift(GLASSES.neutral_text, GLASSES.target_text)
+    expected = expected + 0.7 * editor.shift(beard.neutral_text, beard.target_text)
+    assert torch.allclose(both.w_plus, expected, atol=1e-5)
+    assert both.requests == (GLASSES, beard)
+
+
+def test_levels_and_threshold_restrict_the_shift(editor, avatar_face):
+    coarse = editor.edit(avatar_face, dataclasses.replace(GLASSES, levels="coarse"))
+    moved = (coarse.w_plus - avatar_face.w_plus).abs().sum(dim=1)
+    assert moved[:4].all() and not moved[4:].any()
+    sparse = editor.edit(avatar_face, dataclasses.replace(GLASSES, threshold=0.9))
+    share = ((sparse.w_plus - avatar_face.w_plus).abs() > 1e-6).float().mean().item()
+    assert share == pytest.approx(0.1, abs=0.02)
+
+
+def test_equal_texts_say_so_and_change_nothing(editor, avatar_face):
+    result = editor.edit(avatar_face, EditRequest("human face", " human  face "))
+    assert result.crop.tobytes() == avatar_face.inversion_crop.tobytes()
+    assert any("nothing moved" in note for note in result.notes)
+
+
+def test_unknown_words_are_harmless_and_reported(editor, avatar_face):
+    request = EditRequest("human face", "human face with zorblax glasses")
+    result = editor.edit(avatar_face, request)
+    assert any("zorblax" in note for note in result.notes)
+    assert torch.allclose(result.w_plus, editor.edit(avatar_face, GLASSES).w_plus, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "texts", [("", "glasses"), ("human face", "   "), ("face", "glasses " * 90)]
+)
+def test_texts_that_cannot_be_used(editor, avatar_face, texts):
+    with pytest.raises(TextError):
+        editor.edit(avatar_face, EditRequest(*texts))
+
+
+@pytest.mark.parametrize("alpha", [float("nan"), float("inf"), 11.0, -11.0, "1", None, True])
+def test_strengths_that_cannot_be_used(editor, avatar_face, alpha):
+    with pytest.raises(StrengthError, match="alpha"):
+        editor.edit(avatar_face, dataclasses.replace(GLASSES, alpha=alpha))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"levels": "huge"}, {"levels": (99,)}, {"threshold": 1.0}, {"threshold": float("nan")}],
+)
+def test_other_fields_that_cannot_be_used(editor, avatar_face, change):
+    with pytest.raises(RequestError):
+        editor.edit(avatar_face, dataclasses.replace(GLASSES, **change))
+
+
+def test_no_edit_at_all_is_refused(editor, avatar_face):
+    with pytest.raises(RequestError, match="empty"):
+        editor.edit(avatar_face, [])
+
+
+def test_a_face_of_another_domain_is_refused(editor, avatar_face):
+    with pytest.raises(RequestError, match="ffhq"):
+        editor.edit(dataclasses.replace(avatar_face, domain="ffhq"), GLASSES)
+
+
+def test_a_picture_without_a_face_says_so(editor):
+    with pytest.raises(NoFaceError):
+        editor.prepare(Image.new("RGB", (300, 200), (120, 150, 180)))
+
+
+def test_an_aligned_crop_needs_no_face(editor, portrait):
+    prepared = editor.prepare(portrait, aligned=True)
+    assert prepared.faces == () and prepared.crop.size == (editor.domain.resolution,) * 2
+
+
+@pytest.mark.parametrize("face", [5, -1, True])
+def test_a_face_number_that_is_not_there(editor, portrait, face):
+    with pytest.raises(RequestError, match="face"):
+        editor.prepare(portrait, face=face)
+
+
+def test_an_inversion_that_is_not_there(editor, portrait):
+    with pytest.raises(RequestError, match="e4e"):
+        editor.prepare(portrait, inversion="psychic")
+
+
+def test_a_file_that_is_no_picture(editor, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a picture")
+    with pytest.raises(ImageError):
+        editor.prepare(path)
+
+
+def test_domains_say_what_can_be_used():
+    status = {d.key: d for d in list_domains()}
+    assert set(status) == {"avatar", "ffhq", "car", "church"}
+    assert status["avatar"].available and not status["avatar"].reason
+    assert all(d.available or d.reason for d in status.values())
+
+
+@pytest.mark.parametrize("arguments", [{"domain": "dog"}, {"device": "abacus"}, {"dtype": "int3"}])
+def test_loading_what_is_not_there(arguments):
+    with pytest.raises(RequestError):
+        load_editor(**({"domain": "avatar", "device": "cpu"} | arguments))
+
+
+def test_loading_from_an_empty_folder(tmp_path):
+    with pytest.raises(BundleError, match="No bundle"):
+        load_editor("avatar", device="cpu", folder=tmp_path)
+
+
+def test_the_recipe_names_all_that_made_the_picture(editor):
+    recipe = editor.recipe([GLASSES])
+    assert recipe["domain"] == "avatar" and recipe["weights"] == editor.bundle.fingerprint()
+    assert recipe["edits"][0]["target_text"] == GLASSES.target_text
+    assert recipe["software"].startswith("TMSA ")

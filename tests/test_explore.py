@@ -1,0 +1,128 @@
+"""Strips, grids, morphs, portraits from texts, maps: what the exploring screen computes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from tmsa_core import Editor, EditRequest
+from tmsa_core.errors import ImageError, RequestError, TextError
+from tmsa_core.metadata import read_recipe
+from tmsa_core.morph import HOLD, encode_animation, there_and_back
+from tmsa_core.spaces import picture_point, place, text_point
+from tmsa_core.ui_domains import Editors
+from tmsa_core.ui_explore import MINE, TILE, TITLE_HEIGHT, Explore, spaces_figure
+from tmsa_core.ui_explore_page import moving_html
+from tmsa_core.ui_files import Leases
+from tmsa_core.ui_handlers import Handlers, Visit
+from tmsa_core.ui_samples import Samples
+
+REQUEST = EditRequest("human face", "human face with sunglasses")
+
+
+@pytest.fixture(scope="module")
+def explore(editor: Editor) -> Explore:
+    return Explore(Editors(editor), Samples(editor), Leases())
+
+
+@pytest.fixture(scope="module")
+def visit(explore: Explore) -> Visit:
+    return Handlers(explore.editors, explore.samples, explore.leases).portrait(3, "me")["visit"]
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def test_strip_holds_each_strength(explore: Explore, visit: Visit, editor: Editor) -> None:
+    strip = explore.strip(visit, REQUEST, -1, 1, 3)
+    assert [caption for _, caption in strip] == ["-1", "+0", "+1"]
+    assert np.abs(pixels(strip[1][0]) - np.asarray(visit.prepared.crop)).max() <= 1
+    assert read_recipe(strip[2][0])["edits"][0]["alpha"] == 1
+    with pytest.raises(ImageError, match="no portrait"):
+        explore.strip(None, REQUEST, -1, 1, 3)
+    with pytest.raises(RequestError, match="steps"):
+        explore.strip(visit, REQUEST, -1, 1, 99)
+
+
+def test_grid_is_prompts_by_portraits(explore: Explore, visit: Visit) -> None:
+    path = explore.grid(visit, "human face", "old human face\n\nbald human face\n", [MINE], 1.0)
+    assert pixels(path).shape == (TITLE_HEIGHT + TILE, 3 * TILE, 3)
+    assert [edit["target_text"] for edit in read_recipe(path)["edits"]] == [
+        "old human face",
+        "bald human face",
+    ]
+    for prompts, portraits, message in (
+        ("", [MINE], "prompts"),
+        ("a\n" * 20, [MINE], "prompts"),
+        ("old human face", [], "No portrait"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            explore.grid(visit, "human face", prompts, portraits, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "mp4"])
+def test_morph_moves_there_and_back(kind: str) -> None:
+    frames = [Image.new("RGB", (33, 32), (shade, 0, 0)) for shade in (0, 100, 200)]
+    sequence = there_and_back(frames)
+    assert sequence[0] == sequence[-1] and len(sequence) == 6 + 2 * HOLD
+    data = encode_animation(sequence, kind)
+    if kind == "mp4":
+        with av.open(io.BytesIO(data)) as file:
+            decoded = [frame.to_image() for frame in file.decode(video=0)]
+        assert len(decoded) == len(sequence) and decoded[0].size == (32, 32)
+        middle = decoded[2 + HOLD // 2].getpixel((16, 16))
+        assert abs(middle[0] - 200) < 20
+    else:
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.is_animated and image.size == (33, 32)
+
+
+def test_morph_is_a_file_that_the_page_plays(explore: Explore, visit: Visit) -> None:
+    path = explore.morph(visit, REQUEST, 0, 1, 3, "gif")
+    assert Path(path).suffix == ".gif" and "<img" in moving_html(path, "a <b>")
+    assert "<video" in moving_html("a.mp4", "x") and "<b>" not in moving_html(path, "a <b>")
+    with pytest.raises(RequestError, match="frames"):
+        explore.morph(visit, REQUEST, 0, 1, 1, "gif")
+    with pytest.raises(RequestError, match="kind"):
+        explore.morph(visit, REQUEST, 0, 1, 2, "avi")
+
+
+def test_portrait_is_drawn_from_a_text(explore: Explore, editor: Editor) -> None:
+    one, other = (explore.draw(text, 1.0) for text in ("old human face", "face of a kid"))
+    average = pixels(explore.draw("old human face", 0.0))
+    assert np.abs(pixels(one) - pixels(other)).mean() > 1
+    assert np.abs(pixels(one) - average).mean() > 1
+    assert np.array_equal(average, pixels(explore.draw("face of a kid", 0.0)))
+    assert read_recipe(one)["drawn_from"] == "old human face"
+    with pytest.raises(TextError):
+        explore.draw(" ", 1.0)
+
+
+def test_map_places_pictures_and_texts_in_both_spaces(editor: Editor, visit: Visit) -> None:
+    points = [picture_point(editor, str(i), "portrait", editor.sample(i)) for i in range(5)]
+    points += [text_point(editor, "a pirate", "your text")]
+    points += [picture_point(editor, "me", "yours", visit.prepared)]
+    for method in ("PCA", "t-SNE"):
+        clip, w = place(points, method)
+        assert clip.shape == w.shape == (7, 2) and np.isfinite(clip).all() and np.isfinite(w).all()
+    figure = spaces_figure(points, "PCA")
+    names = [name for trace in figure.data for name in trace.text]
+    assert names.count("a pirate") == names.count("me") == 2
+    with pytest.raises(RequestError, match="method"):
+        place(points, "magic")
+    with pytest.raises(RequestError, match="four"):
+        place(points[:3], "PCA")
+
+
+def test_methods_are_put_side_by_side(explore: Explore, visit: Visit, editor: Editor) -> None:
+    *_, shown = explore.compare(visit, REQUEST, ["tmsa"])
+    assert [caption.split(",")[0] for _, caption in shown][:2] == ["portrait", "inversion"]
+    ours = editor.edit(visit.prepared, REQUEST).crop
+    assert np.abs(pixels(shown[2][0]) - np.asarray(ours)).max() <= 1

@@ -1,0 +1,105 @@
+"""Every stage runs for a few steps on a small pool and exports a file that loads."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tmsa_core.bundles import load_network, open_bundle, read_metadata
+from tmsa_core.training import (
+    avatar,
+    calibrate,
+    classifier,
+    clip,
+    data,
+    e4e,
+    generator,
+    hfgi,
+    identity,
+    mapper,
+    mapping,
+    texts,
+)
+from tmsa_core.training.run import Options
+
+SMALL_PHASES = (
+    generator.Phase(side=32, images=8, batch=4, rate=1e-3),
+    generator.Phase(side=64, images=8, batch=4, rate=1e-3, noise=1.0),
+    generator.Phase(side=128, images=8, batch=4, rate=1e-3, noise=1.0, sharpen=True),
+)
+
+
+@pytest.fixture(scope="module")
+def small_world(tmp_path_factory):
+    """Stage sizes brought down to a few steps, and a pool of 16 renders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "CHUNK", 16)
+        patch.setattr(generator, "PHASES", SMALL_PHASES)
+        patch.setattr(mapping, "SAMPLES", 3 * mapping.BATCH)
+        for stage in (clip, classifier, identity, e4e):
+            patch.setattr(stage, "BATCH", 8)
+            patch.setattr(stage, "IMAGES", 24)
+        patch.setattr(e4e, "REFINED", 2)
+        patch.setattr(hfgi, "IMAGES", 12)
+        small = replace(mapper.PRESET, iterations=3, batch=8, image_batch=2, bank=64)
+        patch.setattr(mapper, "PRESET", small)
+        patch.setitem(texts.TARGETS, "avatar", texts.FACE_TARGETS[:2])
+        patch.setattr(calibrate, "SUBJECTS", 2)
+        patch.setattr(calibrate, "FACTORS", (0.2, 0.4))
+        root = tmp_path_factory.mktemp("training")
+        options = Options(work=root / "work", out=root / "bundle")
+        data.render_chunk(options.work / "renders", options.seed, 0, 128)
+        threads = torch.get_num_threads()
+        yield options
+        torch.set_num_threads(threads)
+
+
+STAGES = ("mapping", "clip", "generator", "classifier", "identity", "e4e", "hfgi", "mapper")
+KINDS = {
+    "generator": "stylegan2",
+    "classifier": "attributes",
+    "clip": "clip",
+    "identity": "arcface",
+    "e4e": "e4e",
+    "hfgi": "hfgi",
+    "mapper": "mapper",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_trains_and_exports(small_world, stage):
+    avatar.train(stage, small_world)
+    state = torch.load(small_world.work / stage / "state.pt", weights_only=True)
+    assert state["done"] > 0
+    if stage in KINDS:
+        bundle = open_bundle("avatar", small_world.out)
+        bundle.verify()
+        network = bundle.load(stage)
+        assert not network.training
+        metadata = read_metadata(bundle.path(stage))
+        assert metadata["kind"] == KINDS[stage] and metadata["origin"]["seed"] == 0
+        assert all(torch.isfinite(p).all() for p in network.parameters())
+
+
+def test_a_finished_stage_goes_no_further(small_world):
+    before = torch.load(small_world.work / "generator" / "state.pt", weights_only=True)
+    avatar.train("generator", small_world)
+    after = torch.load(small_world.work / "generator" / "state.pt", weights_only=True)
+    assert after["done"] == before["done"] == sum(p.images for p in SMALL_PHASES)
+    name = "conv1.conv.weight"
+    assert torch.equal(after["model"][name], before["model"][name])
+
+
+def test_metrics_are_json_lines(small_world):
+    run = generator.Run("generator", small_world, 1)
+    run.log(3, psnr=20.0)
+    rows = [json.loads(r) for r in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["done"] == 3 and rows[-1]["psnr"] == 20.0
+
+
+def test_the_exported_generator_maps_and_draws(small_world):
+    network = load_network("stylegan2", small_world.out / "generator.safetensors")
+    w = network.map(torch.randn(2, 512), truncation_psi=0.5)
+    assert network.latent_avg.mean().item() == pytest.approx(mapping.LIFT, abs=1.0)
+    assert network.synthesise(network.broadcast(w)).shape == (2, 3, 128, 128)

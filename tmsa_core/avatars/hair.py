@@ -1,0 +1,360 @@
+"""Twelve hair styles: what lies behind the head and what lies over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tmsa_core.avatars.accessories import rim_line
+from tmsa_core.avatars.canvas import Window, lit
+from tmsa_core.avatars.head import head_window
+from tmsa_core.avatars.palette import WHITE, Colour, blend, times
+from tmsa_core.avatars.sdf import blob, box, cover, disc, length, power, ramp, segment, strands
+from tmsa_core.avatars.sketch import Sketch
+
+TIE: Colour = (0.20, 0.70, 0.72)
+PARTING = -0.22
+EXTENT: dict[str, tuple[float, float]] = {  # beyond the skull, and lowest y, of the front hair
+    "short": (0.10, 0.15),
+    "side_part": (0.16, 0.15),
+    "spiky": (0.34, 0.16),
+    "curly": (0.34, 0.50),
+    "bob": (0.28, 0.75),
+    "long": (0.26, 1.60),
+    "wavy": (0.36, 1.60),
+    "bun": (0.10, 0.12),
+    "ponytail": (0.10, 0.12),
+    "pigtails": (0.12, 0.16),
+}
+Layer = tuple[Tensor, Tensor]  # signed distance, strand coordinate
+
+
+def draw_rear_hair(s: Sketch) -> None:
+    """Everything behind the head and the shoulders."""
+    painter = _REAR.get(s.sitter["hair_style"])
+    if painter is not None:
+        painter(s)
+
+
+def draw_front_hair(s: Sketch) -> None:
+    """Fringe, crown and locks over the head, with the shadow they throw on the face."""
+    style = s.sitter["hair_style"]
+    if style == "bald":
+        _bald_gloss(s)
+        return
+    if style == "mohawk":
+        _mohawk(s)
+        return
+    margin, low = EXTENT[style]
+    reach = s.g.head_w + margin
+    w = s.window(-reach, s.g.head_top - margin, reach, low, turned=False)
+    if w is None:
+        return
+    d, coordinate = _FRONT[style](s, w, w.turned)
+    _shadow(s, w, d)
+    _paint(s, w, _under_hat(s, w, d), coordinate, _gloss(s, w))
+    if style in ("side_part", "long", "pigtails"):
+        _parting(s, w, PARTING if style == "side_part" else 0.0)
+
+
+def _under_hat(s: Sketch, w: Window, d: Tensor) -> Tensor:
+    if s.sitter["headwear"] == "none":
+        return d
+    return torch.maximum(d, rim_line(s, w.flat) - 0.03 - w.y)
+
+
+def _shadow(s: Sketch, w: Window, d: Tensor) -> None:
+    w.multiply(ramp(0.085, -0.01, d) * (1 - w.back) * 0.42, (0.45, 0.32, 0.32))
+
+
+def _gloss(s: Sketch, w: Window) -> Tensor:
+    """A band of light around the crown, brightest on the side of the lamp."""
+    middle = s.g.head_top + 0.21 + 0.42 * w.flat * w.flat
+    band = torch.exp(-(((w.y - middle) * (1 / 0.085)).square_()))
+    return band * (0.65 - 0.55 * w.flat).clamp_(0.1, 1)
+
+
+def _paint(
+    s: Sketch, w: Window, d: Tensor, coordinate: Tensor, gloss: Tensor | None, dim: float = 1.0
+) -> None:
+    flow = strands(coordinate, 40.0)
+    light = 0.97 + 0.15 * flow - 0.15 * ramp(-0.2, 0.8, w.flat) - 0.10 * ramp(-0.1, 0.9, w.y)
+    light *= dim
+    light -= 0.26 * ramp(-0.075, 0.0, d)
+    sheen = None
+    if gloss is not None:
+        base = s.colours.hair
+        strength = 0.20 + 0.12 * (1 - max(base))
+        sheen = gloss * (strength * (1 + 0.45 * flow))
+    w.mix(cover(d, w.pixel * 1.15), lit(s.colours.hair, light, sheen), solid=True)
+
+
+def _fan(s: Sketch, w: Window, depth: float = 0.55) -> Tensor:
+    """Strand coordinate of hair that falls from the crown."""
+    return w.flat / (w.y - s.g.head_top + depth).clamp(min=0.2)
+
+
+def _crown(s: Sketch, w: Window, sx: float, sy: float) -> Tensor:
+    """The skull enlarged; straight down below its widest place."""
+    g = s.g
+    up = ((g.head_mid - w.y) * (1 / ((g.head_mid - g.head_top) * sy))).clamp(min=0)
+    across = w.flat * (1 / (g.head_w * sx))
+    return (length(across, up) - 1) * (g.head_w * sx)
+
+
+def _opening(
+    s: Sketch, u: Tensor, y: Tensor, top: float, half: float = 0.88, n: float = 2.6
+) -> Tensor:
+    """The part of the face that hair leaves free: an arch, open below."""
+    g = s.g
+    up = ((0.10 - y) * (1 / (0.10 - top))).clamp(min=0)
+    across = u.abs() * (1 / (g.head_w * half))
+    level = power(power(across.clamp_(min=1e-3), n).add_(power(up, n)), 1 / n)
+    return (level - 1) * (g.head_w * half)
+
+
+def _hairline(s: Sketch, adult: float) -> float:
+    """Hairlines follow the top of the head half way."""
+    return adult + 0.5 * (s.g.head_top + 0.68)
+
+
+def _wave(t: Tensor) -> Tensor:
+    """Triangle wave in [0, 1] with period 1."""
+    return 1 - 2 * (t - t.floor() - 0.5).abs()
+
+
+def _bald_gloss(s: Sketch) -> None:
+    w = head_window(s)
+    if w is None:
+        return
+    inside = ramp(1.0, 0.93, s.g.head_level(w.x, w.y))
+    top = s.g.head_top
+    w.mix(
+        inside * blob(w.x, w.y, -0.17, top + 0.20, 0.17, 0.085) * 0.85,
+        blend(s.colours.skin, WHITE, 0.80),
+    )
+    w.mix(
+        inside * blob(w.x, w.y, 0.13, top + 0.13, 0.06, 0.03) * 0.5,
+        blend(s.colours.skin, WHITE, 0.7),
+    )
+
+
+# --- over the head -------------------------------------------------------------------------
+
+
+def _short(s: Sketch, w: Window, u: Tensor) -> Layer:
+    tuft = 0.008 * torch.sin(w.flat * 24.0 + 1.0) + 0.007 * torch.sin(w.flat * 41.0)
+    d = _crown(s, w, 1.035, 1.095) - tuft * ramp(0.1, -0.4, w.y)
+    face = _opening(s, u, w.y + 1.6 * tuft, _hairline(s, -0.445), 0.925, 2.7)
+    sideburn = (w.y - 0.04) * 0.9
+    return torch.maximum(torch.maximum(d, -face), sideburn), _fan(s, w, 0.4)
+
+
+def _side_part(s: Sketch, w: Window, u: Tensor) -> Layer:
+    right = (u - PARTING).clamp(min=0)
+    volume = 0.085 * blob(w.flat, w.y, 0.12, s.g.head_top, 0.42, 0.30)
+    d = _crown(s, w, 1.045, 1.085) - volume
+    sweep = w.y - 0.46 * right + 0.42 * right * right + 0.02
+    face = _opening(s, u, sweep, _hairline(s, -0.47), 0.91, 3.0)
+    d = torch.maximum(torch.maximum(d, -face), (w.y - 0.05) * 0.9)
+    flow = torch.where(u > PARTING, 0.75 * w.y - 0.55 * right, 0.8 * u + 0.2 * w.y)
+    return d, flow
+
+
+def _spiky(s: Sketch, w: Window, u: Tensor) -> Layer:
+    g = s.g
+    angle = torch.atan2(w.flat, (g.head_mid - w.y).clamp(min=0.05))
+    spikes = _wave(angle * 2.1 + 0.5) * ramp(1.45, 0.9, angle.abs())
+    d = _crown(s, w, 1.03, 1.03) - 0.27 * spikes + 0.02
+    zigzag = 0.10 * _wave(u * 4.2 + 0.5)
+    face = _opening(s, u, w.y - zigzag + 0.03, _hairline(s, -0.44), 0.90, 3.0)
+    d = torch.maximum(torch.maximum(d * 0.75, -face), (w.y - 0.06) * 0.9)
+    return d, angle * 0.55
+
+
+def _curls(x: Tensor, y: Tensor) -> Tensor:
+    """Coordinate whose strands look like ringlets."""
+    return (
+        0.055
+        * torch.sin(x * 24 + 2.2 * torch.sin(y * 13))
+        * torch.sin(y * 24 + 2.2 * torch.sin(x * 13 + 0.6))
+    )
+
+
+def _afro(s: Sketch, w: Window) -> Tensor:
+    cy = -0.20 + 0.5 * (s.g.head_top + 0.68)
+    angle = torch.atan2(w.flat, w.y - cy)
+    scallop = 0.050 * torch.sin(angle * 9).abs_()
+    return length(w.flat * 0.97, w.y - cy) - (s.g.head_w + 0.19) - scallop
+
+
+def _curly(s: Sketch, w: Window, u: Tensor) -> Layer:
+    ripple = 0.040 * torch.sin(u * 17 + 1.57) + 0.02 * torch.sin(w.y * 19)
+    face = _opening(s, u, w.y - ripple, _hairline(s, -0.37), 0.86, 2.3)
+    return torch.maximum(_afro(s, w), -face + ripple * 0.3), _curls(w.flat, w.y)
+
+
+def _bob(s: Sketch, w: Window, u: Tensor) -> Layer:
+    fringe = 0.012 * torch.sin(u * 30)
+    face = _opening(s, u, w.y + fringe, _hairline(s, -0.315), 0.85, 5.0)
+    inward = 0.09 * ramp(0.1, 0.5, w.y)  # tips turn towards the chin
+    return torch.maximum(_bob_outline(s, w), -face - inward), _fan(s, w, 1.0)
+
+
+def _bob_outline(s: Sketch, w: Window) -> Tensor:
+    body = _crown(s, w, 1.20, 1.10) + 0.10 * ramp(0.30, 0.62, w.y)
+    return torch.maximum(body, w.y - 0.50 - 0.25 * w.flat.abs() + 0.13)
+
+
+def _long(s: Sketch, w: Window, u: Tensor) -> Layer:
+    face = _opening(s, u, w.y, _hairline(s, -0.52), 0.90, 1.75)
+    free = -face - 0.05 * ramp(0.55, 0.9, w.y)
+    return torch.maximum(_long_outline(s, w), free), _fan(s, w, 1.1) * 1.1
+
+
+def _long_outline(s: Sketch, w: Window) -> Tensor:
+    return _crown(s, w, 1.17, 1.085) - 0.07 * ramp(0.0, 1.0, w.y)
+
+
+def _wavy(s: Sketch, w: Window, u: Tensor) -> Layer:
+    sway = 0.040 * torch.sin(w.y * 10.5 + 0.4) * ramp(-0.35, 0.15, w.y)
+    fringe = w.y - 0.34 * (u + 0.30).clamp(min=0) + 0.10 * torch.sin(u * 8) * 0.5
+    face = _opening(s, u, fringe, _hairline(s, -0.46), 0.88, 2.4)
+    d = torch.maximum(_wavy_outline(s, w), -face - sway * 0.7)
+    return d, 0.8 * _fan(s, w, 1.0) + 0.9 * sway + 0.03 * torch.sin(w.y * 15)
+
+
+def _wavy_outline(s: Sketch, w: Window) -> Tensor:
+    sway = 0.055 * torch.sin(w.y * 10.5 + 0.4) * ramp(-0.35, 0.15, w.y)
+    return _crown(s, w, 1.24, 1.12) - 0.08 * ramp(0.0, 0.8, w.y) - sway
+
+
+def _pulled_back(s: Sketch, w: Window, u: Tensor) -> Layer:
+    d = _crown(s, w, 1.035, 1.05)
+    face = _opening(s, u, w.y, _hairline(s, -0.46), 0.92, 2.3)
+    d = torch.maximum(torch.maximum(d, -face), (w.y - 0.02) * 0.9)
+    return d, w.flat / (w.y - s.g.head_top + 0.25).clamp(min=0.15) * 0.8
+
+
+def _side_swept_back(s: Sketch, w: Window, u: Tensor) -> Layer:
+    d, _ = _pulled_back(s, w, u)
+    return d, 0.55 * w.flat * 0.5 + 0.8 * w.y - 0.35 * w.flat * w.flat
+
+
+def _parted(s: Sketch, w: Window, u: Tensor) -> Layer:
+    d = _crown(s, w, 1.06, 1.07)
+    face = _opening(s, u, w.y, _hairline(s, -0.50), 0.88, 1.7)
+    d = torch.maximum(torch.maximum(d, -face), (w.y - 0.06) * 0.9)
+    return d, 0.9 * w.flat.abs() * 0.4 + 0.75 * w.y
+
+
+def _parting(s: Sketch, w: Window, at: float) -> None:
+    if s.sitter["headwear"] != "none":
+        return
+    top, line = s.g.head_top, _hairline(s, -0.50)
+    x0, x1 = s.g.turn(at), s.g.turn(at * 0.8)
+    d = segment(w.flat, w.y, (x0, line), (x1, top - 0.015)) - 0.008
+    w.mix(ramp(0.018, -0.006, d) * 0.75, times(s.colours.hair, 0.42))
+
+
+def _mohawk(s: Sketch) -> None:
+    g = s.g
+    w = s.window(-g.head_w - 0.05, -1.25, g.head_w + 0.05, 0.15, turned=False)
+    if w is None:
+        return
+    u = w.turned
+    face = _opening(s, u, w.y, _hairline(s, -0.43), 0.90, 3.0)
+    shaved = torch.maximum(torch.maximum(_crown(s, w, 1.0, 1.0), -face), w.y - 0.06)
+    w.mix(ramp(0.03, -0.05, _under_hat(s, w, shaved)) * 0.42, times(s.colours.hair, 0.7))
+    top, low = max(g.head_top - 0.29, -0.99), _hairline(s, -0.40)
+    height = ((low - w.y) * (1 / (low - top))).clamp(-0.2, 1.3)
+    half = 0.135 + 0.065 * height
+    x = u * 0.35 + w.flat * 0.65 - g.turn(0.0) * 0.65 * ramp(1.0, 0.0, height)
+    points = 0.10 * _wave(x / half * 2.0 + 0.5)
+    d = torch.maximum(x.abs() - half, top + 0.10 - points + 1.2 * x * x - w.y)
+    d = torch.maximum(d, w.y - low - 0.05 + 3.5 * x * x)
+    d = _under_hat(s, w, d * 0.85)
+    _shadow(s, w, d)
+    gloss = blob(w.x, w.y, -0.05, g.head_top - 0.02, 0.09, 0.15)
+    _paint(s, w, d, x / (0.8 + height), gloss)
+
+
+# --- behind the head -----------------------------------------------------------------------
+
+
+def _rear_shape(
+    outline: Callable[[Sketch, Window], Tensor], curly: bool = False
+) -> Callable[[Sketch], None]:
+    def draw(s: Sketch) -> None:
+        reach = s.g.head_w + 0.36
+        w = s.window(-reach, s.g.head_top - 0.34, reach, 1.6, turned=False)
+        if w is None:
+            return
+        coordinate = _curls(w.flat, w.y) if curly else _fan(s, w, 1.0)
+        _paint(s, w, _under_hat(s, w, outline(s, w)), coordinate, None, dim=0.70)
+
+    return draw
+
+
+def _bun(s: Sketch) -> None:
+    top, r = s.g.head_top, 0.185
+    cy = max(top - 0.10, -0.80)
+    w = s.window(-0.3, cy - 0.3, 0.3, cy + 0.35, turned=False)
+    if w is None or s.sitter["headwear"] != "none":
+        return
+    d = disc(w.flat, w.y, 0, cy, r)
+    swirl = 0.35 * length(w.flat - 0.03, w.y - cy) + 0.10 * torch.atan2(w.flat, w.y - cy)
+    gloss = blob(w.flat, w.y, -0.06, cy - 0.06, 0.07, 0.06)
+    _paint(s, w, d, swirl * 1.3, gloss)
+
+
+def _tail(s: Sketch, side: int, middle: float, half: float, thick: float) -> None:
+    x0 = s.g.head_w + 0.19
+    x_lo, x_hi = sorted((side * (x0 - 0.5), side * (x0 + 0.3)))
+    w = s.window(x_lo, middle - half - 0.1, x_hi, middle + half + 0.1, turned=False)
+    if w is None:
+        return
+    a = w.flat * side
+    q = (w.y - middle) * (1 / half)
+    centre = x0 - 0.05 - 0.15 * q * q + 0.03 * q
+    width = thick * (1 - 0.6 * q.clamp(-1, 0).square() - q.clamp(0, 1).pow(3)) * (1 + 0.25 * q)
+    d = torch.maximum((a - centre).abs_() - width, (q.abs() - 1) * half)
+    gloss = blob(a, w.y, x0 - 0.06, middle - 0.18, 0.07, 0.13)
+    _paint(s, w, _under_hat(s, w, d), (a - centre) / (0.6 + 0.5 * (1 - q * q).clamp(min=0)), gloss)
+    tie = box(a, w.y, x0 - 0.15, middle - half + 0.03, 0.075, 0.05, 0.03)
+    tie = _under_hat(s, w, tie)
+    w.mix(cover(tie, w.pixel), lit(TIE, 1.05 - 3 * (tie + 0.05).clamp(0, 0.1)), solid=True)
+
+
+def _ponytail(s: Sketch) -> None:
+    _tail(s, 1, 0.06, 0.52, 0.165)
+
+
+def _pigtails(s: Sketch) -> None:
+    for side in (-1, 1):
+        _tail(s, side, 0.44, 0.46, 0.150)
+
+
+_REAR: dict[str, Callable[[Sketch], None]] = {
+    "curly": _rear_shape(_afro, curly=True),
+    "bob": _rear_shape(_bob_outline),
+    "long": _rear_shape(_long_outline),
+    "wavy": _rear_shape(_wavy_outline),
+    "bun": _bun,
+    "ponytail": _ponytail,
+    "pigtails": _pigtails,
+}
+_FRONT: dict[str, Callable[[Sketch, Window, Tensor], Layer]] = {
+    "short": _short,
+    "side_part": _side_part,
+    "spiky": _spiky,
+    "curly": _curly,
+    "bob": _bob,
+    "long": _long,
+    "wavy": _wavy,
+    "bun": _pulled_back,
+    "ponytail": _side_swept_back,
+    "pigtails": _parted,
+}

@@ -1,0 +1,143 @@
+"""Draws portraits: parameters in, pictures with exact landmarks out.
+
+A painter's algorithm with signed-distance shapes, one portrait at a time: a portrait's planes stay
+in the processor's cache, and each stroke touches only its own part of the picture. Several cores
+draw several portraits. There is no randomness: equal parameters give equal pixels, alone or in
+any batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tmsa_core.avatars.accessories import draw_earrings, draw_eyewear, draw_headwear
+from tmsa_core.avatars.body import draw_background, draw_body, draw_vampire_collar
+from tmsa_core.avatars.canvas import Canvas
+from tmsa_core.avatars.costumes import draw_face_paint
+from tmsa_core.avatars.eyes import draw_brow_frown, draw_brows, draw_eyes
+from tmsa_core.avatars.facial_hair import draw_facial_hair, draw_moustache
+from tmsa_core.avatars.geometry import (
+    Sitter,
+    aligned_views,
+    crop_views,
+    face_landmarks,
+    measure,
+    sitters,
+)
+from tmsa_core.avatars.hair import draw_front_hair, draw_rear_hair
+from tmsa_core.avatars.head import draw_age_lines, draw_cheeks, draw_ears, draw_head, draw_nose
+from tmsa_core.avatars.mouth import draw_mouth
+from tmsa_core.avatars.palette import palette_of
+from tmsa_core.avatars.params import Portraits
+from tmsa_core.avatars.sketch import Sketch
+
+__all__ = ["Rendering", "aligned_views", "crop_views", "face_landmarks", "render"]
+
+LAYERS: tuple[Callable[[Sketch], None], ...] = (  # from back to front
+    draw_background,
+    draw_rear_hair,
+    draw_body,
+    draw_ears,
+    draw_head,
+    draw_face_paint,
+    draw_cheeks,
+    draw_age_lines,
+    draw_brow_frown,
+    draw_nose,
+    draw_facial_hair,
+    draw_mouth,
+    draw_moustache,
+    draw_eyes,
+    draw_front_hair,
+    draw_brows,
+    draw_vampire_collar,
+    draw_headwear,
+    draw_eyewear,
+    draw_earrings,
+)
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """Pictures of B portraits.
+
+    images: (B, 3, H, W) float32 in [-1, 1]. landmarks: (B, 68, 2) float32, x and y in pixels of
+    the picture with pixel centres at integers, dlib's order. background_mask: (B, 1, H, W) in
+    [0, 1], 1 where nothing hides the background.
+    """
+
+    images: Tensor
+    landmarks: Tensor
+    background_mask: Tensor
+
+
+@contextmanager
+def _on_one_core() -> Iterator[None]:
+    """Draw on one core: a stroke is too small to be quicker on several, which would mostly wait for
+    each other. Whoever has many portraits to draw runs several processes.
+    """
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(cores)
+
+
+@torch.no_grad()
+@_on_one_core()
+def render(
+    portraits: Portraits,
+    resolution: int = 128,
+    views: Tensor | None = None,
+    supersample: int = 2,
+    size: tuple[int, int] | None = None,
+) -> Rendering:
+    """Draw every portrait of the batch.
+
+    views: (B, 2, 3) affine maps from normalised picture coordinates (-1 to 1 between the outer
+    edges, y down) to face coordinates; by default the aligned crop. supersample: strokes are
+    drawn at this many times the resolution and averaged. size: (height, width) in place of the
+    square ``resolution``.
+    """
+    height, width = size or (resolution, resolution)
+    points = face_landmarks(portraits)
+    views = crop_views(points) if views is None else views.to(points)
+    people = sitters(portraits)
+
+    fine = height * supersample, width * supersample
+    planes = [
+        F.avg_pool2d(_draw(sitter, view, *fine), supersample)
+        for sitter, view in zip(people, views, strict=True)
+    ]
+    pictures = torch.stack(planes)  # (B, 4, H, W)
+    return Rendering(
+        images=pictures[:, :3].mul(2).sub_(1),
+        landmarks=to_pixels(points, views, height, width),
+        background_mask=pictures[:, 3:],
+    )
+
+
+def to_pixels(points: Tensor, views: Tensor, height: int, width: int) -> Tensor:
+    """(B, P, 2) pixel positions of points in face coordinates seen through views (B, 2, 3)."""
+    inverse = torch.linalg.inv(views[:, :, :2].double())
+    normal = (points.double() - views[:, None, :, 2].double()) @ inverse.transpose(1, 2)
+    extent = torch.tensor([width, height], dtype=torch.float64, device=points.device)
+    return (((normal + 1) * extent - 1) / 2).float()
+
+
+def _draw(sitter: Sitter, view: Tensor, height: int, width: int) -> Tensor:
+    """(4, height, width): red, green, blue in [0, 1] and the background mask."""
+    g = measure(sitter)
+    canvas = Canvas(g, view, height, width)
+    sketch = Sketch(sitter, g, palette_of(sitter), canvas)
+    for layer in LAYERS:
+        layer(sketch)
+    canvas.rgb.clamp_(0, 1)
+    return canvas.planes

@@ -1,0 +1,112 @@
+"""Every method that the comparison runs, ours included, under one signature.
+
+``METHODS[key].find_edit(world, w_plus, texts) -> Edit``. A new method is a file and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from tmsa_core.baselines import (
+    clip2stylegan,
+    styleclip_global,
+    styleclip_mapper,
+    styleclip_optimise,
+    tedigan,
+    tmsa,
+)
+from tmsa_core.baselines.world import Edit, Texts, World, open_world
+from tmsa_core.errors import RequestError
+
+__all__ = ["METHODS", "Edit", "Method", "Texts", "World", "check_methods", "open_world"]
+
+FindEdit = Callable[[World, Tensor, Texts], Edit]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the comparison.
+
+    prepare: what is done once for a generator; prepare_text: once for a text. Both return the
+    seconds that it took, whenever that was. searches: an edit is an optimisation for every
+    picture, so that fewer pictures are affordable. mapper: edits depend on TMSA's mapping network
+    too. strengths: from which its alpha is tuned. published: its settings as its authors have
+    them; settings: those of domains that differ.
+    """
+
+    title: str
+    find_edit: FindEdit
+    prepare: Callable[[World], float | None] | None = None
+    prepare_text: Callable[[World, Texts], float] | None = None
+    searches: bool = False
+    mapper: bool = False
+    strengths: tuple[float, ...] = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+    published: object | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def differences(self, domain: str) -> dict[str, list[object]]:
+        """Settings that differ in a domain: name -> [here, published]."""
+        here = self.settings.get(domain)
+        if here is None or self.published is None:
+            return {}
+        theirs = vars(self.published)
+        return {k: [v, theirs[k]] for k, v in vars(here).items() if v != theirs[k]}
+
+
+SEARCHED = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+"""Strengths of methods that search: how far along the step that the search found."""
+
+METHODS: dict[str, Method] = {
+    # its alpha = 1 was set by the same rule when the mapper was calibrated
+    "tmsa": Method("TMSA (ours)", tmsa.find_edit, tmsa.prepare, mapper=True, strengths=(1.0,)),
+    "styleclip_optimise": Method(
+        "StyleCLIP, latent optimisation",
+        styleclip_optimise.find_edit,
+        searches=True,
+        strengths=SEARCHED,
+        published=styleclip_optimise.Settings(),
+        settings=styleclip_optimise.SETTINGS,
+    ),
+    "styleclip_mapper": Method(
+        "StyleCLIP, latent mapper",
+        styleclip_mapper.find_edit,
+        prepare_text=styleclip_mapper.prepare_text,
+        published=styleclip_mapper.Settings(),
+        settings=styleclip_mapper.SETTINGS,
+    ),
+    "styleclip_global": Method(
+        "StyleCLIP, global directions",
+        styleclip_global.find_edit,
+        styleclip_global.prepare,
+        strengths=(0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0),
+        published=styleclip_global.Settings(),
+        settings=styleclip_global.SETTINGS,
+    ),
+    "tedigan": Method(
+        "TediGAN, CLIP-guided",
+        tedigan.find_edit,
+        searches=True,
+        strengths=SEARCHED,
+        published=tedigan.Settings(),
+        settings=tedigan.SETTINGS,
+    ),
+    "tedigan_mixing": Method(
+        "TediGAN, style mixing",
+        tedigan.find_mixing_edit,
+        tedigan.prepare,
+        strengths=(0.25, 0.5, 0.75, 1.0),
+    ),
+    "clip2stylegan": Method("CLIP2StyleGAN", clip2stylegan.find_edit, clip2stylegan.prepare),
+}
+
+
+def check_methods(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once; a RequestError lists the methods there are."""
+    stripped = [name.strip() for name in names]
+    for name in stripped:
+        if name not in METHODS:
+            raise RequestError(f"There is no method {name!r}; use some of {', '.join(METHODS)}.")
+    return tuple(dict.fromkeys(stripped))

@@ -1,0 +1,395 @@
+"""The command line. Exit status: 0 done, 1 could not be done, 2 wrong usage.
+
+Results go to standard output, notes and errors to standard error, an error in one sentence.
+Everything heavy is imported by the command that needs it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tmsa_core import cli_evaluation, cli_training
+from tmsa_core.errors import ImageError, RequestError, TmsaError
+from tmsa_core.version import VERSION
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tmsa_core.datatypes import EditRequest
+    from tmsa_core.download import Report
+    from tmsa_core.editor import Editor
+
+# Click's base of all usage errors. Typer imports Click or, from some version on, brings its own.
+UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="tmsa",
+    help="Edit a face with words.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Source = Annotated[Path, typer.Argument(metavar="IN", help="The picture: PNG, JPEG, WebP ...")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write: .png, .jpg or .webp.")
+]
+Neutral = Annotated[str, typer.Option(help="What the picture shows, such as 'human face'.")]
+Target = Annotated[str, typer.Option(help="What it should show: 'human face with glasses'.")]
+DomainKey = Annotated[str, typer.Option(help="Which world of pictures; see `tmsa domains`.")]
+Inversion = Annotated[str, typer.Option(help="How the picture enters the latent space.")]
+FaceIndex = Annotated[int, typer.Option(help="Which face, where there are several; 0 is largest.")]
+Aligned = Annotated[bool, typer.Option("--aligned", help="The picture is an aligned face already.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the best there is.")]
+LevelsText = Annotated[
+    str, typer.Option(help="Latent levels that move: all, coarse, medium, fine, or 0,1,4.")
+]
+Threshold = Annotated[
+    float, typer.Option(help="Share of the shift's smallest components to leave out, 0 to below 1.")
+]
+
+
+def _example(*lines: str) -> str:
+    return "\n".join(["\b", "Example:", *(f"  tmsa {line}" for line in lines)])
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(VERSION)
+        raise typer.Exit()
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
+
+
+@app.command(
+    epilog=_example(
+        "edit in.png -o out.png --neutral 'human face' --target 'human face with glasses'",
+        "edit in.png -o out.png --target 'smiling human face' --alpha 1.5 --crop-only",
+    )
+)
+def edit(
+    source: Source,
+    output: Output,
+    target: Target,
+    neutral: Neutral = "human face",
+    alpha: Annotated[float, typer.Option(help="Strength: 1 is the full edit, 0 none.")] = 1.0,
+    domain: DomainKey = "avatar",
+    inversion: Inversion = "e4e",
+    face: FaceIndex = 0,
+    levels: LevelsText = "all",
+    threshold: Threshold = 0.0,
+    crop_only: Annotated[bool, typer.Option("--crop-only", help="Write the crop alone.")] = False,
+    aligned: Aligned = False,
+    device: Device = "auto",
+) -> None:
+    """Edit the face in a picture by two texts."""
+    from tmsa_core.datatypes import EditRequest
+
+    request = EditRequest(
+        neutral, target, alpha, _levels(levels), threshold, paste_back=not crop_only
+    )
+    editor = _load(domain, device, output)
+    prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
+    result = editor.edit(prepared, request)
+    _write(result.image, output, editor, [request])
+    _note(result.notes)
+    seconds = sum(prepared.timings.values()) + sum(result.timings.values())
+    print(f"{output}: edited in {seconds:.2f} s")
+
+
+@app.command(
+    epilog=_example(
+        "sweep in.png -o strip.png --target 'old human face' --from -1 --to 2 --steps 7"
+    )
+)
+def sweep(
+    source: Source,
+    output: Output,
+    target: Target,
+    neutral: Neutral = "human face",
+    first: Annotated[float, typer.Option("--from", help="The first strength.")] = -1.0,
+    last: Annotated[float, typer.Option("--to", help="The last strength.")] = 2.0,
+    steps: Annotated[int, typer.Option(min=2, max=50, help="How many strengths.")] = 7,
+    domain: DomainKey = "avatar",
+    inversion: Inversion = "e4e",
+    face: FaceIndex = 0,
+    aligned: Aligned = False,
+    device: Device = "auto",
+) -> None:
+    """Write a strip of the same edit at evenly spaced strengths."""
+    from tqdm import tqdm
+
+    from tmsa_core.datatypes import EditRequest
+
+    editor = _load(domain, device, output)
+    prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
+    alphas = [first + (last - first) * i / (steps - 1) for i in range(steps)]
+    requests = [EditRequest(neutral, target, alpha, paste_back=False) for alpha in alphas]
+    results = [editor.edit(prepared, r) for r in tqdm(requests, "Editing", leave=False)]
+    _write(_side_by_side([r.crop for r in results]), output, editor, requests)
+    _note(results[0].notes)
+    print(f"{output}: strengths {', '.join(f'{alpha:g}' for alpha in alphas)}")
+
+
+@app.command(
+    epilog=_example("align photo.jpg -o crop.png", "align group.jpg -o second.png --face 1")
+)
+def align(
+    source: Source, output: Output, face: FaceIndex = 0, domain: DomainKey = "avatar",
+    device: Device = "auto",
+) -> None:  # fmt: skip
+    """Find the faces in a picture, list them, and write the upright crop of one."""
+    from tmsa_core.metadata import save_picture
+
+    found = _load(domain, device, output).align(source, face)
+    save_picture(found.crop, output)
+    print(f"{output}: face {face} of {len(found.faces)}, {found.crop.width} px")
+    for number, one in enumerate(found.faces):
+        box = ", ".join(f"{edge:.0f}" for edge in one.box)
+        print(f"face {number}: left, top, right, bottom = {box}")
+
+
+@app.command(
+    epilog=_example(
+        "batch portraits/ -o edited.zip --target 'human face with glasses'",
+        "batch one.png more.zip -o edited.zip --target 'smiling human face' --format jpg",
+    )
+)
+def batch(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Folders, ZIP archives or pictures.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The ZIP archive to write.")
+    ],
+    target: Target,
+    neutral: Neutral = "human face",
+    alpha: Annotated[float, typer.Option(help="Strength: 1 is the full edit, 0 none.")] = 1.0,
+    format: Annotated[str, typer.Option(help="Of the pictures: png, jpg or webp.")] = "png",
+    notice: Annotated[bool, typer.Option("--notice", help="Write on each that it is edited.")] = (
+        False
+    ),
+    domain: DomainKey = "avatar",
+    inversion: Inversion = "e4e",
+    face: FaceIndex = 0,
+    levels: LevelsText = "all",
+    threshold: Threshold = 0.0,
+    aligned: Aligned = False,
+    device: Device = "auto",
+) -> None:
+    """Edit many pictures alike into a ZIP archive with a table of scores.
+
+    A picture that cannot be edited is noted in the table, and the rest goes on. Ctrl-C stops and
+    keeps what was done.
+    """
+    from tqdm import tqdm
+
+    from tmsa_core.archives import count_entries
+    from tmsa_core.batch import BatchOptions, run_batch
+    from tmsa_core.datatypes import EditRequest
+    from tmsa_core.editor import load_editor
+
+    request = EditRequest(neutral, target, alpha, _levels(levels), threshold)
+    options = BatchOptions(inversion, face, aligned, format, notice)
+    work = run_batch(load_editor(domain, device=device), sources, [request], output, options)
+    edited = failed = 0
+    try:
+        for row in tqdm(work, "Editing", total=count_entries(sources), leave=False):
+            edited += row.status == "edited"
+            if row.status == "failed":
+                failed += 1
+                tqdm.write(f"{row.file}: {row.message}", file=sys.stderr)
+    finally:
+        work.close()
+        if edited or failed:
+            print(f"{output}: {edited} edited, {failed} failed")
+    if not edited:
+        raise ImageError("None of the pictures could be edited; scores.csv says why for each.")
+
+
+@app.command(epilog=_example("sample -o portrait.png --seed 3"))
+def sample(
+    output: Output,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same portrait.")] = 0,
+    truncation: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="0: the average face; 1: most varied.")
+    ] = 0.7,
+    domain: DomainKey = "avatar",
+    device: Device = "auto",
+) -> None:
+    """Draw a portrait of nobody."""
+    editor = _load(domain, device, output)
+    crop = editor.sample(seed, truncation).crop
+    _write(crop, output, editor, [], edited=False)
+    print(f"{output}: seed {seed}, {crop.width} px")
+
+
+@app.command(epilog=_example("domains"))
+def domains() -> None:
+    """List the worlds of pictures, and what those that cannot be used lack."""
+    from tmsa_core.domains import list_domains, size_words
+
+    for status in list_domains():
+        state = "ready" if status.can_edit else f"no edits by text: {status.reason}"
+        if not status.available:
+            state = f"not available: {status.reason}"
+        print(f"{status.key:<8} {status.title:<18} {state}")
+        for download in status.missing:
+            size = size_words(download.bytes)
+            print(f"{'':<8} to download: {download.name}, {size}, {download.licence}")
+        if status.notice:
+            print(f"{'':<8} {status.notice}")
+
+
+@app.command(epilog=_example("download ffhq", "download church"))
+def download(
+    domain: Annotated[str, typer.Argument(help="The domain; see `tmsa domains`.")],
+) -> None:
+    """Get a domain's weights from the Hugging Face Hub, and check those that are here.
+
+    Whatever is missing, incomplete or damaged is fetched; a broken download goes on where it
+    stopped when the command is given again. HF_HUB_OFFLINE and HF_ENDPOINT are respected, and
+    TMSA_CACHE says where files go.
+    """
+    from tmsa_core.bundles import open_bundle
+    from tmsa_core.domains import find_domain
+    from tmsa_core.supply import complete
+
+    find_domain(domain)
+    bundle = open_bundle(domain)
+    roles = [role for role, entry in bundle.files.items() if entry.download or entry.sha256]
+    if bundle.notice:
+        print(bundle.notice)
+    with _download_bar() as report:
+        complete(bundle, roles, report, thorough=True)
+    print(f"{domain}: {len(roles)} files are complete and as they should be")
+    for role, entry in bundle.files.items():
+        if role not in roles and (problem := bundle.problem(role)):
+            print(f"Note: {problem}" if not entry.optional else f"Optional: {problem}")
+
+
+@app.command(
+    epilog=_example(
+        "convert e4e e4e_ffhq_encode.pt checkpoints/ffhq",
+        "convert hfgi ckpt.pt checkpoints/ffhq",
+    )
+)
+def convert(
+    kind: Annotated[str, typer.Argument(help="Its layout: stylegan2, e4e, hfgi or arcface.")],
+    file: Annotated[Path, typer.Argument(help="The checkpoint as published: .pt or .pth.")],
+    out_dir: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
+) -> None:
+    """Turn a public checkpoint into safetensors; nothing in it is run."""
+    from tmsa_core import convert as conversion
+
+    before = conversion.peak_memory()
+    for path in conversion.convert(kind, file, out_dir, progress=sys.stderr.isatty()):
+        print(f"{path}: {path.stat().st_size / 1e6:.0f} MB")
+    peak = conversion.peak_memory()
+    print(f"peak memory {peak / 1e6:.0f} MB, {before / 1e6:.0f} MB of it before the file was read")
+
+
+for _command, _examples in (cli_training.COMMANDS | cli_evaluation.COMMANDS).items():
+    app.command(epilog=_example(*_examples))(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status."""
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="tmsa",
+            standalone_mode=False,
+        )
+    except UsageError as error:
+        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        return _complain(f"{message}; `tmsa --help` says what there is.", 2)
+    except TmsaError as error:
+        return _complain(str(error), 1)
+    except OSError as error:
+        return _complain(f"{error.filename or 'A file'}: {error.strerror or error}.", 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("Stopped.", 1)
+    return status if isinstance(status, int) else 0
+
+
+def _load(domain: str, device: str, output: Path) -> Editor:
+    from tmsa_core.editor import load_editor
+    from tmsa_core.metadata import check_destination
+
+    check_destination(output)
+    with _download_bar() as report:
+        return load_editor(domain, device=device, report=report)
+
+
+@contextmanager
+def _download_bar() -> Iterator[Report]:
+    """A progress bar per download on standard error, and news above it."""
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}
+
+    def report(sentence: str, done: int, total: int) -> None:
+        if not total:
+            tqdm.write(f"{sentence}.", file=sys.stderr)
+            return
+        if sentence not in bars:
+            bars[sentence] = tqdm(desc=sentence, total=total, unit="B", unit_scale=True)
+        bars[sentence].update(done - bars[sentence].n)
+
+    try:
+        yield report
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _write(
+    image: Image, output: Path, editor: Editor, requests: Sequence[EditRequest], edited: bool = True
+) -> None:
+    from tmsa_core.metadata import save_picture
+
+    save_picture(image, output, editor.recipe(requests), edited)
+
+
+def _levels(text: str) -> str | tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if all(part.lstrip("-").isdigit() for part in parts):
+        return tuple(int(part) for part in parts)
+    if len(parts) > 1:
+        raise RequestError(f"levels is {text!r}; use all, coarse, medium, fine, or numbers: 0,1,4.")
+    return text
+
+
+def _side_by_side(crops: Sequence[Image]) -> Image:
+    from PIL import Image as Images
+
+    strip = Images.new("RGB", (sum(c.width for c in crops), max(c.height for c in crops)))
+    left = 0
+    for crop in crops:
+        strip.paste(crop, (left, 0))
+        left += crop.width
+    return strip
+
+
+def _note(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"Note: {note}", file=sys.stderr)
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"Error: {message}", file=sys.stderr)
+    return status

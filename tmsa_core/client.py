@@ -1,0 +1,239 @@
+"""A typed client of a running page: the HTTP endpoints as Python functions.
+
+It needs ``gradio_client`` and nothing else of this package's requirements: no networks, no torch.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypedDict
+
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from tmsa_core.errors import TmsaError
+
+LOCAL = "http://127.0.0.1:7860"
+TIMEOUT = 120.0  # seconds without an answer; a busy page takes its time to receive a picture
+Picture = str | os.PathLike[str]
+
+
+class RemoteError(TmsaError):
+    """The page refused a request; the message is the page's own."""
+
+
+class DomainRow(TypedDict):
+    """One world of pictures, and why it cannot be used where it cannot."""
+
+    key: str
+    title: str
+    available: bool
+    can_edit: bool
+    reason: str
+    notice: str
+    missing: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """crop: the file of the upright crop. faces: (left, top, right, bottom) of every face, in
+    pixels. quad: the crop's corners in the picture."""
+
+    crop: Path
+    faces: list[list[float]]
+    quad: list[list[float]] | None
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """picture: the file of what the generator makes of the code. w_plus: the code, L rows."""
+
+    picture: Path
+    w_plus: list[list[float]]
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """archive: the file of the ZIP. rows: how each picture fared, as in its scores.csv."""
+
+    archive: Path
+    rows: list[dict[str, Any]]
+
+
+class TmsaClient:
+    """Calls a page at ``address``; results are files in ``folder``, by default a temporary one.
+
+    Every method raises RemoteError, with the page's sentence, where the page cannot do it. Use it
+    in a ``with`` statement, or call ``close``.
+    """
+
+    def __init__(self, address: str = LOCAL, folder: str | Path | None = None) -> None:
+        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="tmsa-")
+        self.folder = Path(folder or self._temporary.name)
+        self._client = Client(
+            address,
+            verbose=False,
+            download_files=self.folder,
+            analytics_enabled=False,
+            httpx_kwargs={"timeout": TIMEOUT},
+        )
+
+    def edit(
+        self,
+        image: Picture,
+        neutral_text: str,
+        target_text: str,
+        alpha: float = 1.0,
+        *,
+        levels: str = "all",
+        threshold: float = 0.0,
+        inversion: str = "e4e",
+        face: int = 0,
+        aligned: bool = False,
+        paste_back: bool = True,
+        notice: bool = False,
+        domain: str = "",
+    ) -> Path:
+        """Edit the face in a picture by two texts; the file of the edited picture."""
+        return Path(
+            self._call(
+                "/edit",
+                image=handle_file(str(image)),
+                neutral_text=neutral_text,
+                target_text=target_text,
+                alpha=alpha,
+                levels=levels,
+                threshold=threshold,
+                inversion=inversion,
+                face=face,
+                aligned=aligned,
+                paste_back=paste_back,
+                notice=notice,
+                domain=domain,
+            )
+        )
+
+    def align(self, image: Picture, face: int = 0, *, domain: str = "") -> Alignment:
+        """Find the faces in a picture and crop one of them upright."""
+        crop, found = self._call("/align", image=handle_file(str(image)), face=face, domain=domain)
+        return Alignment(Path(crop), found["faces"], found["quad"])
+
+    def invert(
+        self,
+        image: Picture,
+        inversion: str = "e4e",
+        *,
+        face: int = 0,
+        aligned: bool = False,
+        domain: str = "",
+    ) -> Inversion:
+        """Bring a picture into the generator's latent space."""
+        picture, code = self._call(
+            "/invert",
+            image=handle_file(str(image)),
+            inversion=inversion,
+            face=face,
+            aligned=aligned,
+            domain=domain,
+        )
+        return Inversion(Path(picture), code["w_plus"])
+
+    def sweep(
+        self,
+        image: Picture,
+        neutral_text: str,
+        target_text: str,
+        alpha_from: float = -1.0,
+        alpha_to: float = 2.0,
+        steps: int = 7,
+        *,
+        inversion: str = "e4e",
+        face: int = 0,
+        aligned: bool = False,
+        domain: str = "",
+    ) -> dict[float, Path]:
+        """The same edit at evenly spaced strengths: the file of each strength's crop."""
+        pictures = self._call(
+            "/sweep",
+            image=handle_file(str(image)),
+            neutral_text=neutral_text,
+            target_text=target_text,
+            alpha_from=alpha_from,
+            alpha_to=alpha_to,
+            steps=steps,
+            inversion=inversion,
+            face=face,
+            aligned=aligned,
+            domain=domain,
+        )
+        return {float(picture["caption"]): Path(picture["image"]) for picture in pictures}
+
+    def sample(self, seed: int = 0, truncation: float = 0.7, *, domain: str = "") -> Path:
+        """Draw a portrait of nobody; the same seed gives the same one."""
+        return Path(self._call("/sample", seed=seed, truncation=truncation, domain=domain))
+
+    def batch(
+        self,
+        files: Iterable[Picture],
+        neutral_text: str,
+        target_text: str,
+        alpha: float = 1.0,
+        *,
+        levels: str = "all",
+        threshold: float = 0.0,
+        inversion: str = "e4e",
+        face: int = 0,
+        aligned: bool = False,
+        format: str = "png",
+        notice: bool = False,
+        domain: str = "",
+    ) -> BatchResult:
+        """Edit many pictures (or ZIP archives of them) alike, into one archive."""
+        archive, rows = self._call(
+            "/batch",
+            files=[handle_file(str(file)) for file in files],
+            neutral_text=neutral_text,
+            target_text=target_text,
+            alpha=alpha,
+            levels=levels,
+            threshold=threshold,
+            inversion=inversion,
+            face=face,
+            aligned=aligned,
+            format=format,
+            notice=notice,
+            domain=domain,
+        )
+        return BatchResult(Path(archive), rows)
+
+    def domains(self) -> list[DomainRow]:
+        """The worlds of pictures that the page knows."""
+        return self._call("/domains")
+
+    def close(self) -> None:
+        """End the session; a temporary folder goes with it."""
+        self._client.close()
+        if self._temporary:
+            self._temporary.cleanup()
+
+    def __enter__(self) -> TmsaClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _call(self, endpoint: str, **values: Any) -> Any:
+        try:
+            return self._client.predict(api_name=endpoint, **values)
+        except AppError as error:
+            raise RemoteError(str(error)) from error

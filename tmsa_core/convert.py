@@ -1,0 +1,334 @@
+"""Public checkpoints of StyleGAN2, e4e, HFGI and ArcFace to safetensors, once.
+
+Those files are pickles, and a pickle may run code when it is read. Here none runs: PyTorch's
+restricted reader admits tensors and plain values only. What is found is compared with the public
+layout key by key, and tensors are copied one by one out of the memory-mapped file, so that a
+large file is converted in little memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import pickle
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from tmsa_core.bundles import build_network, few, key_differences, sha256
+from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.layouts import ARCHITECTURES, PUBLIC
+
+State = Mapping[str, Tensor]
+
+ENCODER = "Encoder4Editing"  # e4e's own among the encoders that share its layout
+MADV_PAGEOUT = 21  # drops clean pages of files, and harms no others
+
+NUMBERS = {  # safetensors' names of the number types that checkpoints hold
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One network of a checkpoint, and the file it goes to."""
+
+    kind: str
+    file: str
+    architecture: Mapping[str, Any]
+    state: State
+    latent_avg: Tensor | None = None
+
+
+def convert(kind: str, file: Path, out_dir: Path, progress: bool = False) -> list[Path]:
+    """Write the networks that a public checkpoint holds as safetensors files.
+
+    kind: the layout, one of ``LAYOUTS``. file: the ``.pt`` or ``.pth`` as published. Into
+    ``out_dir`` go whichever of generator, e4e, hfgi and arcface ``.safetensors`` the file holds,
+    each complete or not at all; their paths are returned. Numbers keep their type; states of
+    optimisers and discriminators are left behind. Raises RequestError for an unknown kind and
+    BundleError for a file that is missing, damaged, unsafe or of another layout.
+    """
+    if kind not in LAYOUTS:
+        raise RequestError(f"There is no layout {kind!r}; use one of {', '.join(LAYOUTS)}.")
+    parts = LAYOUTS[kind](read_checkpoint(file), file.name)
+    origin = {"layout": kind, "file": file.name, "sha256": sha256(file)}
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        tensors = dict(part.state)
+        if part.latent_avg is not None:
+            tensors["latent_avg"] = part.latent_avg
+        metadata = {
+            "kind": part.kind,
+            "architecture": json.dumps(part.architecture),
+            "origin": json.dumps(origin),
+        }
+        write_tensors(tensors, metadata, out_dir / part.file, progress)
+    return [out_dir / part.file for part in parts]
+
+
+def read_checkpoint(file: Path) -> Any:
+    """What a PyTorch file holds, tensors memory-mapped where its format allows it.
+
+    Nothing in it is run. Raises BundleError in one sentence.
+    """
+    if not file.is_file():
+        raise BundleError(f"There is no file {file}.")
+    if not file.stat().st_size:
+        raise BundleError(f"{file.name} is empty: download it again.")
+    mapped = zipfile.is_zipfile(file)  # files from before PyTorch 1.6 are no zip archives
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):  # how options are kept
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # whatever a damaged pickle or archive leads to
+        unsafe = re.search(r"GLOBAL (\S+)", str(error))
+        if isinstance(error, pickle.UnpicklingError) and unsafe:
+            raise BundleError(
+                f"{file.name} was refused, and nothing in it was run: reading it asks for "
+                f"{unsafe[1]}, which no weights file needs."
+            ) from error
+        size = file.stat().st_size
+        raise BundleError(
+            f"{file.name} ({size} bytes) is no PyTorch file or an incomplete one: get it again."
+        ) from error
+
+
+def _stylegan2(checkpoint: Any, name: str) -> list[Part]:
+    """A generator's training file: ``g_ema`` and perhaps ``latent_avg`` (512,)."""
+    fields = _fields(checkpoint, name, ("g_ema",))
+    average = _latent_avg(fields, name)
+    centre = None if average is None else average.mean(dim=0)
+    return [_part("stylegan2", "generator", _state(fields["g_ema"], name), name, centre)]
+
+
+def _e4e(checkpoint: Any, name: str) -> list[Part]:
+    """An encoder and its generator: ``state_dict``, ``latent_avg`` (L,512) and ``opts``."""
+    fields = _fields(checkpoint, name, ("state_dict", "opts"))
+    return _inversion(fields, _split(fields, ("encoder", "decoder"), name), name)
+
+
+def _hfgi(checkpoint: Any, name: str) -> list[Part]:
+    """As e4e, and beside encoder and decoder the two networks ``residue`` and ``grid_align``."""
+    fields = _fields(checkpoint, name, ("state_dict", "opts"))
+    own = ("residue", "grid_align")
+    states = _split(fields, ("encoder", "decoder", *own), name)
+    both = {f"{prefix}.{key}": states[prefix][key] for prefix in own for key in states[prefix]}
+    return [*_inversion(fields, states, name), _part("hfgi", "hfgi", both, name)]
+
+
+def _arcface(checkpoint: Any, name: str) -> list[Part]:
+    """A plain state dict."""
+    return [_part("arcface", "arcface", _state(checkpoint, name), name)]
+
+
+LAYOUTS: dict[str, Callable[[Any, str], list[Part]]] = {
+    "stylegan2": _stylegan2,
+    "e4e": _e4e,
+    "hfgi": _hfgi,
+    "arcface": _arcface,
+}
+
+
+def _inversion(fields: Mapping[str, Any], states: Mapping[str, State], name: str) -> list[Part]:
+    """Generator and encoder, compared with the options that they were trained with."""
+    options = _options(fields, name)
+    encoder_type, in_w = options.get("encoder_type", ENCODER), options.get("learn_in_w", False)
+    if encoder_type != ENCODER or in_w:
+        raise BundleError(
+            f"{name} holds an encoder that computes something else (encoder_type {encoder_type}, "
+            f"learn_in_w {in_w}): only {ENCODER} can be used."
+        )
+    average = _latent_avg(fields, name)
+    adds_average = options.get("start_from_latent_avg", True)
+    if average is None and adds_average:
+        raise BundleError(f"{name} lacks latent_avg, which its options add to every code.")
+    centre = None if average is None else average.mean(dim=0)
+    generator = _part("stylegan2", "generator", states["decoder"], name, centre)
+    resolution = generator.architecture["resolution"]
+    levels = 2 * resolution.bit_length() - 4  # 2 log2(R) - 2
+    stated = options.get("stylegan_size", resolution)
+    encoder = states["encoder"]
+    if str(options.get("dataset_type")).startswith("cars"):
+        encoder = _without_spare_heads(encoder, levels)
+    if average is not None:
+        average = average[:levels] if len(average) >= levels else average[:1].expand(levels, -1)
+    part = _part("e4e", "e4e", encoder, name, average if adds_average else None)
+    if stated != resolution or part.architecture["levels"] != levels:
+        raise BundleError(
+            f"{name} contradicts itself: its options say {stated} pixels, its generator draws "
+            f"{resolution} and takes {levels} rows, its encoder has "
+            f"{part.architecture['levels']} heads."
+        )
+    return [generator, part]
+
+
+def _options(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    options = fields["opts"]
+    if isinstance(options, argparse.Namespace):
+        options = vars(options)
+    if not isinstance(options, Mapping):
+        raise BundleError(f"{name} has another layout: its opts are no names with values.")
+    return options
+
+
+def _latent_avg(fields: Mapping[str, Any], name: str) -> Tensor | None:
+    """The mean code if the file has one, (rows,w_dim): one row for all or one for each."""
+    if fields.get("latent_avg") is None:
+        return None
+    average = _state({"latent_avg": fields["latent_avg"]}, name)["latent_avg"]
+    if average.ndim == 0:
+        raise BundleError(f"{name} has another layout: its latent_avg is a single number.")
+    return average.reshape(-1, average.shape[-1])
+
+
+def _without_spare_heads(encoder: State, levels: int) -> State:
+    """Some encoders of cars have a head for each row of 1024 pixels; the last are never used."""
+    head = re.compile(r"styles\.(\d+)\.")
+    spare = {key for key in encoder if (match := head.match(key)) and int(match[1]) >= levels}
+    return {key: value for key, value in encoder.items() if key not in spare}
+
+
+def _fields(checkpoint: Any, name: str, needed: Sequence[str]) -> Mapping[str, Any]:
+    found = list(checkpoint) if isinstance(checkpoint, Mapping) else []
+    missing = [key for key in needed if key not in found]
+    if missing:
+        raise BundleError(
+            f"{name} has another layout: it lacks {', '.join(missing)}; at its top it has "
+            f"{few([str(key) for key in found]) or 'no names'}."
+        )
+    return checkpoint
+
+
+def _state(values: Any, name: str) -> dict[str, Tensor]:
+    """A state dict, checked to be one."""
+    if not isinstance(values, Mapping) or not values:
+        raise BundleError(f"{name} has another layout: it holds no state dict where one should be.")
+    odd = [str(k) for k, v in values.items() if not isinstance(v, Tensor) or v.dtype not in NUMBERS]
+    if odd:
+        raise BundleError(f"{name} has another layout: {few(odd)} should be tensors of numbers.")
+    return dict(values)
+
+
+def _split(
+    fields: Mapping[str, Any], prefixes: Sequence[str], name: str
+) -> dict[str, dict[str, Tensor]]:
+    """The state dict of each prefix, cut off at its dot."""
+    state = _state(fields["state_dict"], name)
+    parts: dict[str, dict[str, Tensor]] = {prefix: {} for prefix in prefixes}
+    other = []
+    for key, value in state.items():
+        prefix, _, rest = key.partition(".")
+        if prefix in parts:
+            parts[prefix][rest] = value
+        else:
+            other.append(key)
+    absent = [prefix for prefix, part in parts.items() if not part]
+    if other or absent:
+        raise BundleError(
+            f"{name} has another layout: nothing under {few(absent) or 'no prefix'}, and "
+            f"{len(other)} keys that belong to none of {', '.join(prefixes)}: {few(other)}."
+        )
+    return parts
+
+
+def _part(kind: str, file: str, state: State, name: str, latent_avg: Tensor | None = None) -> Part:
+    """A network whose architecture its shapes tell and whose keys are exactly the public ones."""
+    try:
+        architecture = ARCHITECTURES[kind](
+            {key: tuple(value.shape) for key, value in state.items()}
+        )
+        expected = _state_on_meta(kind, architecture)
+    except Exception:  # shapes of no such network
+        architecture = PUBLIC[kind]
+        expected = _state_on_meta(kind, architecture)
+    if differences := key_differences(expected, state):
+        raise BundleError(f"{name} is not of the public {kind} layout: {differences}.")
+    if latent_avg is not None and latent_avg.shape[-1] != architecture["w_dim"]:
+        raise BundleError(
+            f"{name} has another layout: latent_avg has {latent_avg.shape[-1]} values in place of "
+            f"{architecture['w_dim']}."
+        )
+    return Part(kind, f"{file}.safetensors", architecture, state, latent_avg)
+
+
+def _state_on_meta(kind: str, architecture: Mapping[str, Any]) -> State:
+    with torch.device("meta"):
+        return build_network(kind, architecture).state_dict()
+
+
+def write_tensors(
+    tensors: State, metadata: Mapping[str, str], path: Path, progress: bool = False
+) -> None:
+    """Write a safetensors file tensor by tensor, aside, and move it into place.
+
+    The library's own writer wants all tensors in memory. Raises BundleError if the disk refuses.
+    """
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    total = 0
+    for name in names:
+        begin, total = total, total + tensors[name].numel() * tensors[name].element_size()
+        header[name] = {
+            "dtype": NUMBERS[tensors[name].dtype],
+            "shape": list(tensors[name].shape),
+            "data_offsets": [begin, total],
+        }
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)  # so that all numbers lie aligned
+    half = path.with_suffix(".half")
+    bar = tqdm(total=total, desc=path.name, unit="B", unit_scale=True, disable=not progress)
+    try:
+        with bar, half.open("wb") as file:
+            file.write(len(encoded).to_bytes(8, "little") + encoded)
+            for name in names:
+                file.write(tensors[name].contiguous().flatten().view(torch.uint8).numpy())
+                release(tensors[name])
+                bar.update(tensors[name].nbytes)
+        os.replace(half, path)
+    except OSError as error:
+        raise BundleError(
+            f"{path} could not be written ({error.strerror}); it takes {total / 1e6:.0f} MB."
+        ) from error
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def release(tensor: Tensor) -> None:
+    """Ask Linux to take back the pages of a memory-mapped tensor; it reads them again if needed."""
+    if sys.platform != "linux":
+        return
+    page, storage = os.sysconf("SC_PAGE_SIZE"), tensor.untyped_storage()
+    start = -(-storage.data_ptr() // page) * page
+    length = storage.data_ptr() + storage.nbytes() - start
+    if length > 0:
+        madvise = ctypes.CDLL(None).madvise
+        madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), MADV_PAGEOUT)
+
+
+def peak_memory() -> int:
+    """The most memory in bytes that this process has held so far, mapped files included."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        if "VmHWM" in lines:
+            return int(lines["VmHWM"].split()[0]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,526 @@
+"""The editor: align, invert, shift, synthesise, paste back. The only file that knows the order.
+
+An editor holds networks and caches of text embeddings, and nothing that belongs to a visitor:
+what ``prepare`` returns is a value that the caller keeps.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tmsa_core.align import (
+    align_crop,
+    crop_whole,
+    crop_without_face,
+    paste_back,
+    resize_square,
+    restore_whole,
+)
+from tmsa_core.bundles import Bundle, open_bundle
+from tmsa_core.datatypes import (
+    AlignedPicture,
+    CropTransform,
+    EditRequest,
+    EditResult,
+    Face,
+    PreparedFace,
+)
+from tmsa_core.devices import find_device
+from tmsa_core.domains import Domain, find_domain, needed_roles
+from tmsa_core.download import Report
+from tmsa_core.errors import BundleError, RequestError, StrengthError, TextError
+from tmsa_core.images import load_image, to_image, to_tensor
+from tmsa_core.landmarks import FaceFinder
+from tmsa_core.networks.clip import Clip
+from tmsa_core.networks.e4e import Encoder
+from tmsa_core.networks.hfgi import HFGI
+from tmsa_core.networks.stylegan2 import Generator
+from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.prompts import clean_text
+from tmsa_core.scores import Scorer, Scores
+from tmsa_core.shift import embed_text, keep_largest, level_mask, semantic_shift
+from tmsa_core.supply import complete, quiet
+from tmsa_core.version import VERSION
+
+ALPHA_LIMIT = 10.0
+TOKEN_LIMIT = 77  # of CLIP's text encoder
+TEXT_CACHE = 512
+BATCH = 8  # pictures synthesised together
+PLAIN_INVERSIONS = ("e4e", "sample")  # those whose edit is the generator's picture of a code
+INVERSIONS = ("e4e", "hfgi")  # the bundle's roles that bring a picture in; hfgi builds on e4e
+# The methods that run networks. All else (files, faces, pasting) stays off a ZeroGPU's clock.
+ON_GPU = ("_invert", "_missed", "_draw_code", "_synthesise", "_synthesise_batch", "_compute_shift",
+          "_score")  # fmt: skip
+
+Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Editor:
+    """Text-driven editing in one domain; made by ``load_editor``.
+
+    on_gpu: wraps every function that runs networks, as ``spaces.GPU`` does where the GPU is there
+    for the length of a call only. Arguments and results are pictures and tensors on the CPU.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        bundle: Bundle,
+        generator: Generator,
+        encoder: Encoder,
+        clip: Clip,
+        mapper: Mapper | None,
+        finder: FaceFinder | None,
+        device: str,
+        on_gpu: Wrapper | None = None,
+    ) -> None:
+        self.domain = domain
+        self.bundle = bundle
+        self.device = device
+        self.on_gpu = on_gpu
+        self._generator = generator
+        self._encoder = encoder
+        self._clip = clip
+        self._mapper = mapper
+        self._finder = finder
+        for name in ON_GPU if on_gpu else ():
+            setattr(self, name, on_gpu(getattr(self, name)))
+        self._embed = functools.lru_cache(TEXT_CACHE)(functools.partial(embed_text, clip))
+        self._shift = functools.lru_cache(TEXT_CACHE)(self._compute_shift)
+
+    def align(
+        self,
+        image: Image.Image | str | Path | np.ndarray,
+        face: int = 0,
+        aligned: bool = False,
+    ) -> AlignedPicture:
+        """Find the faces in a picture and cut one out; needs no network. See ``prepare``."""
+        photo = load_image(image)
+        faces = () if aligned or self._finder is None else self._finder.find(photo)
+        chosen = _choose(faces, face) if faces else None
+        crop, seen, transform = self._cut(photo, chosen)
+        return AlignedPicture(photo, crop, seen, transform, chosen, faces)
+
+    def prepare(
+        self,
+        image: Image.Image | str | Path | np.ndarray,
+        inversion: str = "e4e",
+        face: int = 0,
+        aligned: bool = False,
+    ) -> PreparedFace:
+        """Align a picture and invert its crop.
+
+        image: PIL image, path, or HWC uint8 array. inversion: one of ``inversions``; with "hfgi"
+        what e4e misses of the picture is kept and drawn into the inversion and every edit. face:
+        which face, the largest being 0. aligned: take the picture for an aligned crop and look for
+        no face. Raises ImageError, NoFaceError, RequestError for a face or an inversion that is
+        not there, and BundleError for an inversion whose weights can be had and are not here.
+        """
+        self._check_inversion(inversion)
+        timings: dict[str, float] = {}
+        with _timed(timings, "align"):
+            found = self.align(image, face, aligned)
+        with _timed(timings, "invert"):
+            seen = to_tensor(found.seen)
+            w_plus = self._invert(seen)
+            missed = self._missed(seen, w_plus) if inversion == "hfgi" else None
+        with _timed(timings, "synthesise"):
+            inversion_crop = self._synthesise(w_plus, missed)
+        return PreparedFace(
+            self.domain.key,
+            found.photo,
+            found.crop,
+            inversion_crop,
+            w_plus,
+            inversion,
+            found.transform,
+            found.face,
+            found.faces,
+            timings,
+            missed,
+        )
+
+    def edit(
+        self, prepared: PreparedFace, request: EditRequest | Sequence[EditRequest]
+    ) -> EditResult:
+        """Apply one text edit, or several stacked ones, to a prepared face.
+
+        G(w + sum of alpha dw). Raises TextError, StrengthError and RequestError for fields that
+        cannot be used.
+        """
+        requests = (request,) if isinstance(request, EditRequest) else tuple(request)
+        if not requests:
+            raise RequestError("The list of edits is empty; give at least one.")
+        if prepared.domain != self.domain.key:
+            raise RequestError(
+                f"This face was prepared for {prepared.domain}, not {self.domain.key}: "
+                "prepare the picture again."
+            )
+        timings: dict[str, float] = {}
+        with _timed(timings, "shift"):
+            w_plus = prepared.w_plus + self._total_shift(requests)
+        with _timed(timings, "synthesise"):
+            crop = self._synthesise(w_plus, prepared.missed)
+        with _timed(timings, "paste_back"):
+            image = crop
+            if requests[-1].paste_back and prepared.transform is not None:
+                image = self._paste_back(prepared, crop)
+        return EditResult(image, crop, w_plus, requests, timings, self._notes(requests))
+
+    def edit_many(
+        self,
+        faces: Sequence[PreparedFace],
+        edits: Sequence[EditRequest | Sequence[EditRequest]],
+    ) -> list[EditResult]:
+        """``edit`` of each face by the edit beside it, pictures synthesised in batches.
+
+        For sweeps, grids and folders; a third quicker than one by one on a CPU, more on a GPU. A
+        picture may differ from that of ``edit`` by one grey level, as sums are in another order.
+        Raises what ``edit`` does.
+        """
+        stacks = [(e,) if isinstance(e, EditRequest) else tuple(e) for e in edits]
+        if any(face.inversion not in PLAIN_INVERSIONS for face in faces):
+            return [self.edit(face, stack) for face, stack in zip(faces, stacks, strict=True)]
+        results: list[EditResult] = []
+        for start in range(0, len(stacks), BATCH):
+            part = slice(start, start + BATCH)
+            results += self._edit_batch(faces[part], stacks[part])
+        return results
+
+    def scores(self, prepared: PreparedFace, result: EditResult) -> Scores:
+        """Identity kept and text met, for one result of ``edit``."""
+        return self._score(prepared, result)
+
+    def shift(self, neutral_text: str, target_text: str) -> Tensor:
+        """dw, (L,512) float32: the calibrated shift from one text to the other.
+
+        Raises TextError for empty texts and for texts that are too long.
+        """
+        neutral = self._clean(neutral_text, "neutral text")
+        return self._shift(neutral, self._clean(target_text, "target text")).clone()
+
+    def sample(self, seed: int = 0, truncation: float = 1.0) -> PreparedFace:
+        """A portrait from the generator itself: the same seed gives the same one."""
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise RequestError(f"seed is {seed!r}; use a whole number from 0 on.")
+        z = torch.randn(1, 512, generator=torch.Generator().manual_seed(seed))
+        w_plus = self._draw_code(z, truncation)
+        crop = self._synthesise(w_plus)
+        return PreparedFace(self.domain.key, crop, crop, crop, w_plus, "sample")
+
+    def embed_picture(self, crop: Image.Image) -> Tensor:
+        """E_I: (512,) unit embedding of a crop."""
+        with torch.inference_mode():
+            return self._clip.embed_images(to_tensor(crop).to(self.device))[0].cpu().clone()
+
+    def embed_text(self, text: str) -> Tensor:
+        """E_T, averaged over the prompt bank: (512,) unit embedding of a text."""
+        return self._embed(self._clean(text, "text")).cpu().clone()
+
+    def draw_code(self, text: str) -> Tensor:
+        """M(E_T(text)), (L,512): the code of what a text describes (Figure 7 of the paper)."""
+        with torch.inference_mode():
+            embedding = self._embed(self._clean(text, "text"))
+            return self._need_mapper().from_text(embedding[None])[0].float().cpu().clone()
+
+    def draw(self, text: str, strength: float = 1.0) -> PreparedFace:
+        """A portrait from a text alone: G(M(E_T(text))).
+
+        strength: 1 is the text's own code, 0 the average face. Raises TextError, StrengthError.
+        """
+        average = self._need_mapper().latent_avg.float().cpu()
+        code = average + _checked_alpha(strength) * (self.draw_code(text) - average)
+        crop = self._synthesise(code)
+        return PreparedFace(self.domain.key, crop, crop, crop, code, "sample")
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Words of a text that the domain's text encoder has never seen; it leaves them out."""
+        return self._clip.tokenizer.unknown_words(text)
+
+    def recipe(self, requests: Sequence[EditRequest]) -> dict[str, object]:
+        """What made a picture: texts, strengths, domain, weights and version."""
+        edits = [
+            {
+                "neutral_text": r.neutral_text,
+                "target_text": r.target_text,
+                "alpha": r.alpha,
+                "levels": r.levels if isinstance(r.levels, str) else list(r.levels),
+                "threshold": r.threshold,
+            }
+            for r in requests
+        ]
+        return {
+            "software": f"TMSA {VERSION}",
+            "domain": self.domain.key,
+            "weights": self.bundle.fingerprint(),
+            "edits": edits,
+        }
+
+    @property
+    def inversions(self) -> tuple[str, ...]:
+        """The inversions that ``prepare`` offers: those whose weights are here."""
+        return tuple(name for name in INVERSIONS if self.bundle.has(name))
+
+    def _check_inversion(self, name: str) -> None:
+        if name in self.inversions:
+            return
+        if name in INVERSIONS and name in self.bundle.files:
+            self.bundle.path(name)  # says what is missing and how to get it
+        raise RequestError(
+            f"inversion is {name!r}, but the {self.domain.key} bundle has weights for "
+            f"{' and '.join(self.inversions)} only."
+        )
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self._generator.input.input.dtype
+
+    def _cut(
+        self, photo: Image.Image, face: Face | None
+    ) -> tuple[Image.Image, Image.Image, CropTransform]:
+        """The crop, the same as the encoder sees it, and where it lies in the photo."""
+        size, small = self.domain.resolution, self._encoder.input_size
+        if self.domain.alignment == "resize":
+            crop, transform = crop_whole(photo, size, self.domain.content)
+            seen = (small, round(small * self.domain.content))
+            return crop, photo.resize(seen, Image.Resampling.BILINEAR), transform
+        if face is None:
+            crop, transform = crop_without_face(photo, size)
+        else:
+            crop, transform = align_crop(photo, face.landmarks, size)
+        if size == small:
+            return crop, crop, transform
+        if face is None:
+            return crop, resize_square(photo, small), transform
+        return crop, align_crop(photo, face.landmarks, small)[0], transform
+
+    def _paste_back(self, face: PreparedFace, crop: Image.Image) -> Image.Image:
+        """The whole photo with an edited crop in its place."""
+        if self.domain.alignment == "resize":
+            return restore_whole(face.photo, crop, self.domain.content)
+        return paste_back(face.photo, crop, face.transform)
+
+    @torch.inference_mode()
+    def _invert(self, picture: Tensor) -> Tensor:
+        w_plus = self._encoder(picture.to(self.device, self._dtype))  # (1,L,512)
+        return w_plus[0].float().cpu().clone()
+
+    @torch.inference_mode()
+    def _missed(self, picture: Tensor, w_plus: Tensor) -> Tensor:
+        codes = w_plus[None].to(self.device, self._dtype)
+        missed = self._hfgi.missed(self._generator, picture.to(self.device), codes)
+        return missed[0].float().cpu().clone()
+
+    @torch.inference_mode()
+    def _synthesise(self, w_plus: Tensor, missed: Tensor | None = None) -> Image.Image:
+        codes = w_plus[None].to(self.device, self._dtype)
+        if missed is None:
+            images = self._generator.synthesise(codes)
+        else:
+            images = self._hfgi.fuse(self._generator, missed[None].to(self.device), codes)
+        return to_image(images.float().cpu())
+
+    @functools.cached_property
+    def _hfgi(self) -> HFGI:
+        """Loaded when first asked for: e4e does without it."""
+        return self.bundle.load("hfgi", self.device, self._dtype)
+
+    def _edit_batch(
+        self, faces: Sequence[PreparedFace], stacks: Sequence[tuple[EditRequest, ...]]
+    ) -> list[EditResult]:
+        timings: dict[str, float] = {}
+        with _timed(timings, "shift"):
+            codes = [
+                face.w_plus + self._total_shift(stack)
+                for face, stack in zip(faces, stacks, strict=True)
+            ]
+        with _timed(timings, "synthesise"):
+            pictures = self._synthesise_batch(torch.stack(codes))
+        each = {stage: seconds / len(codes) for stage, seconds in timings.items()}
+        results = []
+        for face, stack, code, crop in zip(faces, stacks, codes, pictures, strict=True):
+            image = crop
+            if stack[-1].paste_back and face.transform is not None:
+                image = self._paste_back(face, crop)
+            results.append(EditResult(image, crop, code, stack, each, self._notes(stack)))
+        return results
+
+    @torch.inference_mode()
+    def _synthesise_batch(self, codes: Tensor) -> list[Image.Image]:
+        """codes (B,L,512)."""
+        pixels = self._generator.synthesise(codes.to(self.device, self._dtype)).float().cpu()
+        return [to_image(picture) for picture in pixels]
+
+    @torch.inference_mode()
+    def _draw_code(self, z: Tensor, truncation: float) -> Tensor:
+        w = self._generator.map(z.to(self.device, self._dtype), truncation)
+        return self._generator.broadcast(w)[0].float().cpu().clone()
+
+    def _score(self, prepared: PreparedFace, result: EditResult) -> Scores:
+        return self._scorer.score(prepared, result)
+
+    @functools.cached_property
+    def _scorer(self) -> Scorer:
+        """Loaded when first asked for: an edit needs no identity network."""
+        identity = None
+        if self.bundle.has("identity"):
+            identity = self.bundle.load("identity", self.device)
+        return Scorer(self._clip, lambda text: self._embed(clean_text(text)), identity)
+
+    def _need_mapper(self) -> Mapper:
+        if self._mapper is None:
+            self.bundle.path("mapper")  # says what is missing and which command makes it
+            raise BundleError("A mapper was made in the meantime: load the domain again.")
+        return self._mapper
+
+    def _compute_shift(self, neutral: str, target: str) -> Tensor:
+        mapper = self._need_mapper()
+        return semantic_shift(mapper, self._embed(neutral), self._embed(target)).float().cpu()
+
+    def _total_shift(self, requests: Sequence[EditRequest]) -> Tensor:
+        """(L,512): the sum of alpha dw over all edits."""
+        total = torch.zeros(self.domain.levels, 512)
+        for request in requests:
+            alpha = _checked_alpha(request.alpha)
+            threshold = _checked_threshold(request.threshold)
+            mask = level_mask(request.levels, self.domain.levels)
+            shift = keep_largest(self.shift(request.neutral_text, request.target_text), threshold)
+            total = total + alpha * mask * shift
+        return total
+
+    def _clean(self, text: str, name: str) -> str:
+        cleaned = clean_text(text, name)
+        count = self._clip.tokenizer.token_count(cleaned)
+        if count > TOKEN_LIMIT:
+            raise TextError(
+                f"The {name} is too long: {count} tokens, and the text encoder reads at most "
+                f"{TOKEN_LIMIT}. Say it in fewer words."
+            )
+        return cleaned
+
+    def _notes(self, requests: Sequence[EditRequest]) -> tuple[str, ...]:
+        notes: list[str] = []
+        for request in requests:
+            if not self.shift(request.neutral_text, request.target_text).any():
+                notes.append(
+                    "The two texts mean the same to the text encoder, so nothing moved: "
+                    "say in the target text what should change."
+                )
+            words = [
+                *self.unknown_words(request.neutral_text),
+                *self.unknown_words(request.target_text),
+            ]
+            if words:
+                listed = ", ".join(dict.fromkeys(words))
+                notes.append(
+                    f"The text encoder has never seen these words and left them out: {listed}."
+                )
+        return tuple(dict.fromkeys(notes))
+
+
+def load_editor(
+    domain: str = "avatar",
+    device: str = "auto",
+    dtype: str | torch.dtype = "auto",
+    folder: Path | None = None,
+    report: Report = quiet,
+    on_gpu: Wrapper | None = None,
+) -> Editor:
+    """Load a domain's networks, after downloading those that come from the Hub, once.
+
+    device: "cpu", "cuda", "mps", or "auto", which takes the best there is. dtype: a torch dtype
+    or its name; "auto" is float32. folder: the bundle's folder, if not the usual one. report: told
+    of downloads. on_gpu: see ``Editor``.
+
+    Without a mapper, which nobody publishes for photos, pictures can be inverted and sampled, and
+    an edit raises BundleError with the command that makes one. Raises BundleError if a file is
+    damaged or cannot be had, RequestError for an unknown domain or device.
+    """
+    facts = find_domain(domain)
+    device = find_device(device)
+    number = _find_dtype(dtype)
+    bundle = open_bundle(domain, folder)
+    complete(bundle, needed_roles(facts, bundle), report, thorough=True)
+    generator = bundle.load("generator", device, number)
+    return Editor(
+        replace(facts, resolution=generator.resolution, levels=generator.levels),
+        bundle,
+        generator=generator,
+        encoder=bundle.load("e4e", device, number),
+        clip=bundle.load("clip", device),
+        mapper=bundle.load("mapper", device) if bundle.has("mapper") else None,
+        finder=_load_finder(bundle) if facts.alignment == "face" else None,
+        device=device,
+        on_gpu=on_gpu,
+    )
+
+
+def _load_finder(bundle: Bundle) -> FaceFinder:
+    detector = bundle.checked_path("detector") if "detector" in bundle.files else None
+    return FaceFinder(detector, bundle.checked_path("landmarks"))
+
+
+def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    names = {
+        "auto": torch.float32,
+        "float32": torch.float32,
+        "float16": torch.float16,
+        "bfloat16": torch.bfloat16,
+    }
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype not in names:
+        raise RequestError(f"dtype is {dtype!r}; use one of {', '.join(names)}.")
+    return names[dtype]
+
+
+def _choose(faces: Sequence[Face], index: int) -> Face:
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(faces):
+        found = "1 face was found" if len(faces) == 1 else f"{len(faces)} faces were found"
+        raise RequestError(
+            f"There is no face number {index!r}: {found}, so use a number from 0 to "
+            f"{len(faces) - 1}."
+        )
+    return faces[index]
+
+
+def _checked_alpha(alpha: float) -> float:
+    number = _number(alpha)
+    if number is None or abs(number) > ALPHA_LIMIT:
+        raise StrengthError(
+            f"alpha is {alpha!r}; use a number from -{ALPHA_LIMIT:g} to {ALPHA_LIMIT:g}, "
+            "1 being the full edit."
+        )
+    return number
+
+
+def _checked_threshold(threshold: float) -> float:
+    number = _number(threshold)
+    if number is None or not 0 <= number < 1:
+        raise RequestError(f"threshold is {threshold!r}; use a number from 0 up to, not with, 1.")
+    return number
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start

@@ -1,0 +1,113 @@
+"""HFGI against e4e: how much of a portrait comes back, and whether edits still do what they say.
+
+The perceptual distance is taken in the features of the scoring classifier, which trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tmsa_core.avatars.params import ATTRIBUTES
+from tmsa_core.avatars.visibility import visible
+from tmsa_core.bundles import Bundle
+from tmsa_core.evaluation.avatar import (
+    Draw,
+    Subjects,
+    append_rows,
+    batches,
+    edit_report,
+    make_subjects,
+    predict,
+)
+from tmsa_core.evaluation.metrics import agreement, psnr, ssim
+from tmsa_core.networks.attributes import AttributeNet
+from tmsa_core.training.perceptual import feature_distance
+
+PORTRAITS = 200
+
+
+def drawings(bundle: Bundle, subjects: Subjects) -> dict[str, Draw]:
+    """How each inversion draws codes of the subjects: e4e by its code alone, HFGI with the rest."""
+    generator, hfgi = bundle.load("generator"), bundle.load("hfgi")
+    pairs = zip(batches(subjects.renders), batches(subjects.codes), strict=True)
+    missed = torch.cat([hfgi.missed(generator, x, w) for x, w in pairs])
+
+    def e4e(codes: Tensor, rows: Tensor) -> Tensor:
+        return torch.cat([generator.synthesise(w).clamp(-1, 1) for w in batches(codes)])
+
+    def fused(codes: Tensor, rows: Tensor) -> Tensor:
+        pairs = zip(batches(codes), batches(missed[rows]), strict=True)
+        return torch.cat([hfgi.fuse(generator, m, w).clamp(-1, 1) for w, m in pairs])
+
+    return {"e4e": e4e, "hfgi": fused}
+
+
+def judge_features(judge: AttributeNet, images: Tensor) -> list[Tensor]:
+    """What the classifier's layers see: (B,3,R,R) -> one (B,C,h,w) for each."""
+    features = [F.relu(judge.stem(images))]
+    for block in judge.blocks:
+        features.append(block(features[-1]))
+    return features
+
+
+def reconstruction(
+    bundle: Bundle, subjects: Subjects, made: Tensor
+) -> tuple[dict[str, float], Mapping[str, Tensor]]:
+    """Figures of merit of pictures (N,3,R,R) against the renders, and two distances of each.
+
+    psnr (dB), ssim, pixels (mean absolute difference), perceptual (``feature_distance``), identity
+    (mean cosine), attributes (share that the classifier reads correctly).
+    """
+    judge, identity = bundle.load("classifier"), bundle.load("identity")
+    pairs = list(zip(batches(made), batches(subjects.renders), strict=True))
+    distances = {
+        "pixels": torch.cat([(a - b).abs().mean((1, 2, 3)) for a, b in pairs]),
+        "perceptual": torch.cat(
+            [feature_distance(judge_features(judge, a), judge_features(judge, b)) for a, b in pairs]
+        ),
+    }
+    same = torch.cat([F.cosine_similarity(identity(a), identity(b)) for a, b in pairs])
+    read, portraits = predict(judge, made), subjects.portraits
+    right = [
+        agreement(read[name], portraits.attributes[name], visible(portraits, name))
+        for name in ATTRIBUTES
+    ]
+    figures = {
+        "psnr": psnr(made, subjects.renders),
+        "ssim": float(torch.cat([ssim(a, b) for a, b in pairs]).mean()),
+        **{name: float(values.mean()) for name, values in distances.items()},
+        "identity": float(same.mean()),
+        "attributes": sum(right) / len(right),
+    }
+    return figures, distances
+
+
+@torch.inference_mode()
+def evaluate_inversions(bundle: Bundle, count: int, out: Path) -> list[dict[str, object]]:
+    """Measure both inversions on ``count`` held-out portraits and append the rows to ``out``.
+
+    A row "reconstruction" for each; that of HFGI says on how many portraits it is nearer. A row
+    "edit_by_inversion" for each and each of the six prompts, as ``edit_report`` has it.
+    """
+    subjects = make_subjects(bundle, count)
+    everyone = torch.arange(count)
+    rows: list[dict[str, object]] = []
+    reference: Mapping[str, Tensor] = {}
+    for name, draw in drawings(bundle, subjects).items():
+        figures, distances = reconstruction(bundle, subjects, draw(subjects.codes, everyone))
+        nearer = {
+            f"nearer_{k}": float((distances[k] < reference[k]).float().mean()) for k in reference
+        }
+        reference = reference or distances
+        rows.append({"report": "reconstruction", "inversion": name} | figures | nearer)
+        edits = edit_report(bundle, subjects, draw=draw)
+        rows += [{"report": "edit_by_inversion", "inversion": name} | row for row in edits]
+    common = {"portraits": count, "weights": bundle.fingerprint()}
+    rows = [common | row for row in rows]
+    append_rows(out, rows)
+    return rows

@@ -1,0 +1,61 @@
+"""Contact sheets: portraits by prompts, before and after, as one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from tmsa_core.datatypes import EditRequest, PreparedFace
+from tmsa_core.editor import Editor
+
+GAP = 2
+HEADER = 16
+
+
+def edit_sheet(
+    editor: Editor,
+    faces: Sequence[PreparedFace],
+    requests: Sequence[EditRequest],
+    titles: Sequence[str],
+) -> Image.Image:
+    """One row for each face: its crop, its inversion, then every edit. -> RGB picture."""
+    rows = [
+        [face.crop, face.inversion_crop, *(editor.edit(face, r).crop for r in requests)]
+        for face in faces
+    ]
+    return grid(rows, ("portrait", "inversion", *titles))
+
+
+def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
+    """Pictures of equal size as a table with a title over each column."""
+    side = rows[0][0].width
+    step = side + GAP
+    sheet = Image.new("RGB", (step * len(titles) - GAP, HEADER + step * len(rows) - GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, title in enumerate(titles):
+        draw.text((column * step + 3, 2), title, fill="black")
+        for row, pictures in enumerate(rows):
+            sheet.paste(pictures[column], (column * step, HEADER + row * step))
+    return sheet
+
+
+def held_out_faces(editor: Editor, count: int, seed: int = 0) -> list[PreparedFace]:
+    """Portraits that nothing was trained on, drawn, then inverted like any picture."""
+    from tmsa_core.avatars.render import render
+    from tmsa_core.images import to_image
+    from tmsa_core.training.data import held_out_portraits
+
+    images = render(held_out_portraits(count, seed), editor.domain.resolution).images
+    return [editor.prepare(to_image(image), aligned=True) for image in images]
+
+
+def write_six_prompts(editor: Editor, out: Path, count: int = 10) -> None:
+    """The sheet of the six prompts of the paper's tables on ``count`` held-out portraits."""
+    from tmsa_core.evaluation.prompts import SIX
+
+    faces = held_out_faces(editor, count)
+    requests = [EditRequest(p.neutral, p.target) for p in SIX]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    edit_sheet(editor, faces, requests, [p.name for p in SIX]).save(out)

@@ -1,0 +1,37 @@
+"""The studies of the alignment by name, all appending to one JSON-lines file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tmsa_core.bundles import Bundle
+from tmsa_core.errors import RequestError
+from tmsa_core.evaluation import cost_curve, loss_study, merit, modality_gap
+from tmsa_core.evaluation.alignment import Row, set_stage
+
+RESULTS = Path("results") / "alignment.jsonl"
+STUDIES: dict[str, Callable[..., list[Row]]] = {
+    "gap": modality_gap.run,
+    "merit": merit.run,
+    "losses": loss_study.run,
+    "curve": cost_curve.run,
+}
+
+
+def run_study(
+    name: str, bundle: Bundle, portraits: int, out: Path, work: Path, limit: int | None = None
+) -> list[Row]:
+    """Run one study on held-out portraits; it goes on where it stopped.
+
+    limit: generator evaluations up to which ``curve`` goes. Raises RequestError for a study there
+    is none of, and for a bundle without truth.
+    """
+    if name not in STUDIES:
+        raise RequestError(f"There is no study {name!r}; use one of {', '.join(STUDIES)}.")
+    if bundle.domain != "avatar":
+        raise RequestError(
+            f"The studies need the truth, which only the avatar bundle has, not {bundle.domain}."
+        )
+    further = {"limit": limit} if name == "curve" and limit is not None else {}
+    return STUDIES[name](set_stage(bundle, portraits), out, work, **further)

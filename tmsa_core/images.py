@@ -1,0 +1,223 @@
+"""Pictures in, tensors through, pictures out: the only place where pixel ranges convert.
+
+Outside the package a picture is an RGB ``PIL.Image`` with its rotation tag already applied;
+inside it is float32 (B, 3, H, W) in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from tmsa_core.errors import ImageError
+
+ImageSource = Image.Image | str | Path | np.ndarray | bytes
+
+MAX_PIXELS = 64_000_000
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
+"""Formats that are read. Others that Pillow knows start programs (EPS) or are no photos."""
+
+_ADVICE = "Please use a JPEG, PNG or WebP photo."
+_HEIC = tuple(b"ftyp" + b for b in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"))
+# What Pillow's readers raise on damaged files, beside UnidentifiedImageError (an OSError).
+_DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError,
+            EOFError, OverflowError, struct.error, zlib.error)  # fmt: skip
+
+
+def load_image(source: ImageSource) -> Image.Image:
+    """Read a picture from wherever it comes as upright RGB; transparency becomes white.
+
+    source: a PIL image of any mode, a path, an encoded file as bytes, or a uint8 array of shape
+    (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of an animation the first frame is taken.
+    The picture given is never changed, and the one returned shares no memory with it.
+
+    Raises ImageError, in one sentence, for everything that is no such picture or holds more
+    than ``MAX_PIXELS``; a larger picture is refused before it is decoded.
+    """
+    if isinstance(source, Image.Image):
+        return _to_rgb(source, "The picture")
+    if isinstance(source, np.ndarray):
+        return _to_rgb(_from_array(source), "The array")
+    if isinstance(source, bytes):
+        return _read(source, "The data")
+    if isinstance(source, (str, Path)):
+        return _read(_file_bytes(Path(source)), f"The file {Path(source).name}")
+    raise ImageError(
+        f"Got {_a_kind(source)} instead of a picture: give an image file, a PIL image or an array."
+    )
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """RGB picture -> (1, 3, H, W) float32 in [-1, 1]."""
+    pixels = torch.from_numpy(np.array(image.convert("RGB")))  # (H, W, 3)
+    return pixels.permute(2, 0, 1).unsqueeze(0).float().div(127.5).sub(1)
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """(3, H, W) or (1, 3, H, W), nominally in [-1, 1], clamped and rounded -> RGB picture.
+
+    The exact inverse of ``to_tensor``. Raises ValueError for another shape.
+    """
+    if pixels.ndim == 4 and len(pixels) == 1:
+        pixels = pixels[0]
+    if pixels.ndim != 3 or pixels.shape[0] != 3:
+        raise ValueError(f"expected (3, H, W) or (1, 3, H, W), got {tuple(pixels.shape)}")
+    pixels = pixels.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+def resize_tensor(pixels: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """(B, C, H, W) -> (B, C, *size), free of aliasing and differentiable.
+
+    size: (height, width), or one number for a square. Whole-number reductions average blocks,
+    as e4e's pooling in front of its encoder does; anything else is bilinear with antialiasing.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if pixels.shape[-2:] == (height, width):
+        return pixels
+    if pixels.shape[-2] % height == 0 and pixels.shape[-1] % width == 0:
+        return F.interpolate(pixels, (height, width), mode="area")
+    return F.interpolate(pixels, (height, width), mode="bilinear", antialias=True)
+
+
+def _file_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        reason = "is a folder" if isinstance(error, IsADirectoryError) else "cannot be opened"
+        if isinstance(error, (FileNotFoundError, ValueError)):
+            reason = "does not exist"
+        raise ImageError(f"The file {path} {reason}: check the path to the picture.") from error
+
+
+def _read(data: bytes, name: str) -> Image.Image:
+    if not data:
+        raise ImageError(f"{name} is empty. {_ADVICE}")
+    Image.init()
+    if data[4:12] in _HEIC:
+        _need_heic_reader(name)
+    known = [f for f in FORMATS if f in Image.OPEN]
+    with _plain_errors(name), Image.open(io.BytesIO(data), formats=known) as image:
+        return _to_rgb(image, name)
+
+
+def _need_heic_reader(name: str) -> None:
+    """Make Pillow read HEIC, where the package for it is installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise ImageError(
+            f"{name} is a HEIC picture, as iPhones take them, and cannot be read here: save it as "
+            "JPEG, or install the package pillow-heif."
+        ) from error
+    register_heif_opener()
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    shape = "x".join(map(str, array.shape))
+    expected = "expected HxWx3 of type uint8 with values from 0 to 255"
+    if array.dtype != np.uint8:
+        raise ImageError(f"Got an array of type {array.dtype} as a picture: {expected}.")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ImageError(f"Got an array of shape {shape or '()'} as a picture: {expected}.")
+    if 0 in array.shape:
+        raise ImageError(f"Got an array of shape {shape} without a pixel: {expected}.")
+    _check_size(array.shape[1], array.shape[0], "The array")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    """Decode, turn upright, and bring any mode to RGB."""
+    _check_size(*image.size, name)
+    with _plain_errors(name):
+        image.load()
+        image = _turn_upright(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            image = _deep_to_grey(image)
+        if image.has_transparency_data:
+            return _on_white(image)
+        if image.mode == "LAB":
+            return _lab_to_rgb(image)
+        # convert() hands back the same object for an RGB picture: never the caller's own.
+        return image.convert("RGB").copy()
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF rotation; a tag block that cannot be read leaves the picture as it is."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGED:
+        return image
+
+
+def _deep_to_grey(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float grey -> 8-bit grey, by the smallest range that holds its values."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+    highest = values.max()
+    if image.mode.startswith("I;16"):
+        top = 65535.0
+    elif image.mode == "F" and highest <= 1:
+        top = 1.0
+    else:
+        top = next((t for t in (255.0, 65535.0) if highest <= t), highest)
+    return Image.fromarray(np.rint(values.clip(0, top) * (255 / top)).astype(np.uint8))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode in ("La", "RGBa"):  # premultiplied: no direct way to RGBA for both
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms  # an optional part of Pillow
+
+    profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"{name} holds no pixel ({width} x {height}). {_ADVICE}")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} "
+            "megapixels that are accepted: please make it smaller."
+        )
+
+
+@contextmanager
+def _plain_errors(name: str) -> Iterator[None]:
+    """Turn what Pillow raises and warns of while reading into an ImageError."""
+    try:
+        with warnings.catch_warnings():
+            # Sizes are checked by ourselves, and odd metadata is nobody's concern here.
+            warnings.simplefilter("ignore")
+            yield
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name} has more than the {MAX_PIXELS // 1_000_000} megapixels that are accepted: "
+            "please make it smaller."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not a picture that can be read. {_ADVICE}") from error
+    except _DAMAGED as error:
+        raise ImageError(f"{name} is damaged or incomplete. {_ADVICE}") from error
+
+
+def _a_kind(source: object) -> str:
+    return "nothing" if source is None else f"a {type(source).__name__}"

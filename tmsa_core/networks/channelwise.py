@@ -1,0 +1,156 @@
+"""Per-channel steps between convolutions, with backward passes that touch memory little.
+
+Between its convolutions a StyleGAN2 layer only scales, shifts and bends each channel. On a CPU
+those steps cost as much as the convolutions, and most of it in automatic differentiation's
+reductions over pixels. Here each reduction is a matrix product with a row of ones, several times
+faster in bfloat16. All tensors are expected in channels-last memory. Gradients of gradients are
+not available.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+SLOPE = 0.2
+
+
+def per_channel(values: Tensor, like: Tensor) -> Tensor:
+    """(B,C) -> (B,C,1,1) of the same dtype as ``like``."""
+    return values.to(like.dtype)[:, :, None, None]
+
+
+def pixels(x: Tensor) -> Tensor:
+    """(B,C,H,W) -> (B,H*W,C), a view if the memory is channels-last."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def ones_row(x: Tensor) -> Tensor:
+    """A (B,1,H*W) tensor of ones: times ``pixels`` it sums over them."""
+    return x.new_ones(1, 1, x.shape[2] * x.shape[3]).expand(x.shape[0], -1, -1)
+
+
+def sum_pixels(x: Tensor) -> Tensor:
+    """(B,C,H,W) -> (B,C) float32, the sum over all pixels."""
+    return torch.bmm(ones_row(x), pixels(x))[:, 0].float()
+
+
+class _Scale(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, style: Tensor) -> Tensor:
+        ctx.save_for_backward(x, style)
+        return x * per_channel(style, x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, style = ctx.saved_tensors
+        to_style = sum_pixels(grad * x) if ctx.needs_input_grad[1] else None
+        to_x = grad * per_channel(style, grad) if ctx.needs_input_grad[0] else None
+        return to_x, to_style
+
+
+class _ScaleShiftActivate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, strength: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        offset = bias[None, :, None, None]
+        if noise is not None:
+            offset = offset + noise * strength  # (B or 1,C,H,W)
+        # the first operand decides the memory layout of the result
+        offset = offset.to(x.dtype, memory_format=torch.channels_last)
+        y = F.leaky_relu_(torch.addcmul(offset, x, per_channel(gain, x)), SLOPE)
+        ctx.save_for_backward(x, gain, y, noise)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, gain, y, noise = ctx.saved_tensors
+        _, wants_gain, wants_bias, wants_strength, _ = ctx.needs_input_grad
+        grad = torch.ops.aten.leaky_relu_backward(grad, y, SLOPE, True)
+        to_gain = sum_pixels(grad * x) if wants_gain else None
+        to_bias = to_strength = None
+        if wants_bias or wants_strength:
+            rows = ones_row(grad)
+            if noise is not None:
+                weights = noise.flatten(1).to(grad.dtype)[:, None]  # (B or 1,1,H*W)
+                rows = torch.cat([rows, weights.expand_as(rows)], dim=1)
+            sums = torch.bmm(rows, pixels(grad)).float().sum(dim=0)  # (1 or 2,C)
+            to_bias = sums[0]
+            to_strength = sums[1].sum()[None] if noise is not None else None
+        return grad.mul_(per_channel(gain, grad)), to_gain, to_bias, to_strength, None
+
+
+class _BendChannels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slopes: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slopes)
+        return F.prelu(x, slopes.to(x.dtype))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, slopes = ctx.saved_tensors
+        positive = torch.ops.aten.threshold_backward(grad, x, 0)  # grad where x > 0
+        negative = grad - positive
+        to_slopes = None
+        if ctx.needs_input_grad[1]:
+            to_slopes = sum_pixels(negative * x).sum(dim=0).to(slopes.dtype)
+        weight = slopes.to(grad.dtype)[None, :, None, None]
+        return torch.addcmul(positive, negative, weight, out=positive), to_slopes
+
+
+class _Blur(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Tensor) -> Tensor:
+        ctx.save_for_backward(kernel)
+        return _depthwise(x, kernel, padding=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (kernel,) = ctx.saved_tensors
+        return _depthwise(grad, kernel.flip(0, 1), padding=2), None
+
+
+def _depthwise(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
+    channels = x.shape[1]
+    weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
+    return F.conv2d(x, weight, padding=padding, groups=channels)
+
+
+def scale(x: Tensor, style: Tensor) -> Tensor:
+    """x (B,C,H,W) times style (B,C) float32, per sample and channel."""
+    return _Scale.apply(x, style)
+
+
+def scale_shift_activate(
+    x: Tensor, gain: Tensor, bias: Tensor, strength: Tensor, noise: Tensor | None
+) -> Tensor:
+    """leaky_relu(x * gain + noise * strength + bias), slope 0.2.
+
+    x (B,C,H,W); gain (B,C), bias (C,), strength (1,) and noise (B or 1,1,H,W) in float32.
+    """
+    return _ScaleShiftActivate.apply(x, gain, bias, strength, noise)
+
+
+def bend_channels(x: Tensor, slopes: Tensor) -> Tensor:
+    """PReLU: x (B,C,H,W) where positive, times slopes (C,) elsewhere."""
+    return _BendChannels.apply(x, slopes)
+
+
+def blur(x: Tensor, kernel: Tensor) -> Tensor:
+    """Filters every channel of x (B,C,H+1,W+1) with a 4 x 4 kernel -> (B,C,H,W)."""
+    return _Blur.apply(x, kernel)
+
+
+def mix_channels(x: Tensor, matrix: Tensor) -> Tensor:
+    """A 1 x 1 convolution of its own for each sample: x (B,C,H,W), matrix (B,C,K) -> (B,K,H,W)."""
+    mixed = torch.bmm(pixels(x), matrix.to(x.dtype))
+    return mixed.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)

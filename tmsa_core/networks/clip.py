@@ -1,0 +1,99 @@
+"""CLIP, through open_clip: images and texts in one space of unit vectors.
+
+The preprocessing belongs to the weights and lives here: resize, then CLIP's mean and standard
+deviation. It is differentiable, and training and inference share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from open_clip import create_model
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from tmsa_core.errors import BundleError
+from tmsa_core.tokenizer import CompactTokenizer, FullTokenizer, Tokenizer
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # of OpenAI's CLIP, kept for every model
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class Clip(nn.Module):
+    """A CLIP with the tokenizer and the preprocessing that belong to its weights.
+
+    model: open_clip's network; the state dict is its own under ``model.``. size: side of the
+    images it sees.
+    """
+
+    def __init__(self, model: CLIP, tokenizer: Tokenizer, size: int) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.model = model
+        self.size = size
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """(B,3,H,W) in [-1,1] -> (B,3,S,S) as the image tower expects; differentiable."""
+        if images.shape[-2:] != (self.size, self.size):
+            images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        return ((images + 1) / 2 - self.mean) / self.std
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """E_I: (B,3,H,W) in [-1,1] -> (B,embed_dim) unit vectors."""
+        return F.normalize(self.model.encode_image(self.preprocess(images)).float(), dim=1)
+
+    def embed_tokens(self, tokens: Tensor) -> Tensor:
+        """E_T on token ids: (B,context_length) int64 -> (B,embed_dim) unit vectors."""
+        return F.normalize(encode_text(self.model, tokens).float(), dim=1)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """E_T: N texts -> (N,embed_dim) unit vectors."""
+        device = self.model.positional_embedding.device
+        return self.embed_tokens(self.tokenizer(list(texts)).to(device))
+
+
+def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
+    """open_clip's ``encode_text``, but only as far as the longest text goes: (B,context) -> (B,D).
+
+    Attention is causal and the result is read at the end token, the highest id, so that padding
+    never counts. A prompt takes a sixth of CLIP's 77 places.
+    """
+    ends = tokens.argmax(dim=1)
+    length = int(ends.max()) + 1
+    x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
+    x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:length, :length]))
+    return x[torch.arange(len(x), device=x.device), ends] @ model.text_projection
+
+
+def compact_clip(
+    embed_dim: int, vision: dict[str, object], text: dict[str, object], words: Sequence[str]
+) -> Clip:
+    """An untrained CLIP of our own configuration with a compact vocabulary.
+
+    vision, text: open_clip's configurations of the two towers. words: what the tokenizer knows.
+    """
+    tokenizer = CompactTokenizer(words, context_length=int(text["context_length"]))
+    text = text | {"vocab_size": tokenizer.vocab_size}
+    model = CLIP(embed_dim, CLIPVisionCfg(**vision), CLIPTextCfg(**text))
+    return Clip(model, tokenizer, int(vision["image_size"]))
+
+
+def public_clip(name: str, weights: Path) -> Clip:
+    """A CLIP of open_clip's list with weights from a file; no network is asked.
+
+    name: such as "ViT-B-32-quickgelu". OpenAI's weights need that very name: with plain
+    "ViT-B-32" they load too, and compute something else. Raises BundleError where the file does
+    not hold that network.
+    """
+    try:
+        model = create_model(name, pretrained=str(weights))
+    except (RuntimeError, OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BundleError(f"{weights.name} does not hold a {name} CLIP ({reason}).") from error
+    return Clip(model, FullTokenizer(), model.visual.image_size[0])

@@ -1,0 +1,197 @@
+"""HFGI: high-fidelity GAN inversion (Wang et al. 2022, arXiv 2109.06590).
+
+A W+ code forgets what is special about a picture. What the inversion missed is kept as an image,
+the residual; one network aligns it to an edited picture (the paper's adaptive distortion
+alignment), another turns it into a scale and a shift of the generator's features (its consultation
+encoder), and the generator draws the edited code once more with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tmsa_core.networks.irse import Unit, stem
+from tmsa_core.networks.stylegan2 import Generator, activate
+
+Condition = tuple[Tensor, Tensor]
+
+
+def avatar_architecture(channels: int) -> dict[str, Any]:
+    """Arguments of a small ``HFGI`` for 128-pixel images and a generator of few channels."""
+    return {
+        "size": 128,
+        "channels": channels,
+        "aligner_widths": [16, 24, 32, 48],
+        "residual_widths": [32, 48, 64],
+        "units": 2,
+        "strides": [2, 1, 1],
+    }
+
+
+def chain(inputs: int, widths: Sequence[int], stride: int = 1) -> nn.Sequential:
+    """IR units one after the other, without squeeze and excitation; the first one strides."""
+    sides = zip((inputs, *widths), widths, strict=False)
+    return nn.Sequential(
+        *(Unit(a, b, stride if i == 0 else 1, squeeze=False) for i, (a, b) in enumerate(sides))
+    )
+
+
+class Aligner(nn.Module):
+    """Moves a residual to where the edited picture has what it belongs to; an hourglass.
+
+    widths: channels at full, half, quarter and eighth size. units: how many in each part.
+    """
+
+    def __init__(self, widths: Sequence[int], units: int) -> None:
+        super().__init__()
+        full, half, quarter, eighth = widths
+        self.conv_layer1 = stem(full, inputs=6)
+        self.conv_layer2 = chain(full, [half] * units, stride=2)
+        self.conv_layer3 = chain(half, [quarter] * units, stride=2)
+        self.conv_layer4 = chain(quarter, [eighth] * units, stride=2)
+        self.dconv_layer1 = chain(eighth + quarter, [eighth, *[half] * (units - 1)])
+        self.dconv_layer2 = chain(half + half, [half, *[full] * (units - 1)])
+        self.dconv_layer3 = chain(full + full, [full, *[3] * (units - 1)])
+
+    def forward(self, residual: Tensor, image: Tensor) -> Tensor:
+        """residual (B,3,S,S) and edited image (B,3,S,S) in [-1,1] -> (B,3,S,S) aligned residual."""
+        x = torch.cat([residual, image], dim=1).contiguous(memory_format=torch.channels_last)
+        full = self.conv_layer1(x)
+        half = self.conv_layer2(full)
+        quarter = self.conv_layer3(half)
+        x = self.conv_layer4(quarter)
+        for layer, skip in (
+            (self.dconv_layer1, quarter),
+            (self.dconv_layer2, half),
+            (self.dconv_layer3, full),
+        ):
+            x = layer(torch.cat([bilinear(x, skip.shape[-1]), skip], dim=1))
+        return x
+
+
+class EqualConv(nn.Module):
+    """3 x 3 convolution with equalised learning rate."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = 1.0 / math.sqrt(inputs * 9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B,inputs,H,W) -> (B,outputs,H,W)."""
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=1)
+
+
+class Activation(nn.Module):
+    """The generator's activation, without a bias, as a layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return activate(x)
+
+
+class ResidualEncoder(nn.Module):
+    """An aligned residual to a scale and a shift of the generator's features.
+
+    widths: channels of its three layers. channels: the generator's at ``side`` pixels. strides:
+    how much smaller each of the three layers makes its input.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], units: int, channels: int, side: int, strides: Sequence[int]
+    ) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.side = side
+        self.conv_layer1 = stem(first, strides[0])
+        self.conv_layer2 = chain(first, [second] * units, strides[1])
+        self.conv_layer3 = chain(second, [third] * units, strides[2])
+        self.condition_scale3 = condition(third, channels)
+        self.condition_shift3 = condition(third, channels)
+
+    def forward(self, residual: Tensor) -> Condition:
+        """residual (B,3,S,S) -> scale and shift, each (B,channels,side,side)."""
+        x = residual.contiguous(memory_format=torch.channels_last)
+        x = self.conv_layer3(self.conv_layer2(self.conv_layer1(x)))
+        scale, shift = self.condition_scale3(x), self.condition_shift3(x)
+        return bilinear(scale, self.side), bilinear(shift, self.side)
+
+
+def condition(inputs: int, outputs: int) -> nn.Sequential:
+    """One branch of the residual encoder."""
+    return nn.Sequential(EqualConv(inputs, outputs), Activation(), EqualConv(outputs, outputs))
+
+
+class HFGI(nn.Module):
+    """Residual, alignment and fusion around a frozen generator, which comes as an argument.
+
+    size: side S of the images that residuals are taken at. side: the generator's resolution that
+    is modulated, between its two convolutions there. channels: how many features it has there.
+    aligner_widths, residual_widths, units: as in the two networks. strides: of the residual
+    encoder's layers. The defaults are those of the public network, and so are the keys.
+    """
+
+    def __init__(
+        self,
+        size: int = 256,
+        side: int = 64,
+        channels: int = 512,
+        aligner_widths: Sequence[int] = (16, 32, 48, 64),
+        residual_widths: Sequence[int] = (32, 48, 64),
+        units: int = 3,
+        strides: Sequence[int] = (1, 2, 2),
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.side = side
+        self.residue = ResidualEncoder(residual_widths, units, channels, side, strides)
+        self.grid_align = Aligner(aligner_widths, units)
+
+    def small(self, images: Tensor) -> Tensor:
+        """Generator output (B,3,R,R), clamped first and then brought to (B,3,S,S)."""
+        return bilinear(images.clamp(-1, 1), self.size)
+
+    def missed(self, generator: Generator, images: Tensor, w_plus: Tensor) -> Tensor:
+        """The residual: images (B,3,H,S) in [-1,1] and their codes (B,L,512) -> (B,3,S,S).
+
+        Images wider than high (cars) cover the middle rows of what the generator draws; above and
+        below them nothing is known to be missing.
+        """
+        above = (self.size - images.shape[2]) // 2
+        first = self.small(generator.synthesise(w_plus))
+        residual = images.float() - first[:, :, above : above + images.shape[2]]
+        return F.pad(residual, (0, 0, above, self.size - images.shape[2] - above))
+
+    def conditions(self, residual: Tensor, preview: Tensor) -> Condition:
+        """residual (B,3,S,S), edited image (B,3,S,S) -> scale and shift at ``side`` pixels."""
+        dtype = self.residue.condition_scale3[0].weight.dtype
+        return self.residue(self.grid_align(residual.to(dtype), preview.to(dtype)))
+
+    def fuse(self, generator: Generator, residual: Tensor, w_edit: Tensor) -> Tensor:
+        """An edited code (B,L,512) with a residual (B,3,S,S) -> (B,3,R,R), not clamped.
+
+        Two passes of the generator: a preview of the edit, to which the residual is aligned, and
+        the picture itself.
+        """
+        preview = self.small(generator.synthesise(w_edit))
+        features = {self.side: self.conditions(residual, preview)}
+        return generator.synthesise(w_edit, features=features)
+
+    def forward(
+        self, generator: Generator, images: Tensor, w_plus: Tensor, w_edit: Tensor
+    ) -> Tensor:
+        """images (B,3,S,S) in [-1,1], their codes and edited codes (B,L,512) -> (B,3,R,R)."""
+        return self.fuse(generator, self.missed(generator, images, w_plus), w_edit)
+
+
+def bilinear(x: Tensor, side: int) -> Tensor:
+    """(B,C,H,W) -> (B,C,side,side): bilinear without antialiasing, pixel areas aligned."""
+    if x.shape[-2:] == (side, side):
+        return x
+    return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)

@@ -1,0 +1,379 @@
+"""StyleGAN2 generator (Karras et al. 2020, arXiv 1912.04958).
+
+The three latent spaces are three methods: ``map`` (Z to W), ``to_styles`` (W+ to the style
+space S) and ``synthesise`` (W+ to pixels). State-dict keys follow the widespread PyTorch
+checkpoints of the architecture, so those load strictly.
+
+The modulated convolution scales its input by the style and its output by the demodulation
+coefficients (section 2.2 of the paper) around one convolution that the whole batch shares. This
+equals convolving each sample with its own weights, and is several times faster on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tmsa_core.networks.channelwise import (
+    SLOPE,
+    blur,
+    mix_channels,
+    scale,
+    scale_shift_activate,
+)
+
+Noise = Literal["buffers", "random", "none"]
+Features = Mapping[int, tuple[Tensor, Tensor]]
+
+GAIN = math.sqrt(2.0)  # keeps the variance that the leaky ReLU takes away
+EPS = 1e-8
+
+
+def channels_at(resolution: int, channel_multiplier: float, channel_max: int) -> int:
+    """Feature channels at one resolution; multiplier 2 and maximum 512 give the public table."""
+    return max(1, min(channel_max, int(16384 * channel_multiplier) // resolution))
+
+
+def fir_kernel(gain: float = 1.0) -> Tensor:
+    """The 4 x 4 binomial low-pass filter; it sums to ``gain``."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    kernel = torch.outer(taps, taps)
+    return kernel * (gain / kernel.sum())
+
+
+def activate(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2, scaled by sqrt(2)."""
+    return F.leaky_relu(x, SLOPE) * GAIN
+
+
+def pixel_norm(z: Tensor) -> Tensor:
+    """Scales each row of (B, D) to a root mean square of one."""
+    return z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + EPS)
+
+
+class PixelNorm(nn.Module):
+    """``pixel_norm`` as the first member of the mapping network."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return pixel_norm(z)
+
+
+class EqualLinear(nn.Module):
+    """Linear layer with equalised learning rate: weights of unit variance, scaled at run time."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        bias_init: float = 0.0,
+        lr_mul: float = 1.0,
+        activation: bool = False,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_mul)
+        self.bias = nn.Parameter(torch.full((outputs,), float(bias_init)))
+        self.lr_mul = lr_mul
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) -> (..., outputs), always in float32: codes are small, errors are not."""
+        with torch.autocast(x.device.type, enabled=False):
+            scale = self.lr_mul / math.sqrt(self.weight.shape[1])
+            bias = self.bias.float() * self.lr_mul
+            y = F.linear(x.float() * scale, self.weight.float(), bias)
+            return activate(y) if self.activation else y
+
+
+class Blur(nn.Module):
+    """Depthwise low-pass filter with one pixel of zero padding on each side."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.register_buffer("kernel", fir_kernel(gain))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B,C,H+1,W+1) -> (B,C,H,W)."""
+        return blur(x, self.kernel)
+
+
+class Upsample(nn.Module):
+    """Doubles the resolution of an image with the low-pass filter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernel", fir_kernel(4.0))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B,3,H,W) -> (B,3,2H,2W)."""
+        channels = image.shape[1]
+        weight = self.kernel.to(image.dtype).expand(channels, 1, 4, 4)
+        return F.conv_transpose2d(image, weight, stride=2, padding=1, groups=channels)
+
+
+class ModulatedConv(nn.Module):
+    """A convolution whose weights are scaled per sample by a style, then brought to unit norm."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, w_dim: int, up: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(1, outputs, inputs, size, size))
+        self.modulation = EqualLinear(w_dim, inputs, bias_init=1.0)
+        self.scale = 1.0 / math.sqrt(inputs * size * size)
+        self.up = up
+        if up:
+            self.blur = Blur(gain=4.0)
+
+    def demodulation(self, style: Tensor) -> Tensor:
+        """(B,in) -> (B,out): what divides each output channel to unit variance, in float32."""
+        with torch.autocast(style.device.type, enabled=False):
+            energy = self.weight[0].float().square().sum(dim=(2, 3))  # (out,in)
+            scaled = style.float() * self.scale
+            return torch.rsqrt(scaled.square() @ energy.T + EPS)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """3 x 3: x (B or 1,in,H,W), style (B,in) -> (B,out,H,W), twice as large if ``up``.
+
+        The result is not yet demodulated: its caller joins that with bias and noise.
+        """
+        x = scale(x.expand(style.shape[0], -1, -1, -1), style * self.scale)
+        weight = self.weight[0]
+        if self.up:
+            return self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        return F.conv2d(x, weight, padding=1)
+
+
+class NoiseStrength(nn.Module):
+    """The learnt strength of one layer's noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+
+class Bias(nn.Module):
+    """The per-channel bias in front of an activation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+
+class StyledConv(nn.Module):
+    """Modulated 3 x 3 convolution, noise, bias and activation."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, up: bool = False) -> None:
+        super().__init__()
+        self.conv = ModulatedConv(inputs, outputs, 3, w_dim, up=up)
+        self.noise = NoiseStrength()
+        self.activate = Bias(outputs)
+
+    def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
+        """x (B or 1,in,H,W), style (B,in), noise (B or 1,1,H',W') -> (B,out,H',W')."""
+        # sqrt(2) may go before the activation, which is homogeneous: it then costs nothing
+        gain = self.conv.demodulation(style) * GAIN  # (B,out)
+        bias = self.activate.bias.float() * GAIN
+        strength = self.noise.weight.float() * GAIN
+        return scale_shift_activate(self.conv(x, style), gain, bias, strength, noise)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1 x 1 convolution to three channels, added to the upsampled image so far."""
+
+    def __init__(self, inputs: int, w_dim: int, up: bool = True) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+        self.conv = ModulatedConv(inputs, 3, 1, w_dim)
+        if up:
+            self.upsample = Upsample()
+
+    def forward(self, x: Tensor, style: Tensor, skip: Tensor | None) -> Tensor:
+        """x (B,in,H,W), style (B,in), skip (B,3,H/2,W/2) -> (B,3,H,W) float32."""
+        weight = self.conv.weight[0, :, :, 0, 0].T.float()  # (in,3)
+        matrix = (style * self.conv.scale)[:, :, None] * weight  # (B,in,3)
+        rgb = mix_channels(x, matrix).float() + self.bias.float()
+        if skip is None:
+            return rgb
+        with torch.autocast(x.device.type, enabled=False):
+            return rgb + self.upsample(skip)
+
+
+class ConstantInput(nn.Module):
+    """The learnt 4 x 4 tensor that synthesis starts from."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.input = nn.Parameter(torch.randn(1, channels, 4, 4))
+
+
+class Generator(nn.Module):
+    """StyleGAN2 generator with skip connections.
+
+    resolution: output side R, a power of two from 8. Channels at resolution r are
+    ``min(channel_max, 16384 * channel_multiplier // r)``. W+ has L = ``levels`` =
+    2 log2(R) - 2 rows. ``latent_avg`` (w_dim,) is the mean of W that truncation pulls towards;
+    it is no part of the state dict, and zero until somebody sets it.
+    """
+
+    latent_avg: Tensor
+
+    def __init__(
+        self,
+        resolution: int,
+        w_dim: int = 512,
+        channel_multiplier: float = 2,
+        channel_max: int = 512,
+        mapping_layers: int = 8,
+    ) -> None:
+        super().__init__()
+        depth = int(math.log2(resolution))
+        if resolution != 2**depth or depth < 3:
+            raise ValueError(f"resolution must be a power of two from 8 on, not {resolution}")
+        self.resolution = resolution
+        self.w_dim = w_dim
+        self.levels = 2 * depth - 2
+
+        def width(r: int) -> int:
+            return channels_at(r, channel_multiplier, channel_max)
+
+        layers = [
+            EqualLinear(w_dim, w_dim, lr_mul=0.01, activation=True) for _ in range(mapping_layers)
+        ]
+        self.style = nn.Sequential(PixelNorm(), *layers)
+        self.input = ConstantInput(width(4))
+        self.conv1 = StyledConv(width(4), width(4), w_dim)
+        self.to_rgb1 = ToRGB(width(4), w_dim, up=False)
+        self.convs = nn.ModuleList()
+        self.to_rgbs = nn.ModuleList()
+        for r in self.resolutions[1:]:
+            self.convs.append(StyledConv(width(r // 2), width(r), w_dim, up=True))
+            self.convs.append(StyledConv(width(r), width(r), w_dim))
+            self.to_rgbs.append(ToRGB(width(r), w_dim))
+        self.noises = nn.Module()
+        for i in range(self.levels - 1):
+            side = 2 ** ((i + 5) // 2)
+            self.noises.register_buffer(f"noise_{i}", torch.randn(1, 1, side, side))
+        self.register_buffer("latent_avg", torch.zeros(w_dim), persistent=False)
+
+    @property
+    def resolutions(self) -> list[int]:
+        """4, 8, ... up to the output resolution."""
+        return [2**i for i in range(2, int(math.log2(self.resolution)) + 1)]
+
+    def map(
+        self, z: Tensor, truncation_psi: float = 1.0, truncation_latent: Tensor | None = None
+    ) -> Tensor:
+        """Z to W: z (B,w_dim) standard normal -> w (B,w_dim).
+
+        With ``truncation_psi`` below 1, w is pulled towards ``truncation_latent`` ((w_dim,) or
+        (1,w_dim); by default the module's ``latent_avg``).
+        """
+        w = self.style(z)
+        if truncation_psi < 1:
+            mean = self.latent_avg if truncation_latent is None else truncation_latent
+            w = mean + truncation_psi * (w - mean)
+        return w
+
+    def broadcast(self, w: Tensor) -> Tensor:
+        """W to W+: w (B,w_dim) -> (B,L,w_dim), the same row at every level."""
+        return w[:, None, :].expand(-1, self.levels, -1)
+
+    def to_styles(self, w_plus: Tensor) -> list[Tensor]:
+        """W+ to the style space: w_plus (B,L,w_dim) -> one (B,channels) vector per layer.
+
+        The order is that of synthesis: conv1, to_rgb1, then up-convolution, convolution and
+        to-RGB per resolution. Each vector is as long as its layer has input channels.
+        """
+        if w_plus.ndim != 3 or w_plus.shape[1:] != (self.levels, self.w_dim):
+            expected = (self.levels, self.w_dim)
+            raise ValueError(f"w_plus must be (B, {expected}), not {tuple(w_plus.shape)}")
+        rows = w_plus.unbind(1)
+        styles = [self.conv1.conv.modulation(rows[0]), self.to_rgb1.conv.modulation(rows[1])]
+        for b, to_rgb in enumerate(self.to_rgbs):
+            up, conv = self.convs[2 * b], self.convs[2 * b + 1]
+            styles.append(up.conv.modulation(rows[2 * b + 1]))
+            styles.append(conv.conv.modulation(rows[2 * b + 2]))
+            styles.append(to_rgb.conv.modulation(rows[2 * b + 3]))
+        return styles
+
+    def synthesise(
+        self,
+        w_plus: Tensor,
+        *,
+        noise: Noise = "buffers",
+        generator: torch.Generator | None = None,
+        features: Features | None = None,
+        up_to: int | None = None,
+    ) -> Tensor:
+        """W+ to pixels: w_plus (B,L,w_dim) -> (B,3,R,R) float32, nominally in [-1,1], not clamped.
+
+        The keywords are those of ``synthesise_styles``.
+        """
+        return self.synthesise_styles(
+            self.to_styles(w_plus),
+            noise=noise,
+            generator=generator,
+            features=features,
+            up_to=up_to,
+        )
+
+    def synthesise_styles(
+        self,
+        styles: Sequence[Tensor],
+        *,
+        noise: Noise = "buffers",
+        generator: torch.Generator | None = None,
+        features: Features | None = None,
+        up_to: int | None = None,
+    ) -> Tensor:
+        """Style space to pixels: the list of ``to_styles``, perhaps edited -> (B,3,R,R) float32.
+
+        noise: the stored maps, fresh ones drawn from ``generator``, or none at all.
+        features: resolution -> (scale, shift), each broadcastable to (B,C,r,r); between the two
+        convolutions of that resolution x becomes x * (1 + scale) + shift.
+        up_to: stop there and return that resolution's image.
+        """
+        features = features or {}
+        last = up_to or self.resolution
+        if last not in self.resolutions:
+            raise ValueError(f"up_to must be one of {self.resolutions}, not {up_to}")
+        batch = styles[0].shape[0]
+        maps = self._noise_maps(noise, batch, generator)
+        x = self.input.input.contiguous(memory_format=torch.channels_last)
+        x = self.conv1(x, styles[0], maps[0])
+        image = self.to_rgb1(x, styles[1], None)
+        for b, r in enumerate(self.resolutions[1:]):
+            if r > last:
+                break
+            first, second, rgb = styles[3 * b + 2 : 3 * b + 5]
+            x = self.convs[2 * b](x, first, maps[2 * b + 1])
+            if r in features:
+                scale, shift = features[r]
+                x = x * (1 + scale).to(x.dtype) + shift.to(x.dtype)
+            x = self.convs[2 * b + 1](x, second, maps[2 * b + 2])
+            image = self.to_rgbs[b](x, rgb, image)
+        return image
+
+    def forward(self, w_plus: Tensor) -> Tensor:
+        """``synthesise`` with its defaults."""
+        return self.synthesise(w_plus)
+
+    def _noise_maps(
+        self, noise: Noise, batch: int, generator: torch.Generator | None
+    ) -> list[Tensor | None]:
+        stored = [getattr(self.noises, f"noise_{i}").float() for i in range(self.levels - 1)]
+        if noise == "buffers":
+            return stored
+        if noise == "none":
+            return [None] * len(stored)
+        if noise != "random":
+            raise ValueError(f"noise must be 'buffers', 'random' or 'none', not {noise!r}")
+        return [
+            torch.randn(
+                batch, *n.shape[1:], generator=generator, device=n.device, dtype=torch.float32
+            )
+            for n in stored
+        ]

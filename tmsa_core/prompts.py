@@ -1,0 +1,118 @@
+"""Texts as CLIP wants to read them: cleaned, and put into the 80 ImageNet prompt templates.
+
+Averaging a text's embedding over many wordings removes most of what the wording itself adds.
+The templates are the list published with CLIP (Radford et al. 2021), in its order.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from tmsa_core.errors import TextError
+
+TEMPLATES: tuple[str, ...] = (
+    "a bad photo of a {}.",
+    "a photo of many {}.",
+    "a sculpture of a {}.",
+    "a photo of the hard to see {}.",
+    "a low resolution photo of the {}.",
+    "a rendering of a {}.",
+    "graffiti of a {}.",
+    "a bad photo of the {}.",
+    "a cropped photo of the {}.",
+    "a tattoo of a {}.",
+    "the embroidered {}.",
+    "a photo of a hard to see {}.",
+    "a bright photo of a {}.",
+    "a photo of a clean {}.",
+    "a photo of a dirty {}.",
+    "a dark photo of the {}.",
+    "a drawing of a {}.",
+    "a photo of my {}.",
+    "the plastic {}.",
+    "a photo of the cool {}.",
+    "a close-up photo of a {}.",
+    "a black and white photo of the {}.",
+    "a painting of the {}.",
+    "a painting of a {}.",
+    "a pixelated photo of the {}.",
+    "a sculpture of the {}.",
+    "a bright photo of the {}.",
+    "a cropped photo of a {}.",
+    "a plastic {}.",
+    "a photo of the dirty {}.",
+    "a jpeg corrupted photo of a {}.",
+    "a blurry photo of the {}.",
+    "a photo of the {}.",
+    "a good photo of the {}.",
+    "a rendering of the {}.",
+    "a {} in a video game.",
+    "a photo of one {}.",
+    "a doodle of a {}.",
+    "a close-up photo of the {}.",
+    "a photo of a {}.",
+    "the origami {}.",
+    "the {} in a video game.",
+    "a sketch of a {}.",
+    "a doodle of the {}.",
+    "a origami {}.",
+    "a low resolution photo of a {}.",
+    "the toy {}.",
+    "a rendition of the {}.",
+    "a photo of the clean {}.",
+    "a photo of a large {}.",
+    "a rendition of a {}.",
+    "a photo of a nice {}.",
+    "a photo of a weird {}.",
+    "a blurry photo of a {}.",
+    "a cartoon {}.",
+    "art of a {}.",
+    "a sketch of the {}.",
+    "a embroidered {}.",
+    "a pixelated photo of a {}.",
+    "itap of the {}.",
+    "a jpeg corrupted photo of the {}.",
+    "a good photo of a {}.",
+    "a plushie {}.",
+    "a photo of the nice {}.",
+    "a photo of the small {}.",
+    "a photo of the weird {}.",
+    "the cartoon {}.",
+    "art of the {}.",
+    "a drawing of the {}.",
+    "a photo of the large {}.",
+    "a black and white photo of a {}.",
+    "the plushie {}.",
+    "a dark photo of a {}.",
+    "itap of a {}.",
+    "graffiti of the {}.",
+    "a toy {}.",
+    "itap of my {}.",
+    "a photo of a cool {}.",
+    "a photo of a small {}.",
+    "a tattoo of the {}.",
+)
+INVISIBLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories: control, surrogate, private, unassigned
+ZERO_WIDTH = "\u200b\u2060\ufeff"
+
+
+def clean_text(text: str | None, name: str = "text") -> str:
+    """The text in Unicode's NFKC form, without control characters, spaced by single blanks.
+
+    ``name`` ("neutral text", "target text") tells the reader of the error which text it was.
+    Raises TextError where nothing is left.
+    """
+    normal = " ".join(unicodedata.normalize("NFKC", text or "").split())
+    visible = "".join(
+        c for c in normal if unicodedata.category(c) not in INVISIBLE and c not in ZERO_WIDTH
+    )
+    cleaned = " ".join(visible.split())
+    if not cleaned:
+        raise TextError(f'The {name} is empty: write a few words, such as "face with glasses".')
+    return cleaned
+
+
+def prompt_bank(text: str) -> list[str]:
+    """The cleaned text in each of the 80 templates, in their order. Raises TextError if empty."""
+    cleaned = clean_text(text)
+    return [template.replace("{}", cleaned) for template in TEMPLATES]

@@ -1,0 +1,95 @@
+"""From two texts to a semantic shift in W+ (section 3.3 of the TMSA paper).
+
+dw = M(t_target) - M(t_neutral), where t is the average of CLIP's text embedding over the text
+put into the 80 templates of the prompt bank. A mapper that carries reference pictures refines
+the shift by them (``clusters``), one that is calibrated brings it to a length.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tmsa_core.clusters import cluster_direction, refine, row_norm
+from tmsa_core.datatypes import Levels
+from tmsa_core.errors import RequestError
+from tmsa_core.networks.clip import Clip
+from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.prompts import prompt_bank
+
+LEVEL_NAMES = {"coarse": (0, 4), "medium": (4, 8), "fine": (8, None)}
+
+
+@torch.inference_mode()
+def embed_text(clip: Clip, text: str) -> Tensor:
+    """t: the mean of E_T over the prompt bank of one text -> (512,) unit vector."""
+    return F.normalize(clip.embed_texts(prompt_bank(text)).mean(dim=0), dim=0)
+
+
+@torch.inference_mode()
+def semantic_shift(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
+    """dw = M(t_target) - M(t_neutral), refined and brought to the calibrated length.
+
+    neutral, target: (512,) text embeddings -> (L,512). Without references and calibration it is the
+    paper's raw difference. With both it goes as far as the pictures that the texts tell apart
+    differ, but at least the calibrated length. Equal embeddings give an exact zero.
+    """
+    if torch.equal(neutral, target):
+        return torch.zeros_like(mapper.latent_avg)
+    shift, length = shift_direction(mapper, neutral, target), float(mapper.shift_length)
+    if length and mapper.references:
+        length = max(length, float(row_norm(shift)))
+    return calibrate(shift, length)
+
+
+@torch.inference_mode()
+def shift_direction(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
+    """M(t_target) - M(t_neutral), turned to what separates the mapper's references, if it has any.
+
+    neutral, target: (512,) -> (L,512), not yet calibrated.
+    """
+    w_neutral, w_target = mapper.from_text(torch.stack([neutral, target]))
+    shift = w_target - w_neutral
+    if not mapper.references:
+        return shift
+    embeddings, codes = mapper.reference_embeddings, mapper.reference_codes
+    return refine(shift, cluster_direction(embeddings, codes, target - neutral))
+
+
+def calibrate(shift: Tensor, length: float) -> Tensor:
+    """A shift (L,512) scaled to ``length``, its root mean square norm per level; 0 leaves it."""
+    return shift * (length / row_norm(shift)) if length else shift
+
+
+def level_mask(levels: Levels, count: int) -> Tensor:
+    """(count,1) ones on the W+ rows that ``levels`` names, zeros elsewhere.
+
+    coarse is rows 0-3, medium 4-7, fine the rest, as StyleCLIP divides them. Raises RequestError
+    for other names and for indices outside the rows there are.
+    """
+    mask = torch.zeros(count, 1)
+    if levels == "all":
+        return mask + 1
+    if isinstance(levels, str):
+        if levels not in LEVEL_NAMES:
+            names = ", ".join(("all", *LEVEL_NAMES))
+            raise RequestError(f"levels is {levels!r}; use {names} or indices 0 to {count - 1}.")
+        start, stop = LEVEL_NAMES[levels]
+        mask[start:stop] = 1
+        return mask
+    wrong = [
+        i for i in levels if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < count
+    ]
+    if wrong:
+        raise RequestError(f"levels holds {wrong[0]!r}; use whole numbers from 0 to {count - 1}.")
+    mask[list(levels)] = 1
+    return mask
+
+
+def keep_largest(shift: Tensor, threshold: float) -> Tensor:
+    """A shift (L,512) with the ``threshold`` share of its smallest components set to zero."""
+    if threshold == 0:
+        return shift
+    cut = torch.quantile(shift.abs().flatten(), threshold)
+    return torch.where(shift.abs() >= cut, shift, torch.zeros_like(shift))

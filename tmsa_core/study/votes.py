@@ -1,0 +1,97 @@
+"""Votes in SQLite: on disk before they are confirmed, and one for each visitor and item.
+
+The primary key does the counting: a double click, a second tab or a repeated request cannot add a
+vote, and a crash can only lose one that nobody was told of.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmsa_core.errors import RequestError
+from tmsa_core.study.items import Item
+
+WAIT = 30.0  # seconds that a writer waits for another one
+TABLE = """
+CREATE TABLE IF NOT EXISTS votes (
+    visitor TEXT NOT NULL,
+    item TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    chosen TEXT NOT NULL,
+    at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (visitor, item)
+)
+"""
+COLUMNS = ("visitor", "item", "prompt", "shown", "chosen", "at")
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One vote: of the methods ``shown``, in the order of the screen, one was ``chosen``."""
+
+    visitor: str
+    item: str
+    prompt: str
+    shown: tuple[str, ...]
+    chosen: str
+    at: str
+
+
+class Votes:
+    """A file of votes; any number of threads and processes may use it at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._open() as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(TABLE)
+        except (sqlite3.Error, OSError) as error:
+            raise RequestError(f"{path} cannot hold votes ({error}): name another file.") from error
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.path, timeout=WAIT)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            with connection:
+                yield connection
+
+    def add(self, visitor: str, item: Item, shown: Sequence[str], chosen: str) -> bool:
+        """Keep a vote; False if this visitor has voted on this item before, and nothing changes."""
+        row = (visitor, item.key, item.prompt, " ".join(shown), chosen)
+        with self._open() as connection:
+            done = connection.execute(
+                "INSERT INTO votes (visitor, item, prompt, shown, chosen) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
+                row,
+            )
+            return done.rowcount == 1
+
+    def items_of(self, visitor: str) -> set[str]:
+        """Keys of the items that a visitor has voted on."""
+        with self._open() as connection:
+            rows = connection.execute("SELECT item FROM votes WHERE visitor = ?", (visitor,))
+            return {item for (item,) in rows}
+
+    def all(self) -> list[Vote]:
+        """Every vote, the oldest first."""
+        with self._open() as connection:
+            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM votes ORDER BY at, rowid")
+            return [Vote(v, i, p, tuple(s.split()), c, at) for v, i, p, s, c, at in rows]
+
+    def csv(self) -> str:
+        """Every vote as CSV with a header."""
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(COLUMNS)
+        for v in self.all():
+            writer.writerow((v.visitor, v.item, v.prompt, " ".join(v.shown), v.chosen, v.at))
+        return text.getvalue()

@@ -1,0 +1,161 @@
+"""The stages that make ``checkpoints/avatar``, in the order in which they build on each other.
+
+Every stage trains from its own resumable state and then exports its file into the bundle with
+how it was made in the metadata. ``all`` runs them one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tmsa_core.avatars.samples import write_samples
+from tmsa_core.bundles import build_network, load_network, register_file, save_network
+from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.training import classifier as classifier_stage
+from tmsa_core.training import clip as clip_stage
+from tmsa_core.training import e4e as e4e_stage
+from tmsa_core.training import generator as generator_stage
+from tmsa_core.training import hfgi as hfgi_stage
+from tmsa_core.training import identity as identity_stage
+from tmsa_core.training import landmarks as landmarks_stage
+from tmsa_core.training import mapper as mapper_stage
+from tmsa_core.training import mapping as mapping_stage
+from tmsa_core.training.data import render_pool
+from tmsa_core.training.run import Options
+
+DOMAIN = "avatar"
+RENDERS = 40_960
+RESOLUTION = 128
+
+
+def train_renders(options: Options) -> None:
+    """Draw the pool of portraits that every stage learns from."""
+    workers = os.cpu_count() or 1
+    render_pool(options.work / "renders", options.seed, RENDERS, RESOLUTION, workers)
+
+
+def train_mapping(options: Options) -> None:
+    """Teach the generator's mapping network; its weights join the generator's export."""
+    mapping_stage.train_mapping(options, generator_stage.ARCHITECTURE)
+
+
+def export_generator(options: Options) -> None:
+    """Join the trained mapping and synthesis networks and measure the mean of W."""
+    synthesis, mapping = _state(options, "generator"), _state(options, "mapping")
+    model = build_network("stylegan2", generator_stage.ARCHITECTURE)
+    model.load_state_dict(synthesis["average"])
+    generator_stage.lift_codes(model, mapping_stage.LIFT)
+    model.style.load_state_dict(mapping["mapping"])
+    z = torch.randn(20_000, 512, generator=torch.Generator().manual_seed(options.seed))
+    with torch.inference_mode():
+        model.latent_avg = model.map(z).mean(dim=0).clone()
+    origin = {"images": synthesis["done"], "mapping_samples": mapping["done"]}
+    _export(options, "generator", "stylegan2", model, generator_stage.ARCHITECTURE, origin)
+
+
+def export_clip(options: Options) -> None:
+    """Write the averaged CLIP."""
+    _export_average(options, "clip", "clip", clip_stage.architecture())
+
+
+def export_classifier(options: Options) -> None:
+    """Write the averaged scoring classifier."""
+    _export_average(options, "classifier", "attributes", classifier_stage.ARCHITECTURE)
+
+
+def export_identity(options: Options) -> None:
+    """Write the averaged identity network."""
+    _export_average(options, "identity", "arcface", identity_stage.ARCHITECTURE)
+
+
+def export_e4e(options: Options) -> None:
+    """Write the averaged encoder with the mean code it adds."""
+    state = _state(options, "e4e")
+    encoder = e4e_stage.new_encoder(
+        load_network("stylegan2", options.out / "generator.safetensors")
+    )
+    encoder.load_state_dict(state["average"])
+    origin = {"images": state["done"]}
+    _export(options, "e4e", "e4e", encoder, e4e_stage.ARCHITECTURE, origin)
+
+
+def export_hfgi(options: Options) -> None:
+    """Write the averaged aligner and residual encoder."""
+    _export_average(options, "hfgi", "hfgi", hfgi_stage.ARCHITECTURE)
+
+
+def train_landmarks(options: Options) -> None:
+    """Train dlib's face detector and landmark predictor on rendered scenes."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    landmarks_stage.train_detector(options.out / "face_detector.svm", seed=options.seed)
+    landmarks_stage.train_predictor(options.out / "landmarks.dat", seed=options.seed)
+    for role, file in (("detector", "face_detector.svm"), ("landmarks", "landmarks.dat")):
+        register_file(options.out, DOMAIN, role, "dlib", file, "trained here")
+
+
+def draw_samples(options: Options) -> None:
+    """Draw the portraits that the page offers to start from."""
+    write_samples(options.out / "samples")
+
+
+Stage = Callable[[Options], None]
+STAGES: dict[str, tuple[Stage, ...]] = {
+    "samples": (draw_samples,),
+    "renders": (train_renders,),
+    "landmarks": (train_landmarks,),
+    "mapping": (train_mapping,),
+    "clip": (clip_stage.train_clip, export_clip),
+    "generator": (generator_stage.train_generator, export_generator),
+    "classifier": (classifier_stage.train_classifier, export_classifier),
+    "identity": (identity_stage.train_identity, export_identity),
+    "e4e": (e4e_stage.train_e4e, export_e4e),
+    "hfgi": (hfgi_stage.train_hfgi, export_hfgi),
+    "mapper": (mapper_stage.train_mapper,),
+}
+
+
+def train(stage: str, options: Options) -> None:
+    """Run one stage, or ``all``. Raises RequestError for a stage there is none of."""
+    if stage != "all" and stage not in STAGES:
+        raise RequestError(f"There is no stage {stage!r}; use one of {', '.join(STAGES)}, all.")
+    for name in STAGES if stage == "all" else (stage,):
+        for step in STAGES[name]:
+            step(options)
+
+
+def _state(options: Options, stage: str) -> dict[str, Any]:
+    path = options.work / stage / "state.pt"
+    if not path.exists():
+        raise BundleError(
+            f"Stage {stage} has not been trained in {options.work}: "
+            f"run `python -m tmsa_core train avatar {stage}` first."
+        )
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _export_average(options: Options, stage: str, kind: str, architecture: dict[str, Any]) -> None:
+    state = _state(options, stage)
+    model = build_network(kind, architecture)
+    model.load_state_dict(state["average"])
+    _export(options, stage, kind, model, architecture, {"images": state["done"]})
+
+
+def _export(
+    options: Options,
+    role: str,
+    kind: str,
+    model: torch.nn.Module,
+    architecture: dict[str, Any],
+    origin: dict[str, Any],
+) -> None:
+    """Write a network into the bundle and enter it in the manifest."""
+    made = {"command": f"python -m tmsa_core train avatar {role}", "seed": options.seed} | origin
+    path: Path = options.out / f"{role}.safetensors"
+    save_network(kind, model, path, architecture, made)
+    register_file(options.out, DOMAIN, role, kind, path.name, "trained here: " + json.dumps(made))

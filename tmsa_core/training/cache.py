@@ -1,0 +1,36 @@
+"""Arrays kept on disk and memory-mapped, under a name that says what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def cached(folder: Path, kind: str, key: object, make: Callable[[], dict[str, Tensor]]) -> dict:
+    """The tensors that ``make`` returns, from disk if they were made from the same ``key`` before.
+
+    key: everything the result depends on, as JSON. Arrays made from another key are deleted: a
+    changed network or folder makes them useless.
+    """
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    ready = folder / f"{kind}-{name}"
+    if not ready.is_dir():
+        half = folder / f"{kind}.half"
+        shutil.rmtree(half, ignore_errors=True)
+        tensors = make()
+        for old in folder.glob(f"{kind}-*"):
+            shutil.rmtree(old)
+        half.mkdir(parents=True)
+        for tensor_name, tensor in tensors.items():
+            np.save(half / f"{tensor_name}.npy", tensor.numpy())
+        half.rename(ready)
+    # copy on write: the file is never changed, and torch needs no warning about that
+    paths = sorted(ready.glob("*.npy"))
+    return {path.stem: torch.from_numpy(np.load(path, mmap_mode="c")) for path in paths}

@@ -1,0 +1,233 @@
+"""The avatar StyleGAN2: the renderer distilled into it, then sharpened adversarially.
+
+The mapping network (mapping.py) turns z into w, the code of the portrait that z describes
+(codes.py). Here the synthesis network learns w -> the render of that portrait, from coarse to
+full resolution. Paired supervision needs about a hundred times fewer
+images than adversarial training from scratch. In the last phase a discriminator takes away the
+blur that a pixel loss leaves, and CLIP misses what is too small to count in pixels, such as
+freckles and earrings.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tmsa_core.avatars.params import ATTRIBUTES, TRAITS
+from tmsa_core.bundles import load_network
+from tmsa_core.networks.clip import Clip
+from tmsa_core.networks.stylegan2 import Generator
+from tmsa_core.training.adversarial import (
+    R1_EVERY,
+    discriminator_step,
+    patch_discriminator,
+    same_patch,
+    sharpening_loss,
+)
+from tmsa_core.training.codes import basis, code_scale, features
+from tmsa_core.training.data import Pool, open_pool
+from tmsa_core.training.losses import cosine_distance
+from tmsa_core.training.run import Options, Run, set_rate, update_average
+
+ARCHITECTURE = {"resolution": 128, "channel_multiplier": 0.1875, "channel_max": 192}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training: the side of the images, how many of them, in what batches.
+
+    rate: learning rate at its start. noise: strength of ``noisy_codes``. sharpen: whether a
+    discriminator and CLIP help.
+    """
+
+    side: int
+    images: int
+    batch: int
+    rate: float
+    noise: float = 0.0
+    sharpen: bool = False
+
+
+PHASES = (
+    Phase(side=32, images=40_000, batch=16, rate=4e-3),
+    Phase(side=64, images=80_000, batch=8, rate=4e-3),
+    Phase(side=128, images=140_000, batch=8, rate=3e-3, noise=1.0),
+    Phase(side=128, images=120_000, batch=8, rate=2e-3, noise=1.0, sharpen=True),
+)
+OPTION_NOISE = 0.18  # spread of one-hot entries around 0 and 1: the region that is one option
+PUSH, PUSHED = 2.4, 0.2  # an option's entries are scaled by up to so much, in such a share
+MEANING = 1.0  # weight of CLIP's distance beside the pixels, which weigh 1
+CODE_NOISE = 0.10  # spread of W in all directions, drawn anew for each level
+
+
+def noisy_codes(x: Tensor, levels: int, strength: float, rng: torch.Generator) -> Tensor:
+    """Codes with the errors that encoders and text edits make: x (B,K) features -> (B,L,512).
+
+    The one-hot entries of each attribute are shaken together, so that an option owns a region
+    of W and not a point, and now and then pushed too far, as a strong edit does to somebody who
+    has the attribute already; then every level gets noise of its own. What the generator draws
+    from them stays the clean portrait. strength: 0 for clean codes, 1 for the full errors.
+    """
+    shake = torch.zeros_like(x)
+    pushed = torch.ones_like(x)
+    start = len(TRAITS)
+    for attribute in ATTRIBUTES.values():
+        prior = torch.tensor(attribute.prior)
+        spread = strength * OPTION_NOISE / (prior * (1 - prior)).sum().sqrt()
+        stop = start + len(prior)
+        shake[:, start:stop] = spread * torch.randn(x.shape[0], len(prior), generator=rng)
+        far = 1 + strength * (PUSH - 1) * torch.rand(x.shape[0], 1, generator=rng)
+        often = torch.rand(x.shape[0], 1, generator=rng) < PUSHED
+        pushed[:, start:stop] = torch.where(often, far, 1.0)
+        start = stop
+    w = code_scale() * (x * pushed + shake) @ basis()
+    noise = strength * CODE_NOISE * torch.randn(x.shape[0], levels, w.shape[1], generator=rng)
+    return w[:, None, :] + noise
+
+
+def face_weight(side: int) -> Tensor:
+    """(1,1,side,side) loss weight of aligned crops: 4 on the eyes, 5 on the mouth, 1 elsewhere.
+
+    The FFHQ crop puts the eyes at 45 % of the height and the mouth near 70 %, small parts that
+    carry most attributes.
+    """
+    y = (torch.arange(side) + 0.5)[:, None] / side
+    x = (torch.arange(side) + 0.5)[None, :] / side
+    eyes = torch.exp(-(((x - 0.5) / 0.22) ** 4) - ((y - 0.46) / 0.09) ** 4)
+    mouth = torch.exp(-(((x - 0.5) / 0.15) ** 4) - ((y - 0.71) / 0.09) ** 4)
+    return (1 + 3 * eyes + 4 * mouth)[None, None]
+
+
+def paired_loss(made: Tensor, real: Tensor, weight: Tensor) -> Tensor:
+    """Weighted L1 of pixels and of their differences to the right and lower neighbours.
+
+    The differences are what edges, lashes and spectacle frames are made of. -> scalar
+    """
+    error = (made - real) * weight
+    right = error[..., :, 1:] - error[..., :, :-1]
+    below = error[..., 1:, :] - error[..., :-1, :]
+    return error.abs().mean() + 0.5 * (right.abs().mean() + below.abs().mean())
+
+
+def psnr(made: Tensor, real: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of images in [-1, 1]."""
+    return 10 * math.log10(4 / F.mse_loss(made.clamp(-1, 1), real).item())
+
+
+def at_side(images: Tensor, side: int) -> Tensor:
+    """Images brought to ``side`` by averaging."""
+    return F.avg_pool2d(images, images.shape[-1] // side) if images.shape[-1] > side else images
+
+
+def phase_at(done: int) -> tuple[Phase, float]:
+    """The phase after ``done`` images, and the share of it that is behind."""
+    for phase in PHASES:
+        if done < phase.images:
+            return phase, done / phase.images
+        done -= phase.images
+    return PHASES[-1], 1.0
+
+
+def meaning_loss(clip: Clip, made: Tensor, real: Tensor) -> Tensor:
+    """cosd(E_I(made), E_I(real)): what CLIP sees in one picture and not in the other. -> scalar"""
+    with torch.autocast(real.device.type, torch.bfloat16):
+        with torch.no_grad():
+            wanted = clip.embed_images(real)
+        return cosine_distance(clip.embed_images(made), wanted)
+
+
+def new_generator() -> Generator:
+    """An untrained generator whose styles hardly depend on w yet.
+
+    Codes here are sums of many independent parts. From the usual initialisation every style
+    would be a random mixture of all of them, to be unlearnt first.
+    """
+    model = Generator(**ARCHITECTURE)
+    for name, module in model.named_modules():
+        if name.endswith("modulation"):
+            module.weight.data.mul_(0.1)
+    return model
+
+
+def train_generator(options: Options) -> None:
+    """Teach the synthesis network, phase by phase; resumes from its last checkpoint."""
+    run = Run("generator", options, sum(p.images for p in PHASES))
+    torch.manual_seed(options.seed)
+    model = new_generator().to(options.device)
+    average = copy.deepcopy(model).requires_grad_(False)
+    critic = patch_discriminator().to(options.device)
+    learnt = [p for name, p in model.named_parameters() if not name.startswith("style.")]
+    optimiser = torch.optim.Adam(learnt, betas=(0.0, 0.99))
+    critic_optimiser = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.0, 0.99))
+    parts = {
+        "model": model,
+        "average": average,
+        "critic": critic,
+        "optimiser": optimiser,
+        "critic_optimiser": critic_optimiser,
+    }
+    done = run.resume(parts)
+    clip = load_network("clip", options.out / "clip.safetensors", options.device)
+    pool = open_pool(options.work / "renders")
+    codes = features(pool.portraits)
+    rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
+    batches, drawn, step = None, None, 0
+    while run.going(done):
+        phase, share = phase_at(done)
+        if step % 2000 == 0 and len(newer := open_pool(options.work / "renders")) > len(pool):
+            pool, codes, drawn = newer, features(newer.portraits), None
+        if drawn != phase:
+            drawn, batches = phase, pool.batches(phase.batch, rng)
+            weight = face_weight(phase.side).to(options.device)
+        index = next(batches)
+        real = at_side(pool.images(index).to(options.device), phase.side)
+        real = real.contiguous(memory_format=torch.channels_last)
+        w_plus = noisy_codes(codes[index], model.levels, phase.noise, rng).to(options.device)
+        set_rate(optimiser, phase.rate * (1 - 0.7 * share))
+        with torch.autocast(real.device.type, torch.bfloat16):
+            made = model.synthesise(w_plus, up_to=phase.side)
+        loss = pixel = paired_loss(made, real, weight)
+        extra = torch.zeros(())
+        if phase.sharpen:
+            patches = same_patch((made.float(), real), rng)
+            discriminator_step(critic, critic_optimiser, *patches, penalise=step % R1_EVERY == 0)
+            extra = sharpening_loss(critic, *patches) + MEANING * meaning_loss(clip, made, real)
+            loss = loss + extra
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        update_average(average, model, decay=0.5 ** (phase.batch / 4000))
+        done += phase.batch
+        step += 1
+        if step % 200 == 0:
+            run.log(done, side=phase.side, loss=pixel, extra=extra, psnr=psnr(made.detach(), real))
+        if run.due():
+            run.keep(parts, done)
+            show(run, average, pool, codes, phase.side)
+    run.keep(parts, done)
+    show(run, average, pool, codes, phase_at(done - 1)[0].side)
+
+
+def lift_codes(model: Generator, lift: float) -> None:
+    """Move the origin of W in place: codes larger by ``lift`` in every entry draw what the codes
+    drew before. Training keeps codes centred; the finished mapping network puts them out lifted.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("modulation"):
+            scale = module.lr_mul / math.sqrt(module.weight.shape[1])
+            module.bias.data -= lift * scale * module.weight.data.sum(dim=1) / module.lr_mul
+
+
+@torch.no_grad()
+def show(run: Run, model: Generator, pool: Pool, codes: Tensor, side: int) -> None:
+    """A grid of renders (odd rows) above what the generator makes of their codes (even rows)."""
+    rows = pool.shown(24)
+    real = at_side(pool.images(rows), side)
+    w = code_scale() * codes[rows] @ basis()
+    made = model.synthesise(model.broadcast(w.to(run.options.device)), up_to=side).cpu()
+    run.pairs(real, made)

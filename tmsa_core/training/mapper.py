@@ -1,0 +1,57 @@
+"""What `tmsa train` runs to make a mapper: the avatar bundle's stage, and any domain's training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tmsa_core.bundles import open_bundle
+from tmsa_core.domains import find_domain
+from tmsa_core.errors import RequestError
+from tmsa_core.training.align import export_alignment, train_alignment
+from tmsa_core.training.data import open_pool
+from tmsa_core.training.pictures import Pictures, open_pictures
+from tmsa_core.training.presets import FAST, find_preset
+from tmsa_core.training.run import Options
+
+PRESET = FAST
+REAL_IMAGES = 10_240
+STATE = "mapper"
+
+
+def train_mapper(options: Options) -> None:
+    """The avatar stage: our preset, with renders as its real images; resumes."""
+    bundle = open_bundle("avatar", options.out)
+    renders = open_pool(options.work / "renders").first(REAL_IMAGES)
+    state = train_alignment(bundle, PRESET, options, renders, STATE)
+    export_alignment(state, bundle, "python -m tmsa_core train avatar mapper")
+
+
+def train_domain(
+    domain: str,
+    options: Options,
+    preset: str = "fast",
+    images: Path | None = None,
+    steps: int | None = None,
+) -> dict[str, object]:
+    """Train a mapper for a domain and put it into its bundle; what its file says of itself.
+
+    images: folder of aligned crops for losses (1) and (4); without it avatars take the drawn pool,
+    if there is one, and other domains learn from synthetic images alone. steps: another number
+    of iterations than the preset's. Raises RequestError, ImageError or BundleError for what is
+    wrong with any of them before any long work.
+    """
+    facts, chosen = find_domain(domain), find_preset(domain, preset)
+    if steps is not None:
+        if steps < 1:
+            raise RequestError(f"steps is {steps}; use at least 1.")
+        chosen = replace(chosen, iterations=steps)
+    bundle = open_bundle(domain, options.out)
+    pictures: Pictures | None = None
+    if images is not None:
+        pictures = open_pictures(images, facts)
+    elif domain == "avatar" and any((options.work / "renders").glob("*.images.npy")):
+        pictures = open_pool(options.work / "renders").first(REAL_IMAGES)
+    state = train_alignment(bundle, chosen, options, pictures, STATE)
+    command = f"python -m tmsa_core train {domain} --preset {preset}"
+    return export_alignment(state, bundle, command)

@@ -1,0 +1,153 @@
+"""What every training stage needs around its loop: a folder, a clock, a log, a checkpoint.
+
+A stage keeps its state outside the checkout and can be stopped at any time: the same command
+goes on where the last checkpoint left off. Metrics are appended as JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.utils import save_image
+from tqdm import tqdm
+
+CHECKPOINT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a stage.
+
+    work: folder of states, logs and cached renders. out: the bundle's folder. minutes: stop
+    after so much wall clock (None: when the stage's own schedule ends). restart: forget the state.
+    """
+
+    work: Path
+    out: Path
+    minutes: float | None = None
+    seed: int = 0
+    device: str = "cpu"
+    restart: bool = False
+
+
+@dataclass
+class Run:
+    """One stage under way: ``while run.going(step): ...; run.log(...)``.
+
+    unit: what ``total`` counts. quiet: one of several processes, which neither shows nor logs.
+    """
+
+    name: str
+    options: Options
+    total: int
+    unit: str = "it"
+    quiet: bool = False
+    started: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)
+    bar: tqdm | None = None
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.options.restart:
+            self.state_path.unlink(missing_ok=True)
+
+    @property
+    def folder(self) -> Path:
+        return self.options.work / self.name
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / "state.pt"
+
+    def resume(self, parts: Mapping[str, Any]) -> int:
+        """Load the last checkpoint into ``parts`` (whatever has a state dict); how much is done."""
+        if not self.state_path.exists():
+            return 0
+        state = torch.load(self.state_path, map_location=self.options.device, weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        return state["done"]
+
+    def keep(self, parts: Mapping[str, Any], done: int) -> None:
+        """Write the checkpoint in one step, so that a kill never leaves half a file."""
+        half = self.state_path.with_suffix(".half")
+        torch.save({name: part.state_dict() for name, part in parts.items()} | {"done": done}, half)
+        os.replace(half, self.state_path)
+        self.saved = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the wall clock asks for a checkpoint."""
+        return time.monotonic() - self.saved > CHECKPOINT_SECONDS
+
+    def going(self, done: int) -> bool:
+        """Whether to do another step after ``done`` units of ``total``."""
+        if self.bar is None:
+            self.bar = tqdm(
+                total=self.total,
+                initial=done,
+                desc=self.name,
+                unit=self.unit,
+                mininterval=10,
+                disable=self.quiet,
+            )
+        self.bar.update(done - self.bar.n)
+        limit = self.options.minutes
+        late = limit is not None and time.monotonic() - self.started > 60 * limit
+        if done >= self.total or late:
+            self.bar.close()
+            return False
+        return True
+
+    def log(self, done: int, **metrics: float | Tensor) -> None:
+        """Append one line of metrics and show it beside the progress bar."""
+        if self.quiet:
+            return
+        row = {"done": done, "seconds": round(time.monotonic() - self.started, 1)}
+        row |= {k: round(_plain(v), 5) for k, v in metrics.items()}
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        if self.bar is not None:
+            self.bar.set_postfix({k: f"{_plain(v):.3f}" for k, v in metrics.items()})
+
+    def pairs(self, real: Tensor, made: Tensor, columns: int = 8) -> None:
+        """Write ``latest.png``: rows of real images, each above the row that was made for it.
+
+        real, made: (N,3,H,W) in [-1, 1].
+        """
+        rows = zip(real.split(columns), made.split(columns), strict=True)
+        images = torch.cat([part.cpu().float() for pair in rows for part in pair])
+        save_image(
+            images.clamp(-1, 1),
+            self.folder / "latest.png",
+            nrow=columns,
+            normalize=True,
+            value_range=(-1, 1),
+            padding=1,
+        )
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Exponential moving average of the weights; buffers are copied."""
+    for old, new in zip(average.parameters(), model.parameters(), strict=True):
+        old.lerp_(new, 1 - decay)
+    for old, new in zip(average.buffers(), model.buffers(), strict=True):
+        old.copy_(new)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """One learning rate for every group."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def _plain(value: float | Tensor) -> float:
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)

@@ -1,0 +1,27 @@
+"""Where a trained mapper goes: into its domain's bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tmsa_core.bundles import Bundle, register_file, save_network
+from tmsa_core.networks.tmsa import Mapper
+
+FILE = "mapper.safetensors"
+
+
+def mapper_folder(bundle: Bundle) -> Path:
+    """The bundle's own folder where that comes with a mapper, or else the machine's cache."""
+    entry = bundle.files.get("mapper")
+    return bundle.cache / bundle.domain if entry and not entry.sha256 else bundle.folder
+
+
+def save_mapper(mapper: Mapper, bundle: Bundle, origin: Mapping[str, object]) -> Path:
+    """Write a mapper where the bundle finds it, with how it was made; its path."""
+    folder = mapper_folder(bundle)
+    save_network("mapper", mapper, folder / FILE, mapper.architecture(), origin)
+    source = "trained here: " + json.dumps(dict(origin))
+    register_file(folder, bundle.domain, "mapper", "mapper", FILE, source)
+    return folder / FILE

@@ -1,0 +1,109 @@
+"""The web page: ``build_ui`` lays it out and connects it, and starts nothing."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from tmsa_core.domains import list_domains
+from tmsa_core.editor import Editor
+from tmsa_core.ui_about import CONSENT, licences
+from tmsa_core.ui_api import Endpoints, add_endpoints
+from tmsa_core.ui_batch import BatchHandlers, lay_out_batch
+from tmsa_core.ui_domains import Editors, device_words
+from tmsa_core.ui_edit import SESSION_SECONDS, connect_edit, lay_out_edit
+from tmsa_core.ui_explore import Explore
+from tmsa_core.ui_explore_page import lay_out_explore
+from tmsa_core.ui_files import Leases
+from tmsa_core.ui_handlers import Handlers
+from tmsa_core.ui_samples import Samples
+from tmsa_core.ui_style import CSS, theme
+from tmsa_core.ui_words import CLIENT_EXAMPLE, FOOTNOTE, HEADING, SCRIPTS_WORDS, TITLE
+from tmsa_core.ui_worlds import Supplies, lay_out_worlds
+
+EXAMPLES = (
+    ("Python, gradio_client", "edit_with_gradio_client.py", "python"),
+    ("Shell, curl", "edit_with_curl.sh", "shell"),
+    ("JavaScript, fetch", "edit_with_javascript.mjs", "javascript"),
+)
+CLEAR_EVERY = 600  # seconds
+MOST_WAITING = 64  # visitors in the queue
+LARGEST_UPLOAD = "100mb"  # a ZIP; ui_files limits a single picture
+
+
+def build_ui(editor: Editor) -> gr.Blocks:
+    """The page and its endpoints for one editor, ready for ``launch(**launch_options())``."""
+    editors, samples, leases = Editors(editor), Samples(editor), Leases()
+    with gr.Blocks(title=TITLE, delete_cache=(CLEAR_EVERY, SESSION_SECONDS)) as blocks:
+        with gr.Row(equal_height=False, elem_id="top"):
+            gr.Markdown(HEADING, elem_id="heading")
+            domain = _lay_out_domains(editor)
+        lay_out_worlds(domain, Supplies(), editors)
+        with gr.Tabs():
+            with gr.Tab("Edit", id="edit"):
+                page = lay_out_edit(editor, list(samples.portraits.values()), leases.leave)
+            with gr.Tab("Explore", id="explore"):
+                lay_out_explore(Explore(editors, samples, leases), page, domain)
+            with gr.Tab("Batch", id="batch"):
+                lay_out_batch(BatchHandlers(editors, leases), domain, editor.domain.examples[0])
+            with gr.Tab("Scripts", id="scripts"):
+                lay_out_scripts()
+            with gr.Tab("Consent and licences", id="about"):
+                gr.Markdown(CONSENT, elem_classes="lead")
+                gr.Markdown(licences(), elem_classes="lead")
+        gr.Markdown(FOOTNOTE, elem_id="footnote")
+        connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
+        add_endpoints(Endpoints(editors))
+        blocks.unload(_leaving(leases))
+    blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1)
+    return blocks
+
+
+def launch_options() -> dict[str, Any]:
+    """Settings of ``Blocks.launch``: private, no telemetry, no history of visitors' runs."""
+    return {
+        "theme": theme(),
+        "css": CSS,
+        "max_file_size": LARGEST_UPLOAD,
+        "run_history": False,
+        "enable_monitoring": False,
+        "footer_links": ["api"],
+        "state_session_capacity": 1000,
+        "ssr_mode": False,
+        "mcp_server": find_spec("mcp") is not None,
+    }
+
+
+def _lay_out_domains(editor: Editor) -> gr.Dropdown:
+    choices = [
+        (d.title if d.can_edit else f"{d.title} (not here yet)", d.key) for d in list_domains()
+    ]
+    return gr.Dropdown(
+        choices,
+        value=editor.domain.key,
+        label="World",
+        info=f"Runs on {device_words(editor.device)}",
+        min_width=220,
+        scale=0,
+        elem_id="domain",
+    )
+
+
+def lay_out_scripts() -> None:
+    """Examples for scripts, the very files that the tests run."""
+    gr.Markdown(SCRIPTS_WORDS, elem_classes="lead")
+    folder = Path(__file__).parent.parent / "docs" / "examples"
+    for title, name, language in EXAMPLES:
+        if (folder / name).is_file():  # not part of an installed package
+            gr.Code((folder / name).read_text(), language=language, label=title, interactive=False)
+    gr.Code(CLIENT_EXAMPLE, language="python", label="Python, typed", interactive=False)
+
+
+def _leaving(leases: Leases) -> Any:
+    def leave(request: gr.Request) -> None:
+        leases.leave(request.session_hash or "")
+
+    return leave

@@ -1,0 +1,61 @@
+"""The editors of one process: every domain is loaded once, when it is first asked for."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from tmsa_core.editor import Editor, load_editor
+from tmsa_core.errors import BundleError
+from tmsa_core.zero_gpu import on_gpu
+
+FALLBACK = "avatar"  # its weights come with the repository
+
+
+class Editors:
+    """All visitors share these, one set of networks per domain; ``first`` is loaded already."""
+
+    def __init__(self, first: Editor) -> None:
+        self.first = first
+        self._loaded = {first.domain.key: first}
+        self._lock = threading.Lock()
+
+    def get(self, domain: str = "") -> Editor:
+        """The editor of a domain, "" being the first one.
+
+        Raises RequestError for an unknown domain, BundleError where its files are not complete.
+        """
+        key = domain or self.first.domain.key
+        if key in self._loaded:
+            return self._loaded[key]
+        with self._lock:
+            if key not in self._loaded:
+                self._loaded[key] = load_editor(
+                    key, device=self.first.device, on_gpu=self.first.on_gpu
+                )
+        return self._loaded[key]
+
+    def forget(self, domain: str) -> None:
+        """Load a domain anew when it is next asked for: its files have changed."""
+        with self._lock:
+            self._loaded.pop(domain, None)
+
+
+def first_editor(domain: str) -> Editor:
+    """What a page starts with: a domain, or the avatars where its weights cannot be had.
+
+    Why not is said on standard error. Raises RequestError for an unknown domain.
+    """
+    try:
+        return load_editor(domain, on_gpu=on_gpu)
+    except BundleError as error:
+        if domain == FALLBACK:
+            raise
+        print(f"{error} The page starts with drawn portraits.", file=sys.stderr)
+        return load_editor(FALLBACK, on_gpu=on_gpu)
+
+
+def device_words(device: str) -> str:
+    """Where the networks run, in words."""
+    kinds = {"cuda": "a graphics card (CUDA)", "mps": "the Mac's graphics (MPS)", "cpu": "the CPU"}
+    return kinds.get(device.split(":")[0], device)

@@ -1,0 +1,281 @@
+"""The exploring screen: plain functions that compute what each of its parts shows.
+
+All start from the portrait and the texts of the editing screen. The layout is in
+``ui_explore_page``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from tmsa_core.datatypes import EditRequest, PreparedFace
+from tmsa_core.editor import Editor
+from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.metadata import annotate
+from tmsa_core.morph import encode_animation, there_and_back
+from tmsa_core.spaces import Point, picture_point, place, text_point
+from tmsa_core.ui_api import strengths
+from tmsa_core.ui_domains import Editors
+from tmsa_core.ui_files import Leases, cached, new_folder
+from tmsa_core.ui_handlers import Visit
+from tmsa_core.ui_samples import TRUNCATION, Samples
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+Progress = Callable[..., Any]
+MOST_PROMPTS = 8
+MOST_FRAMES = 60
+CROWD = 64  # portraits of nobody on the map
+MINE = "your portrait"
+TILE = 128  # px, of a picture in the grid
+TITLE_HEIGHT = 22
+COLOURS = {"portrait": "#94a3b8", "text": "#6366f1", "your text": "#db2777", "yours": "#ea580c"}
+
+
+def _no_progress(*_: Any, **__: Any) -> None:
+    """For callers that show none."""
+
+
+class Explore:
+    """What the parts of the screen compute."""
+
+    def __init__(self, editors: Editors, samples: Samples, leases: Leases) -> None:
+        self.editors = editors
+        self.samples = samples
+        self.leases = leases
+        self._crowds: dict[str, list[Point]] = {}
+
+    def strip(
+        self, visit: Visit | None, request: EditRequest, first: float, last: float, steps: int
+    ) -> list[tuple[str, str]]:
+        """(file, caption) of the portrait at evenly spaced strengths."""
+        visit, editor = self._opened(visit)
+        requests = [
+            replace(request, alpha=alpha, paste_back=False)
+            for alpha in strengths(first, last, steps)
+        ]
+        results = editor.edit_many([visit.prepared] * len(requests), requests)
+        return [
+            (self._file(visit.owner, annotate(r.crop, editor.recipe(r.requests))), f"{q.alpha:+g}")
+            for q, r in zip(requests, results, strict=True)
+        ]
+
+    def grid(
+        self,
+        visit: Visit | None,
+        neutral: str,
+        prompts: str,
+        portraits: Sequence[str],
+        alpha: float,
+        progress: Progress = _no_progress,
+    ) -> str:
+        """A sheet of prompts x portraits; prompts come one a line. The file of the picture."""
+        editor = self.editors.first
+        targets = [line.strip() for line in prompts.splitlines() if line.strip()]
+        if not 1 <= len(targets) <= MOST_PROMPTS:
+            raise RequestError(
+                f"There are {len(targets)} prompts; write from 1 to {MOST_PROMPTS}, one a line."
+            )
+        faces = self._faces(visit, portraits)
+        rows = []
+        for i, face in enumerate(faces):
+            progress((i, len(faces)), desc="Editing", unit="portraits")
+            requests = [EditRequest(neutral, t, alpha, paste_back=False) for t in targets]
+            results = editor.edit_many([face] * len(requests), requests)
+            rows.append([face.crop, *(result.crop for result in results)])
+        sheet = titled_grid(rows, ["portrait", *targets])
+        requests = [EditRequest(neutral, target, alpha) for target in targets]
+        return self._file(visit.owner if visit else "", annotate(sheet, editor.recipe(requests)))
+
+    def morph(
+        self,
+        visit: Visit | None,
+        request: EditRequest,
+        first: float,
+        last: float,
+        frames: int,
+        kind: str,
+    ) -> str:
+        """An animation from one strength to another and back; its file."""
+        visit, editor = self._opened(visit)
+        if not 2 <= int(frames) <= MOST_FRAMES:
+            raise RequestError(f"frames is {frames:g}; use from 2 to {MOST_FRAMES}.")
+        step = (last - first) / (int(frames) - 1)
+        requests = [
+            replace(request, alpha=first + step * i, paste_back=False) for i in range(int(frames))
+        ]
+        results = editor.edit_many([visit.prepared] * len(requests), requests)
+        crops = [enlarged(result.crop) for result in results]
+        path = new_folder() / f"tmsa-morph.{kind}"
+        path.write_bytes(encode_animation(there_and_back(crops), kind))
+        self.leases.take(visit.owner, str(path))
+        return str(path)
+
+    def draw(self, text: str, strength: float, domain: str = "", owner: str = "") -> str:
+        """A portrait from a text alone, G(M(E_T(text))) as in Figure 7; its file."""
+        editor = self.editors.get(domain)
+        recipe = editor.recipe([]) | {"drawn_from": text, "strength": strength}
+        crop = enlarged(editor.draw(text, strength).crop)
+        return self._file(owner, annotate(crop, recipe, edited=False))
+
+    def map(
+        self,
+        visit: Visit | None,
+        texts: str,
+        method: str,
+        progress: Progress = _no_progress,
+    ) -> Figure:
+        """CLIP's space and W+ side by side, with the visitor's texts and portrait (Figure 8)."""
+        editor = self.editors.first
+        points = list(self._crowd(editor, progress))
+        points += [text_point(editor, target) for _, target in editor.domain.examples]
+        lines = [line.strip() for line in texts.splitlines() if line.strip()][:MOST_PROMPTS]
+        points += [text_point(editor, text, "your text") for text in lines]
+        if visit is not None and visit.prepared.domain == editor.domain.key:
+            points.append(picture_point(editor, MINE, "yours", visit.prepared))
+        progress(0.9, desc="Drawing the map")
+        return spaces_figure(points, method)
+
+    def compare(
+        self, visit: Visit | None, request: EditRequest, methods: Sequence[str]
+    ) -> Iterator[list[tuple[str, str]]]:
+        """(file, caption) per method, one more with every step: the same edit side by side."""
+        from tmsa_core.baselines import METHODS, Texts, check_methods, open_world
+        from tmsa_core.images import to_image
+
+        keys = check_methods(methods)
+        visit, editor = self._opened(visit)
+        world = open_world(editor.bundle, parts_folder(editor), editor.device)
+        codes = visit.prepared.w_plus[None].to(editor.device)
+        texts = Texts(request.neutral_text, request.target_text)
+        shown = [(visit.crop, "portrait"), (visit.inversion, "inversion")]
+        yield list(shown)
+        for key in keys:
+            method = METHODS[key]
+            if method.prepare:
+                method.prepare(world)
+            if method.prepare_text:
+                method.prepare_text(world, texts)
+            start = time.perf_counter()
+            edit = method.find_edit(world, codes, texts)
+            picture = edit.apply(world.generator, codes, request.alpha)
+            seconds = time.perf_counter() - start
+            recipe = editor.recipe([request]) | {"method": key}
+            crop = annotate(to_image(picture.detach().float().cpu()), recipe)
+            shown.append((self._file(visit.owner, crop), f"{method.title}, {seconds:.1f} s"))
+            yield list(shown)
+
+    def _opened(self, visit: Visit | None) -> tuple[Visit, Editor]:
+        if visit is None:
+            raise ImageError("There is no portrait yet: choose one on the Edit screen.")
+        return visit, self.editors.get(visit.prepared.domain)
+
+    def _faces(self, visit: Visit | None, portraits: Sequence[str]) -> list[PreparedFace]:
+        faces = []
+        if MINE in portraits:
+            opened, _ = self._opened(visit)
+            if opened.prepared.domain != self.editors.first.domain.key:
+                raise RequestError("Your portrait is of another world; leave it out of the grid.")
+            faces.append(opened.prepared)
+        faces += [self.samples.prepared(n, "e4e") for n in self.samples.names if n in portraits]
+        if not faces:
+            raise RequestError("No portrait is chosen; tick at least one.")
+        return faces
+
+    def _crowd(self, editor: Editor, progress: Progress) -> list[Point]:
+        """Portraits of nobody, the same for all visitors, drawn once."""
+        key = editor.domain.key
+        if key not in self._crowds:
+            points = []
+            for seed in range(CROWD):
+                if seed % 8 == 0:
+                    progress((seed, CROWD), desc="Drawing portraits", unit="portraits")
+                face = editor.sample(seed, TRUNCATION)
+                points.append(picture_point(editor, f"portrait {seed}", "portrait", face))
+            self._crowds[key] = points
+        return self._crowds[key]
+
+    def _file(self, owner: str, image: Image.Image) -> str:
+        path = cached(image)
+        self.leases.take(owner, path)
+        return path
+
+
+def parts_folder(editor: Editor) -> Path:
+    """Where methods of the comparison keep what they train; the command line uses the same."""
+    return Path("runs") / editor.domain.key / "baselines"
+
+
+def enlarged(crop: Image.Image, side: int = 384) -> Image.Image:
+    """A small crop, smoothly enlarged, so that it can be looked at on its own."""
+    if crop.width >= side:
+        return crop
+    return crop.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def titled_grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
+    """Pictures as a table, a title over each column, shortened to fit it."""
+    font = ImageFont.load_default(12)
+    size = (TILE * len(titles), TITLE_HEIGHT + TILE * len(rows))
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, title in enumerate(titles):
+        while font.getlength(title) > TILE - 8 and len(title) > 2:
+            title = title[:-2] + "…" if not title.endswith("…") else title[:-2] + "…"
+        draw.text((column * TILE + 4, 4), title, font=font, fill="black")
+        for row, pictures in enumerate(rows):
+            tile = pictures[column].resize((TILE, TILE), Image.Resampling.LANCZOS)
+            sheet.paste(tile, (column * TILE, TITLE_HEIGHT + row * TILE))
+    return sheet
+
+
+def spaces_figure(points: Sequence[Point], method: str) -> Figure:
+    """The two maps with a point's name on hovering; own points stand out and are labelled."""
+    from plotly.graph_objects import Scatter
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(1, 2, subplot_titles=("CLIP's space", "StyleGAN's space W+"))
+    for column, places in enumerate(place(points, method), start=1):
+        for kind, colour in COLOURS.items():
+            which = [i for i, point in enumerate(points) if point.kind == kind]
+            if not which:
+                continue
+            own = kind in ("your text", "yours")
+            figure.add_trace(
+                Scatter(
+                    x=places[which, 0],
+                    y=places[which, 1],
+                    text=[points[i].name for i in which],
+                    mode="markers+text" if own else "markers",
+                    textposition="top center",
+                    hovertemplate="%{text}<extra></extra>",
+                    marker={
+                        "color": colour,
+                        "size": 13 if own else 8,
+                        "symbol": "circle" if kind in ("portrait", "yours") else "diamond",
+                    },
+                    name=kind,
+                    legendgroup=kind,
+                    showlegend=column == 1,
+                ),
+                row=1,
+                col=column,
+            )
+    figure.update_layout(
+        height=460,
+        font={"color": "#7c8aa0"},
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        legend={"orientation": "h"},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(148,163,184,0.08)",
+    )
+    figure.update_xaxes(showticklabels=False, zeroline=False, showgrid=False)
+    figure.update_yaxes(showticklabels=False, zeroline=False, showgrid=False)
+    return figure

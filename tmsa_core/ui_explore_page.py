@@ -1,0 +1,234 @@
+"""The layout of the exploring screen; each part computes only when its button is pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from tmsa_core.datatypes import EditRequest
+from tmsa_core.evaluation.prompts import SIX
+from tmsa_core.morph import ANIMATIONS
+from tmsa_core.spaces import METHODS as MAP_METHODS
+from tmsa_core.ui_edit import EditPage
+from tmsa_core.ui_explore import MINE, Explore
+from tmsa_core.ui_faces import file_address
+from tmsa_core.ui_parts import HIDDEN, ON_LONG, ON_MODEL, told, told_steps
+
+EXPLORE_WORDS = """
+These start from the portrait and the texts of the *Edit* screen.
+"""
+MAP_WORDS = """
+Left: where CLIP puts portraits and texts; the two kinds lie apart, the *modality gap*. Right: the
+same after the alignment, in the generator's space, where both meet. Point at a mark to read it.
+"""
+METHODS_WORDS = """
+The same edit by the methods of the comparison, at the strength of the *Edit* screen. Some search
+anew for every picture, and some train on first use: those take from seconds to minutes.
+"""
+
+
+def lay_out_explore(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:
+    """Place the parts and let their buttons start them."""
+    gr.Markdown(EXPLORE_WORDS, elem_classes="lead")
+    with gr.Tabs():
+        with gr.Tab("Strip", id="strip"):
+            _strip(explore, page)
+        with gr.Tab("Grid", id="grid"):
+            _grid(explore, page)
+        with gr.Tab("Morph", id="morph"):
+            _morph(explore, page)
+        with gr.Tab("From text", id="draw"):
+            _draw(explore, domain)
+        with gr.Tab("The two spaces", id="map"):
+            _map(explore, page)
+        with gr.Tab("Methods", id="methods") as tab:
+            _methods(explore, page, tab)
+
+
+def _strip(explore: Explore, page: EditPage) -> None:
+    with gr.Row():
+        first = gr.Number(-2, label="From strength", min_width=90, elem_id="strip-from")
+        last = gr.Number(3, label="To strength", min_width=90)
+        steps = gr.Number(6, label="Pictures", precision=0, min_width=90)
+    start = gr.Button("Show the strip", variant="primary", elem_id="strip-start")
+    strip = gr.Gallery(
+        label="Strip of strengths",
+        format="png",
+        columns=6,
+        height=240,
+        object_fit="contain",
+        buttons=["download", "fullscreen"],
+        interactive=False,
+        elem_id="strip",
+    )
+
+    @told
+    def run(visit: Any, neutral: str, target: str, first: float, last: float, steps: float) -> Any:
+        return explore.strip(visit, EditRequest(neutral, target), first, last, steps)
+
+    inputs = [page.visit, page.neutral, page.target, first, last, steps]
+    start.click(run, inputs, strip, **HIDDEN, **ON_MODEL)
+
+
+def _grid(explore: Explore, page: EditPage) -> None:
+    names = [MINE, *explore.samples.names]
+    prompts = gr.Textbox(
+        "\n".join(p.target for p in SIX),
+        label="Prompts, one a line",
+        lines=6,
+        elem_id="grid-prompts",
+    )
+    portraits = gr.CheckboxGroup(names, value=names[:4], label="Portraits")
+    alpha = gr.Slider(-2, 3, value=1, step=0.05, label="Strength")
+    start = gr.Button("Show the grid", variant="primary", elem_id="grid-start")
+    sheet = gr.Image(
+        label="Prompts x portraits",
+        show_label=False,
+        format="png",
+        interactive=False,
+        type="filepath",
+        buttons=["download", "fullscreen"],
+        elem_id="grid",
+    )
+
+    @told
+    def run(
+        visit: Any,
+        neutral: str,
+        prompts: str,
+        portraits: list[str],
+        alpha: float,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
+    ) -> str:
+        return explore.grid(visit, neutral, prompts, portraits, alpha, progress)
+
+    inputs = [page.visit, page.neutral, prompts, portraits, alpha]
+    start.click(run, inputs, sheet, **HIDDEN, **ON_LONG)
+
+
+def _morph(explore: Explore, page: EditPage) -> None:
+    with gr.Row():
+        first = gr.Number(0, label="From strength", min_width=90)
+        last = gr.Number(1.5, label="To strength", min_width=90)
+        frames = gr.Number(20, label="Frames", precision=0, min_width=90, elem_id="morph-frames")
+    kind = gr.Radio(
+        [(k.upper(), k) for k in ANIMATIONS], value="gif", label="File", elem_id="morph-kind"
+    )
+    start = gr.Button("Make the morph", variant="primary", elem_id="morph-start")
+    shown = gr.HTML('<div class="moving"></div>', elem_id="morph-shown")
+    file = gr.File(label="The morph as a file", interactive=False, elem_id="morph-file")
+
+    @told
+    def run(
+        visit: Any,
+        neutral: str,
+        target: str,
+        first: float,
+        last: float,
+        frames: float,
+        kind: str,
+    ) -> tuple[str, str]:
+        request = EditRequest(neutral, target)
+        path = explore.morph(visit, request, first, last, frames, kind)
+        return moving_html(path, f"{neutral} turning into {target}"), path
+
+    inputs = [page.visit, page.neutral, page.target, first, last, frames, kind]
+    start.click(run, inputs, [shown, file], **HIDDEN, **ON_LONG)
+
+
+def moving_html(path: str, words: str) -> str:
+    """An animation for the page: a video plays by itself, without sound, like a picture."""
+    label = escape(words, quote=True)
+    if Path(path).suffix == ".mp4":
+        play = f'<video src="{file_address(path)}" autoplay loop muted playsinline controls'
+        return f'<div class="moving">{play} aria-label="{label}"></video></div>'
+    return f'<div class="moving"><img src="{file_address(path)}" alt="{label}"></div>'
+
+
+def _draw(explore: Explore, domain: gr.components.Component) -> None:
+    text = gr.Textbox(
+        "an old man with a white beard and glasses", label="A text", elem_id="draw-text"
+    )
+    strength = gr.Slider(
+        0,
+        2,
+        value=1,
+        step=0.05,
+        label="Strength",
+        info="0 is the average face, 1 what the text asks for",
+    )
+    start = gr.Button("Draw it", variant="primary", elem_id="draw-start")
+    picture = gr.Image(
+        label="Drawn from the text alone",
+        format="png",
+        interactive=False,
+        type="filepath",
+        buttons=["download", "fullscreen"],
+        height=420,
+        elem_id="drawn",
+    )
+
+    @told
+    def run(text: str, strength: float, domain: str, request: gr.Request) -> str:
+        return explore.draw(text, strength, domain, request.session_hash or "")
+
+    inputs = [text, strength, domain]
+    for trigger in (start.click, text.submit, strength.release):
+        trigger(run, inputs, picture, **HIDDEN, **ON_MODEL)
+
+
+def _map(explore: Explore, page: EditPage) -> None:
+    gr.Markdown(MAP_WORDS, elem_classes="lead")
+    texts = gr.Textbox(
+        "a pirate\na grandmother", label="Your own texts, one a line", lines=2, elem_id="map-texts"
+    )
+    method = gr.Radio(list(MAP_METHODS), value="PCA", label="Map by")
+    start = gr.Button("Draw the map", variant="primary", elem_id="map-start")
+    plot = gr.Plot(label="The two spaces", elem_id="map")
+
+    @told
+    def run(
+        visit: Any,
+        texts: str,
+        method: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
+    ) -> Any:
+        return explore.map(visit, texts, method, progress)
+
+    start.click(run, [page.visit, texts, method], plot, **HIDDEN, **ON_LONG)
+
+
+def _methods(explore: Explore, page: EditPage, tab: gr.Tab) -> None:
+    """The methods' modules are loaded when their tab is opened."""
+    gr.Markdown(METHODS_WORDS, elem_classes="lead")
+    methods = gr.CheckboxGroup([], label="Methods", elem_id="methods")
+    start = gr.Button("Compare", variant="primary", elem_id="methods-start")
+    shown = gr.Gallery(
+        label="Side by side",
+        format="png",
+        columns=4,
+        interactive=False,
+        object_fit="contain",
+        buttons=["download", "fullscreen"],
+        elem_id="methods-shown",
+    )
+
+    def load() -> Any:
+        from tmsa_core.baselines import METHODS
+
+        choices = [(method.title, key) for key, method in METHODS.items()]
+        return gr.update(choices=choices, value=["tmsa"])
+
+    @told_steps
+    def run(
+        visit: Any, neutral: str, target: str, alpha: float, methods: list[str]
+    ) -> Iterator[Any]:
+        yield from explore.compare(visit, EditRequest(neutral, target, alpha), methods)
+
+    tab.select(load, None, methods, **HIDDEN, queue=False)
+    inputs = [page.visit, page.neutral, page.target, page.alpha, methods]
+    start.click(run, inputs, shown, **HIDDEN, **ON_LONG)

@@ -1,0 +1,85 @@
+"""Small things that the page's screens share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from tmsa_core.errors import TmsaError
+from tmsa_core.ui_files import uploaded
+
+MODEL = "model"  # the concurrency group of quick events that run a network
+LONG = "long"  # of those that take many seconds: they do not keep quick ones waiting
+HIDDEN = {"api_name": False, "api_visibility": "private"}
+ON_MODEL = {"concurrency_id": MODEL, "concurrency_limit": 1}
+ON_LONG = {"concurrency_id": LONG, "concurrency_limit": 1}
+
+# Tell Python which button inside an HTML part was pressed, and its number.
+REPORT_BUTTON = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-action]');
+  if (!button) return;
+  trigger('click', {action: button.dataset.action, index: Number(button.dataset.index)});
+});
+"""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def told(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, with our errors turned into what Gradio shows a visitor or a script."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except TmsaError as error:
+            raise spoken(error) from error
+
+    return call
+
+
+def told_steps(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
+    """``told`` for a function that yields."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        try:
+            yield from function(*args, **kwargs)
+        except TmsaError as error:
+            raise spoken(error) from error
+
+    return call
+
+
+def spoken(error: TmsaError) -> gr.Error:
+    """One of our errors as Gradio shows it."""
+    return gr.Error(str(error), title="That did not work", print_exception=False)
+
+
+def picture_input(**settings: Any) -> gr.Image:
+    """An image input that hands over the file that was sent, unread.
+
+    An event may set it, but must not leave it out of the outputs that it lists: Gradio then makes
+    the component anew for the visitor, and this one's way of reading is lost.
+    """
+    component = gr.Image(type="filepath", image_mode=None, format="png", **settings)
+    component.preprocess = told(uploaded)  # type: ignore[method-assign]
+    return component
+
+
+def small_picture(label: str, name: str, height: int = 170) -> gr.Image:
+    """A picture to look at only."""
+    return gr.Image(
+        label=label,
+        format="png",
+        interactive=False,
+        height=height,
+        min_width=110,
+        buttons=[],
+        elem_id=name,
+    )

@@ -1,0 +1,56 @@
+"""The sample portraits of a domain: ours, the same for everybody, prepared once."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from PIL.Image import Image
+
+from tmsa_core.datatypes import PreparedFace
+from tmsa_core.editor import Editor
+from tmsa_core.images import load_image
+from tmsa_core.ui_files import cached, refreshed
+
+MOST_SAMPLES = 8
+TRUNCATION = 0.7  # of portraits drawn by seed: varied, but none odd
+
+
+class Samples:
+    """Named portraits to start from."""
+
+    def __init__(self, editor: Editor) -> None:
+        self._editor = editor
+        self.portraits = _portraits(editor)
+        self.prepared = cache(self._prepare)
+        self._files: dict[str, str] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names, in the order shown."""
+        return tuple(self.portraits)
+
+    def file(self, name: str) -> str:
+        """The portrait as a file, for the page to open like any picture."""
+        path = self._files.get(name)
+        if path is None or not Path(path).exists():  # cleared away in the meantime
+            path = self._files[name] = cached(self.portraits[name])
+        return refreshed(path)
+
+    def named(self, path: str | None) -> str | None:
+        """The name of the sample that a file is, None where it is none."""
+        return next((name for name in self.names if self.file(name) == path), None)
+
+    def _prepare(self, name: str, inversion: str) -> PreparedFace:
+        return self._editor.prepare(self.portraits[name], inversion=inversion)
+
+
+def _portraits(editor: Editor) -> dict[str, Image]:
+    """The pictures in the bundle's ``samples`` folder, or else some from the generator."""
+    files = sorted((editor.bundle.folder / "samples").glob("*.png"))[:MOST_SAMPLES]
+    if files:
+        return {file.stem: load_image(file) for file in files}
+    return {
+        f"portrait-{seed}": editor.sample(seed, TRUNCATION).crop
+        for seed in range(1, MOST_SAMPLES + 1)
+    }

@@ -1,0 +1,178 @@
+"""The visitor's stack of edits, its history, and how it is shown. Values, nothing kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+
+from tmsa_core.datatypes import EditRequest
+from tmsa_core.errors import RequestError
+
+MOST_LAYERS = 8
+MOST_STEPS_BACK = 100
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One edit of the stack, and whether it is switched on."""
+
+    request: EditRequest
+    on: bool = True
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Edits from the first to the last; ``chosen`` is the one that the controls show."""
+
+    layers: tuple[Layer, ...]
+    chosen: int = 0
+
+    @property
+    def request(self) -> EditRequest:
+        """The chosen edit."""
+        return self.layers[self.chosen].request
+
+    @property
+    def active(self) -> tuple[EditRequest, ...]:
+        """The edits that are switched on."""
+        return tuple(layer.request for layer in self.layers if layer.on)
+
+    def with_request(self, request: EditRequest) -> Stack:
+        """The chosen edit replaced, and switched on."""
+        return self._with_layers(self.chosen, Layer(request))
+
+    def add(self, request: EditRequest) -> Stack:
+        """One more edit, which is then the chosen one. RequestError where there are too many."""
+        if len(self.layers) >= MOST_LAYERS:
+            raise RequestError(f"There are {MOST_LAYERS} edits already; remove one first.")
+        return Stack((*self.layers, Layer(request)), len(self.layers))
+
+    def choose(self, index: int) -> Stack:
+        """Show another edit in the controls."""
+        return replace(self, chosen=self._checked(index))
+
+    def toggle(self, index: int) -> Stack:
+        """Switch an edit on or off."""
+        layer = self.layers[self._checked(index)]
+        return self._with_layers(index, replace(layer, on=not layer.on))
+
+    def move(self, index: int, by: int) -> Stack:
+        """Move an edit up (-1) or down (1); the chosen edit stays the same edit."""
+        other = index + by
+        if not 0 <= other < len(self.layers):
+            return self
+        layers = list(self.layers)
+        layers[index], layers[other] = layers[other], layers[index]
+        places = {index: other, other: index}
+        return Stack(tuple(layers), places.get(self.chosen, self.chosen))
+
+    def remove(self, index: int) -> Stack:
+        """Take an edit out; the last one stays, switched off."""
+        self._checked(index)
+        if len(self.layers) == 1:
+            return self._with_layers(0, replace(self.layers[0], on=False))
+        layers = self.layers[:index] + self.layers[index + 1 :]
+        chosen = self.chosen - (self.chosen > index or self.chosen == len(layers))
+        return Stack(layers, chosen)
+
+    def act(self, action: str, index: int) -> Stack:
+        """What a button of ``stack_html`` asks for."""
+        if action == "up":
+            return self.move(self._checked(index), -1)
+        if action == "down":
+            return self.move(self._checked(index), 1)
+        actions = {"choose": self.choose, "toggle": self.toggle, "remove": self.remove}
+        if action not in actions:
+            raise RequestError(f"There is no action {action!r} for an edit.")
+        return actions[action](index)
+
+    def _with_layers(self, index: int, layer: Layer) -> Stack:
+        return replace(self, layers=self.layers[:index] + (layer,) + self.layers[index + 1 :])
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < len(self.layers):
+            raise RequestError(f"There is no edit number {index + 1}; the page may be out of date.")
+        return index
+
+
+@dataclass(frozen=True)
+class History:
+    """The stack as it is, as it was, and as it was before steps were undone."""
+
+    now: Stack
+    past: tuple[Stack, ...] = ()
+    future: tuple[Stack, ...] = ()
+    kind: str = ""  # of the last step; steps of one kind in a row are undone together
+
+    def do(self, stack: Stack, kind: str = "") -> History:
+        """A step. Steps of the same ``kind`` in a row, such as a drag, count as one."""
+        if stack == self.now:
+            return self
+        if kind and kind == self.kind:
+            return replace(self, now=stack, future=())
+        return History(stack, (*self.past, self.now)[-MOST_STEPS_BACK:], (), kind)
+
+    def undo(self) -> History:
+        """One step back; at the start nothing changes."""
+        if not self.past:
+            return self
+        return History(self.past[-1], self.past[:-1], (self.now, *self.future))
+
+    def redo(self) -> History:
+        """One undone step forth again."""
+        if not self.future:
+            return self
+        return History(self.future[0], (*self.past, self.now), self.future[1:])
+
+
+def new_history(requests: Sequence[EditRequest]) -> History:
+    """A history that begins with these edits, the last one chosen."""
+    layers = tuple(Layer(request) for request in requests[:MOST_LAYERS])
+    return History(Stack(layers, len(layers) - 1))
+
+
+def stack_html(stack: Stack) -> str:
+    """The stack as a list of edits with their buttons."""
+    rows = "".join(_row(stack, i) for i in range(len(stack.layers)))
+    return f'<ol class="stack" aria-label="Edits, applied together">{rows}</ol>'
+
+
+def _row(stack: Stack, index: int) -> str:
+    layer, last = stack.layers[index], len(stack.layers) - 1
+    text = escape(layer.request.target_text.strip() or "(no text yet)")
+    name = f"edit {index + 1}, {text}"
+    chosen = index == stack.chosen
+    switch = _button(
+        "toggle", index, "On" if layer.on else "Off", f"Switch {name}", "switch", pressed=layer.on
+    )
+    label = _button(
+        "choose",
+        index,
+        f"<span>{text}</span><b>{layer.request.alpha:+.2f}</b>",
+        f"Change {name}, strength {layer.request.alpha:.2f}",
+        "name",
+        pressed=chosen,
+    )
+    up = _button("up", index, "↑", f"Move {name} up", disabled=index == 0)
+    down = _button("down", index, "↓", f"Move {name} down", disabled=index == last)
+    remove = _button("remove", index, "✕", f"Remove {name}", disabled=last == 0)
+    state = " ".join(("chosen",) * chosen + ("off",) * (not layer.on))
+    return f'<li class="{state}">{switch}{label}{up}{down}{remove}</li>'
+
+
+def _button(
+    action: str,
+    index: int,
+    text: str,
+    label: str,
+    kind: str = "",
+    pressed: bool | None = None,
+    disabled: bool = False,
+) -> str:
+    state = "" if pressed is None else f' aria-pressed="{str(pressed).lower()}"'
+    state += " disabled" if disabled else ""
+    return (
+        f'<button type="button" class="{kind}" data-action="{action}" data-index="{index}"'
+        f' aria-label="{label}" title="{label}"{state}>{text}</button>'
+    )
