@@ -235,6 +235,29 @@ def test_edits_stack_switch_off_and_undo(visitor: Visitor) -> None:
     visitor.wait_for_picture(beard)
 
 
+def test_no_press_is_lost_while_the_page_is_at_work(visitor: Visitor) -> None:
+    page = visitor.page
+    for label in ("beard", "glasses", "smile"):  # each while the last edit is still under way
+        page.locator("#chips").get_by_role("button", name=label, exact=True).click()
+    expect(page.locator("#stack li")).to_contain_text("smiling human face", timeout=WAIT)
+    for _ in range(2):
+        count = page.locator("#stack li").count()
+        page.locator("#add").click()
+        expect(page.locator("#stack li")).to_have_count(count + 1, timeout=WAIT)
+    switch = page.locator("#stack").get_by_role("button", name="Switch edit 1")
+    for _ in range(5):
+        switch.click()
+    expect(switch).to_have_text("Off", timeout=WAIT)
+    visitor.wait_until_still()
+    expect(switch).to_have_text("Off")
+    for _ in range(5):
+        page.locator("#undo").click()
+    expect(switch).to_have_text("On", timeout=WAIT)
+    page.locator("#stack").get_by_role("button", name="Remove edit 1").dblclick()
+    visitor.wait_until_still()
+    expect(page.locator("#stack li")).to_have_count(2, timeout=WAIT)
+
+
 def test_face_is_chosen_and_a_saved_result_brings_its_recipe_back(
     visitor: Visitor, photo: Path, tmp_path: Path
 ) -> None:
@@ -258,7 +281,7 @@ def test_face_is_chosen_and_a_saved_result_brings_its_recipe_back(
     visitor.write("something else")
     _upload(visitor, dropped)
     expect(page.locator("#target textarea")).to_have_value(
-        recipe["edits"][0]["target_text"], timeout=WAIT
+        recipe["edits"][-1]["target_text"], timeout=WAIT
     )
     expect(page.locator("#notes")).to_contain_text("No edit is switched on", timeout=WAIT)
 

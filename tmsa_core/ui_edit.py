@@ -13,7 +13,9 @@ from tmsa_core.domains import find_domain
 from tmsa_core.editor import Editor
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, controls
 from tmsa_core.ui_parts import (
+    EACH_PRESS,
     HIDDEN,
+    LAST_PRESS,
     ON_MODEL,
     REPORT_BUTTON,
     picture_input,
@@ -295,15 +297,15 @@ def connect_edit(
 
         return event
 
-    def acting(data: dict[Any, Any], action: str, index: int = 0) -> Iterator[dict[Any, Any]]:
+    def acting(data: dict[Any, Any], *action: Any) -> Iterator[dict[Any, Any]]:
         kept = Screen()
-        for screen in handlers.act(*given(data), action, index):
+        for screen in handlers.act(*given(data), *action):
             kept |= {name: value for name, value in screen.items() if name in CONTROLS}
             yield shows(kept | screen)
 
     @told_steps
     def press(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
-        yield from acting(data, event.action, event.index)
+        yield from acting(data, event.action, event.index, event.count)
 
     def step(action: str) -> Callable[..., Iterator[Any]]:
         @told_steps
@@ -352,37 +354,41 @@ def connect_edit(
 
     def edit_on(*triggers: Callable[..., Any]) -> None:
         for trigger in triggers:
-            trigger(editing("apply"), **on, **busy)
+            trigger(editing("apply"), **on, **busy, **LAST_PRESS)
 
     edit_on(page.edit.click, page.target.submit, page.neutral.submit)
     page.add.click(editing("add"), **on, **busy)
     for button in (page.edit, page.add):
         button.click(None, js=SHOW_RESULT, **HIDDEN)
-    filled = page.chips.click(fill, domain, page.target, queue=False, **HIDDEN)
+    at_once = {"queue": False, **HIDDEN, **EACH_PRESS}
+    filled = page.chips.click(fill, domain, page.target, **at_once)
     entered = [page.neutral, page.target, page.chips]
-    domain.input(enter, domain, entered, queue=False, show_progress="hidden", **HIDDEN)
+    domain.input(enter, domain, entered, **at_once, **quick)
     page.chips.click(None, js=SHOW_RESULT, **HIDDEN)
 
     portrait = [page.picture, page.seed, page.visit]
     setting = [*portrait, page.history, page.stack, page.undo, page.redo, *given_back]
-    uploaded = page.picture.upload(restore, inputs, setting, **HIDDEN, **ON_MODEL)
-    picked = page.samples.select(choose_sample, None, page.picture, queue=False, **HIDDEN)
-    drawn = page.random.click(draw, domain, portrait, **HIDDEN, **ON_MODEL)
-    seeded = page.seed.submit(draw_seed, [page.seed, domain], portrait, **HIDDEN, **ON_MODEL)
+    in_turn = {**HIDDEN, **ON_MODEL, **LAST_PRESS}
+    uploaded = page.picture.upload(restore, inputs, setting, **in_turn)
+    picked = page.samples.select(choose_sample, None, page.picture, **at_once)
+    drawn = page.random.click(draw, domain, portrait, **in_turn)
+    seeded = page.seed.submit(draw_seed, [page.seed, domain], portrait, **in_turn)
     opened = blocks.load(arrive, None, setting, **HIDDEN, **ON_MODEL)
     edit_on(filled.then, picked.success, drawn.success, seeded.success)
     for event in (uploaded, opened):  # these may have set a whole stack, not only the controls
-        event.success(editing("open"), **on, **busy)
+        event.success(editing("open"), **on, **busy, **LAST_PRESS)
 
-    page.alpha.change(steps(handlers.strength), trigger_mode="always_last", **on, **quick)
+    # Not "change", which also answers to an edit that is chosen and would set another one's strength.
+    by_hand = [page.alpha.input, page.alpha.release]
+    gr.on(by_hand, steps(handlers.strength), **on, **quick, **LAST_PRESS)
     edit_on(page.levels.input, page.threshold.release, page.inversion.input, page.aligned.input)
     acts = {**on, "outputs": [*screen, *given_back]}
-    page.stack.click(press, **acts, **quick)
-    page.faces.click(press_face, **on, **busy)
+    page.stack.click(press, **acts, **quick, **EACH_PRESS)
+    page.faces.click(press_face, **on, **busy, **EACH_PRESS)
     for button, action in ((page.undo, "undo"), (page.redo, "redo")):
-        button.click(step(action), **acts, **quick)
+        button.click(step(action), **acts, **quick, **EACH_PRESS)
     for part in (page.whole, page.notice):
-        part.input(steps(handlers.view), **on, **quick)
+        part.input(steps(handlers.view), **on, **quick, **LAST_PRESS)
     _connect_output(page, handlers, given, inputs)
 
 

@@ -156,9 +156,23 @@ class Handlers:
         yield from self._rendered(visit, history.do(stack, f"alpha {stack.chosen}"), wishes)
 
     def act(
-        self, visit: Visit | None, history: History, wishes: Wishes, action: str, index: int = 0
+        self,
+        visit: Visit | None,
+        history: History,
+        wishes: Wishes,
+        action: str,
+        index: int = 0,
+        count: int | None = None,
     ) -> Iterator[Screen]:
-        """A button of the stack: choose, toggle, up, down, remove, undo or redo."""
+        """A button of the stack: choose, toggle, up, down, remove, undo or redo.
+
+        count: how many edits the page showed when the button was pressed. Where the stack has
+        another number by now, the press meant another list, and only shows this one.
+        """
+        before = history
+        if count is not None and count != len(history.now.layers):
+            yield controls(history.now.request) | stack_screen(history)
+            return
         if action == "undo":
             history = history.undo()
         elif action == "redo":
@@ -168,7 +182,7 @@ class Handlers:
         else:
             history = history.do(history.now.act(action, index))
         yield controls(history.now.request) | stack_screen(history)
-        if visit is not None and action != "choose":
+        if visit is not None and history.now.active != before.now.active:
             yield from self._rendered(visit, history, wishes)
 
     def face(

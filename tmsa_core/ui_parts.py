@@ -16,13 +16,23 @@ LONG = "long"  # of those that take many seconds: they do not keep quick ones wa
 HIDDEN = {"api_name": False, "api_visibility": "private"}
 ON_MODEL = {"concurrency_id": MODEL, "concurrency_limit": 1}
 ON_LONG = {"concurrency_id": LONG, "concurrency_limit": 1}
+# Gradio drops a press while the last one is still at work, unless an event says otherwise.
+# "always_last" reads the inputs anew but repeats the first press's own data, so an event that
+# looks at which button was pressed must count each press.
+EACH_PRESS = {"trigger_mode": "multiple"}
+LAST_PRESS = {"trigger_mode": "always_last"}
 
-# Tell Python which button inside an HTML part was pressed, and its number.
+# Tell Python which button inside an HTML part was pressed, its number, and of how many.
 REPORT_BUTTON = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-action]');
   if (!button) return;
-  trigger('click', {action: button.dataset.action, index: Number(button.dataset.index)});
+  const list = button.closest('[data-count]');
+  trigger('click', {
+    action: button.dataset.action,
+    index: Number(button.dataset.index),
+    count: list ? Number(list.dataset.count) : null,
+  });
 });
 """
 

@@ -135,7 +135,8 @@ def new_history(requests: Sequence[EditRequest]) -> History:
 def stack_html(stack: Stack) -> str:
     """The stack as a list of edits with their buttons."""
     rows = "".join(_row(stack, i) for i in range(len(stack.layers)))
-    return f'<ol class="stack" aria-label="Edits, applied together">{rows}</ol>'
+    count = len(stack.layers)
+    return f'<ol class="stack" data-count="{count}" aria-label="Edits, applied together">{rows}</ol>'
 
 
 def _row(stack: Stack, index: int) -> str:
