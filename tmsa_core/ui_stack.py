@@ -136,7 +136,9 @@ def stack_html(stack: Stack) -> str:
     """The stack as a list of edits with their buttons."""
     rows = "".join(_row(stack, i) for i in range(len(stack.layers)))
     count = len(stack.layers)
-    return f'<ol class="stack" data-count="{count}" aria-label="Edits, applied together">{rows}</ol>'
+    return (
+        f'<ol class="stack" data-count="{count}" aria-label="Edits, applied together">{rows}</ol>'
+    )
 
 
 def _row(stack: Stack, index: int) -> str:
