@@ -378,7 +378,7 @@ def connect_edit(
     for event in (uploaded, opened):  # these may have set a whole stack, not only the controls
         event.success(editing("open"), **on, **busy, **LAST_PRESS)
 
-    # Not "change", which also answers to an edit that is chosen and would set another one's strength.
+    # Not "change": it also answers when another edit is chosen, whose strength it might then set.
     by_hand = [page.alpha.input, page.alpha.release]
     gr.on(by_hand, steps(handlers.strength), **on, **quick, **LAST_PRESS)
     edit_on(page.levels.input, page.threshold.release, page.inversion.input, page.aligned.input)
