@@ -18,6 +18,10 @@ from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.prompts import prompt_bank
 
+CROSSING = 1.25
+"""How far beyond the mean difference of its two clusters a shift goes. Soft clusters understate the
+difference, as each holds some of the other, and a portrait that only arrives at the mean of those
+who have an attribute shows it half the time where the attribute is a matter of degree."""
 LEVEL_NAMES = {"coarse": (0, 4), "medium": (4, 8), "fine": (8, None)}
 
 
@@ -32,14 +36,14 @@ def semantic_shift(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
     """dw = M(t_target) - M(t_neutral), refined and brought to the calibrated length.
 
     neutral, target: (512,) text embeddings -> (L,512). Without references and calibration it is the
-    paper's raw difference. With both it goes as far as the pictures that the texts tell apart
-    differ, but at least the calibrated length. Equal embeddings give an exact zero.
+    paper's raw difference. With both it goes ``CROSSING`` times as far as the pictures that the
+    texts tell apart differ, but at least the calibrated length. Equal embeddings give an exact zero.
     """
     if torch.equal(neutral, target):
         return torch.zeros_like(mapper.latent_avg)
     shift, length = shift_direction(mapper, neutral, target), float(mapper.shift_length)
     if length and mapper.references:
-        length = max(length, float(row_norm(shift)))
+        length = max(length, CROSSING * float(row_norm(shift)))
     return calibrate(shift, length)
 
 

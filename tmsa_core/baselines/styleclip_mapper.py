@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm import trange
 
 from tmsa_core.baselines.world import Edit, Texts, World, part_path, plain_text
-from tmsa_core.bundles import load_network, read_metadata, save_network
 from tmsa_core.networks.styleclip import LevelsMapper
+from tmsa_core.weights import load_network, read_metadata, save_network
 
 KIND = "styleclip_mapper"
 SCALE = 0.1
@@ -43,7 +43,7 @@ class Settings:
     groups: tuple[str, ...] = ("course", "medium", "fine")
 
 
-SETTINGS = {"avatar": Settings(steps=50, batch=4)}
+SETTINGS = {"avatar": Settings(steps=300, batch=4)}
 """Where a domain differs: small networks and few attributes, and a CPU to train on."""
 
 

@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tmsa_core.bundles import Bundle, load_tensors, read_metadata, save_tensors
+from tmsa_core.bundles import Bundle
 from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.weights import load_tensors, read_metadata, save_tensors
 
 STEERED = ("generator", "e4e", "clip", "identity")  # what the baselines' own parts are made for
 
