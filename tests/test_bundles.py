@@ -4,15 +4,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tmsa_core.bundles import (
-    build_network,
-    load_network,
-    open_bundle,
-    read_metadata,
-    register_file,
-    save_network,
-)
+from tmsa_core.bundles import load_network, open_bundle
 from tmsa_core.errors import BundleError
+from tmsa_core.kinds import build_network
+from tmsa_core.manifests import register_file
+from tmsa_core.weights import read_metadata, save_network
 
 SMALL = {"resolution": 16, "channel_multiplier": 0.01, "channel_max": 8, "mapping_layers": 1}
 
@@ -54,6 +50,24 @@ def test_another_kind_is_refused(bundle_folder):
 def test_unknown_kind_is_refused():
     with pytest.raises(BundleError, match="stylegan2"):
         build_network("stylegan9", {})
+
+
+@pytest.mark.parametrize(
+    "architecture", ["{", "[3]", '{"resolution": 20}', '{"colour": 1}', '{"resolution": "large"}']
+)
+def test_a_file_that_describes_no_network_is_refused(bundle_folder, architecture):
+    path = bundle_folder / "generator.safetensors"
+    save_file(load_file(path), path, {"kind": "stylegan2", "architecture": architecture})
+    with pytest.raises(BundleError, match=r"^generator\.safetensors "):
+        load_network("stylegan2", path)
+
+
+def test_a_mean_code_must_fit_too(bundle_folder):
+    path = bundle_folder / "generator.safetensors"
+    text = {"kind": "stylegan2", "architecture": json.dumps(SMALL)}
+    save_file(load_file(path) | {"latent_avg": torch.zeros(7)}, path, text)
+    with pytest.raises(BundleError, match=r"latent_avg \(7,\) instead of \(512,\)"):
+        load_network("stylegan2", path)
 
 
 @pytest.mark.parametrize("change", ["drop", "add"])

@@ -10,10 +10,12 @@ import torch
 from PIL import Image
 
 from tmsa_core import EditRequest, load_editor
-from tmsa_core.bundles import checkpoints_folder, register_file, save_network
+from tmsa_core.bundles import checkpoints_folder
 from tmsa_core.cli import main
 from tmsa_core.errors import RequestError
+from tmsa_core.manifests import register_file
 from tmsa_core.training import hfgi
+from tmsa_core.weights import save_network
 
 GLASSES = EditRequest("human face", "human face with glasses", paste_back=False)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tmsa_core.bundles import build_network
+from tmsa_core.kinds import build_network
 from tmsa_core.layouts import ARCHITECTURES
 
 PUBLIC = {

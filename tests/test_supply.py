@@ -216,6 +216,18 @@ def test_a_wrong_file_in_the_cache_is_named_and_fetched_again(world, role, kind)
     bundle.load(role)
 
 
+def test_a_damaged_manifest_in_the_cache_is_written_anew(world):
+    hub, _ = world
+    bundle = open_bundle("ffhq")
+    told(bundle, hub)
+    manifest = bundle.path("e4e").parent / "bundle.json"
+    manifest.write_text(manifest.read_text()[:100])
+    told(bundle, hub)
+    assert received(hub).count("ours/e4e/e4e.pt") == 2
+    assert {"generator", "e4e"} == json.loads(manifest.read_text())["files"].keys()
+    bundle.load("e4e")
+
+
 def test_files_put_into_the_folder_by_hand_need_no_network(world, public_files):
     hub, folder = world
     for name, path in public_files.items():

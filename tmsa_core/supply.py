@@ -12,9 +12,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tmsa_core.bundles import Bundle, register_file
+from tmsa_core.bundles import Bundle
 from tmsa_core.download import Download, Report, difference, fetch
 from tmsa_core.errors import DamagedFileError, DownloadError
+from tmsa_core.manifests import MANIFEST, read_entries, register_file
 
 
 def quiet(sentence: str, done: int, total: int) -> None:
@@ -74,6 +75,8 @@ def _provide(
 
         report(f"Converting {download.name}", 0, 0)
         files = {path.name: path for path in convert(download.layout, source, folder)}
+    if not read_entries(folder):  # a damaged manifest would stand in the way
+        (folder / MANIFEST).unlink(missing_ok=True)
     for role, entry in bundle.files.items():
         if entry.download == download.name and entry.file in files:
             path = files[entry.file]

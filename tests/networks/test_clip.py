@@ -14,8 +14,9 @@ from open_clip import (
 from open_clip.transformer import QuickGELU
 from safetensors.torch import save_file
 
-from tmsa_core.bundles import PUBLIC_CLIPS, load_network
+from tmsa_core.bundles import load_network
 from tmsa_core.errors import BundleError
+from tmsa_core.kinds import PUBLIC_CLIPS
 from tmsa_core.networks.clip import MEAN, STD, Clip, compact_clip, public_clip
 from tmsa_core.tokenizer import FullTokenizer
 

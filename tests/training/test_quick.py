@@ -5,10 +5,11 @@ import shutil
 import pytest
 import torch
 
-from tmsa_core.bundles import checkpoints_folder, open_bundle, read_metadata
+from tmsa_core.bundles import checkpoints_folder, open_bundle
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.shift import embed_text, semantic_shift
 from tmsa_core.training import calibrate, quick, texts
+from tmsa_core.weights import read_metadata
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tmsa_core.bundles import load_network, open_bundle, read_metadata
+from tmsa_core.bundles import load_network, open_bundle
 from tmsa_core.training import (
     avatar,
     calibrate,
@@ -22,6 +22,7 @@ from tmsa_core.training import (
     texts,
 )
 from tmsa_core.training.run import Options
+from tmsa_core.weights import read_metadata
 
 SMALL_PHASES = (
     generator.Phase(side=32, images=8, batch=4, rate=1e-3),

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from tmsa_core.avatars.samples import write_samples
-from tmsa_core.bundles import build_network, load_network, register_file, save_network
 from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.kinds import build_network
+from tmsa_core.manifests import register_file
 from tmsa_core.training import classifier as classifier_stage
 from tmsa_core.training import clip as clip_stage
 from tmsa_core.training import e4e as e4e_stage
@@ -28,6 +29,7 @@ from tmsa_core.training import mapper as mapper_stage
 from tmsa_core.training import mapping as mapping_stage
 from tmsa_core.training.data import render_pool
 from tmsa_core.training.run import Options
+from tmsa_core.weights import load_network, save_network
 
 DOMAIN = "avatar"
 RENDERS = 40_960

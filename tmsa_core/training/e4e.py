@@ -15,7 +15,6 @@ from torch import Tensor
 
 from tmsa_core.avatars.params import ATTRIBUTES, TRAITS, Portraits
 from tmsa_core.avatars.visibility import visible
-from tmsa_core.bundles import load_network
 from tmsa_core.networks.e4e import Encoder, avatar_architecture
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.codes import portrait_codes, read_code
@@ -23,6 +22,7 @@ from tmsa_core.training.data import open_pool
 from tmsa_core.training.generator import face_weight, paired_loss
 from tmsa_core.training.mapping import LIFT
 from tmsa_core.training.run import Options, Run, set_rate, update_average
+from tmsa_core.weights import load_network
 
 ARCHITECTURE = avatar_architecture(levels=12)
 IMAGES = 160_000

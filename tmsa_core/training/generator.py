@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tmsa_core.avatars.params import ATTRIBUTES, TRAITS
-from tmsa_core.bundles import load_network
 from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.adversarial import (
@@ -33,6 +32,7 @@ from tmsa_core.training.codes import basis, code_scale, features
 from tmsa_core.training.data import Pool, open_pool
 from tmsa_core.training.losses import cosine_distance
 from tmsa_core.training.run import Options, Run, set_rate, update_average
+from tmsa_core.weights import load_network
 
 ARCHITECTURE = {"resolution": 128, "channel_multiplier": 0.1875, "channel_max": 192}
 

@@ -20,7 +20,6 @@ from torchvision.transforms import RandomPerspective
 from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 from tmsa_core.avatars.render import render
 from tmsa_core.avatars.visibility import visible
-from tmsa_core.bundles import load_network
 from tmsa_core.networks.hfgi import HFGI, avatar_architecture
 from tmsa_core.networks.stylegan2 import Generator, channels_at
 from tmsa_core.training import generator as generator_stage
@@ -31,6 +30,7 @@ from tmsa_core.training.e4e import crop_errors
 from tmsa_core.training.generator import face_weight, paired_loss
 from tmsa_core.training.perceptual import clip_features, feature_distance
 from tmsa_core.training.run import Options, Run, set_rate, update_average
+from tmsa_core.weights import load_network
 
 SIDE = 64  # the generator's resolution that is modulated
 ARCHITECTURE = avatar_architecture(

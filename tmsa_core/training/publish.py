@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tmsa_core.bundles import Bundle, read_metadata
+from tmsa_core.bundles import Bundle
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
 from tmsa_core.training.save import FILE
 from tmsa_core.version import VERSION
+from tmsa_core.weights import read_metadata
 
 CARD = "README.md"
 
@@ -92,7 +93,7 @@ two texts' codes is an edit: `{facts.neutral_text}` -> `{facts.examples[0][1]}`.
 
 ```python
 from huggingface_hub import hf_hub_download
-from tmsa_core.bundles import load_network
+from tmsa_core.weights import load_network
 
 mapper = load_network("mapper", hf_hub_download("{repository}", "{FILE}"))
 ```

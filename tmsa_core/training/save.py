@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tmsa_core.bundles import Bundle, register_file, save_network
+from tmsa_core.bundles import Bundle
+from tmsa_core.manifests import register_file
 from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.weights import save_network
 
 FILE = "mapper.safetensors"
 

@@ -1,0 +1,106 @@
+"""Manifests: the ``bundle.json`` of a folder, which says what each file in it is and must be."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tmsa_core.download import Download, Place, sha256
+from tmsa_core.errors import BundleError
+
+MANIFEST = "bundle.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """One file of a bundle, as ``bundle.json`` has it.
+
+    file: its name in the bundle's folder. bytes and sha256 are those of a committed file and None
+    for one that comes into being on this machine: converted from ``download``, trained, or
+    supplied by the user as ``howto`` says. optional: whether editing does without it.
+    architecture: numbers that the network must have, such as its resolution.
+    """
+
+    kind: str
+    file: str
+    bytes: int | None = None
+    sha256: str | None = None
+    source: str = ""
+    licence: str = ""
+    download: str = ""
+    howto: str = ""
+    optional: bool = False
+    architecture: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a ``bundle.json`` says; see ``Bundle`` for its fields."""
+
+    domain: str
+    files: Mapping[str, BundleFile]
+    downloads: Mapping[str, Download]
+    notice: str = ""
+
+
+def read_manifest(path: Path) -> Manifest:
+    """A manifest; a BundleError says why it cannot be read."""
+    raw = _read(path)
+    try:
+        return Manifest(
+            raw["domain"],
+            {role: BundleFile(**entry) for role, entry in raw["files"].items()},
+            {name: _download(name, e) for name, e in raw.get("downloads", {}).items()},
+            raw.get("notice", ""),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_entries(folder: Path) -> Mapping[str, BundleFile]:
+    """The files that a folder of the cache describes; none where its manifest is no use.
+
+    What a cache holds can be made again, so a damaged manifest there is as good as none.
+    """
+    try:
+        return read_manifest(folder / MANIFEST).files
+    except BundleError:
+        return {}
+
+
+def register_file(
+    folder: Path, domain: str, role: str, kind: str, file: str, source: str, licence: str = "MIT"
+) -> None:
+    """Write or replace one entry of a bundle's manifest from the file on disk."""
+    path = folder / MANIFEST
+    raw: dict[str, Any] = {"domain": domain, "format": FORMAT, "files": {}}
+    if path.exists():
+        raw = _read(path)
+    target = folder / file
+    entry = BundleFile(kind, file, target.stat().st_size, sha256(target), source, licence)
+    raw["files"][role] = {key: value for key, value in asdict(entry).items() if value}
+    raw["files"] = dict(sorted(raw["files"].items()))
+    half = path.with_suffix(".half")
+    half.write_text(json.dumps(raw, indent=2) + "\n")
+    os.replace(half, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> BundleError:
+    return BundleError(f"{path} cannot be read ({error}): fetch the bundle again.")
+
+
+def _download(name: str, entry: Mapping[str, Any]) -> Download:
+    places = tuple(Place(**place) for place in entry["places"])
+    return Download(**{**entry, "name": name, "places": places})
