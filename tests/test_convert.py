@@ -22,10 +22,12 @@ from tests.synthetic_checkpoints import (
     synthetic_weights,
     write_checkpoint,
 )
-from tmsa_core.bundles import load_network, read_metadata, sha256
+from tmsa_core.bundles import load_network
 from tmsa_core.cli import main
 from tmsa_core.convert import LAYOUTS, convert
+from tmsa_core.download import sha256
 from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.weights import read_metadata
 
 FILES = {
     "stylegan2": {"generator": "stylegan2"},
@@ -249,9 +251,88 @@ def test_a_malicious_pickle_is_refused_without_running(wrapping, tmp_path):
         assert touched.exists()
 
 
+@pytest.mark.parametrize("call", [(eval, "1"), (getattr, "x", "upper"), (torch.load, "x")])
+def test_other_calls_are_refused_wherever_they_hide(call, tmp_path):
+    class Call:
+        def __reduce__(self) -> tuple[object, ...]:
+            return call[0], call[1:]
+
+    content = checkpoint("e4e", SMALL)
+    content["opts"] = argparse.Namespace(**content["opts"], harmless=Call())
+    with pytest.raises(BundleError, match=f"nothing in it was run.*{call[0].__name__}"):
+        convert("e4e", saved(content, tmp_path), tmp_path / "out")
+
+
+WEIGHT = "output_layer.3.weight"  # of the small ArcFace: (512, 64)
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        torch.empty(512, 64, device="meta"),
+        torch.zeros(512, 64).to_sparse(),
+        torch._neg_view(torch.ones(512, 64)),
+        torch.zeros(1).expand(512, 10**12),
+        torch.zeros(512, 0),
+        torch.zeros(512, 64, dtype=torch.complex64),
+    ],
+    ids=["without numbers", "sparse", "negated", "one number many times", "empty", "complex"],
+)
+def test_tensors_that_are_not_what_they_seem(trick, tmp_path):
+    content = checkpoint("arcface", SMALL) | {WEIGHT: trick}
+    with pytest.raises(BundleError, match=f"{WEIGHT} should be tensors of numbers"):
+        convert("arcface", saved(content, tmp_path), tmp_path / "out")
+    average = checkpoint("stylegan2", SMALL) | {"latent_avg": trick}
+    with pytest.raises(BundleError, match="latent_avg should be tensors of numbers"):
+        convert("stylegan2", saved(average, tmp_path), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "option", ["encoder_type", "learn_in_w", "start_from_latent_avg", "stylegan_size"]
+)
+def test_options_that_are_no_plain_values(option, tmp_path):
+    source = write_checkpoint("e4e", tmp_path / "e4e.pt", **{option: torch.ones(2)})
+    with pytest.raises(BundleError, match=f"layout: its option {option}"):
+        convert("e4e", source, tmp_path / "out")
+
+
+def test_a_generator_of_absurd_depth_is_no_generator(tmp_path):
+    content = checkpoint("stylegan2", SMALL)
+    content["g_ema"] |= {f"to_rgbs.{i}.bias": torch.zeros(1, 3, 1, 1) for i in range(4, 70)}
+    with pytest.raises(BundleError, match="not of the public stylegan2 layout"):
+        convert("stylegan2", saved(content, tmp_path), tmp_path / "out")
+
+
+def test_an_archive_that_was_packed_again_keeps_its_numbers(tmp_path):
+    whole, packed = write_checkpoint("arcface", tmp_path / "whole.pt"), tmp_path / "packed.pt"
+    with (
+        zipfile.ZipFile(whole) as source,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for member in source.infolist():
+            target.writestr(member.filename, source.read(member))
+    convert("arcface", packed, tmp_path)
+    state = load_network("arcface", tmp_path / "arcface.safetensors").state_dict()
+    expected = checkpoint("arcface", SMALL)
+    assert all(torch.equal(state[key], value) for key, value in expected.items())
+
+
+@pytest.mark.parametrize("change", ["module.", "no counters"])
+def test_what_older_ways_of_saving_leave_in_a_file_changes_nothing(change, tmp_path):
+    content = checkpoint("arcface", SMALL)
+    plain = content.items()
+    if change == "module.":
+        content = {f"module.{key}": value for key, value in plain}
+    else:  # PyTorch began to count batches in 0.4.1
+        content = {key: value for key, value in plain if not key.endswith("batches_tracked")}
+    convert("arcface", saved(content, tmp_path), tmp_path)
+    state = load_network("arcface", tmp_path / "arcface.safetensors").state_dict()
+    assert all(torch.equal(state[key], value) for key, value in plain)
+
+
 def damaged_files(folder: Path) -> dict[str, Path]:
     whole = write_checkpoint("arcface", folder / "whole.pt")
-    names = ("half", "empty", "text", "zip", "picture", "flipped")
+    names = ("half", "empty", "text", "zip", "nested", "picture", "flipped")
     files = {name: folder / f"{name}.pt" for name in names}
     data = whole.read_bytes()
     files["half"].write_bytes(data[: len(data) // 2])
@@ -259,6 +340,8 @@ def damaged_files(folder: Path) -> dict[str, Path]:
     files["text"].write_text("<!DOCTYPE html><title>Quota exceeded</title>")
     with zipfile.ZipFile(files["zip"], "w") as archive:
         archive.writestr("readme.txt", "nothing here")
+    with zipfile.ZipFile(files["nested"], "w") as archive:
+        archive.write(whole, "whole.pt")
     files["picture"].write_bytes(np.random.default_rng(0).bytes(3000))
     files["flipped"].write_bytes(data[:40] + b"\0" * 400 + data[440:])
     return files | {"missing": folder / "missing.pt", "folder": folder}

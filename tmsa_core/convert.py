@@ -1,9 +1,7 @@
 """Public checkpoints of StyleGAN2, e4e, HFGI and ArcFace to safetensors, once.
 
-Those files are pickles, and a pickle may run code when it is read. Here none runs: PyTorch's
-restricted reader admits tensors and plain values only. What is found is compared with the public
-layout key by key, and tensors are copied one by one out of the memory-mapped file, so that a
-large file is converted in little memory.
+What a file holds is compared with the public layout key by key, and tensors are copied one by one
+out of the memory-mapped file, so that a large file is converted in little memory.
 """
 
 from __future__ import annotations
@@ -12,10 +10,8 @@ import argparse
 import ctypes
 import json
 import os
-import pickle
 import re
 import sys
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +21,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from tmsa_core.bundles import build_network, few, key_differences, sha256
+from tmsa_core.download import sha256
 from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.kinds import build_network
 from tmsa_core.layouts import ARCHITECTURES, PUBLIC
+from tmsa_core.pickles import is_plain, read_checkpoint
+from tmsa_core.weights import few, key_differences
 
 State = Mapping[str, Tensor]
 
+PARALLEL = "module."  # what torch.nn.DataParallel puts before every key
+COUNTER = ".num_batches_tracked"
 ENCODER = "Encoder4Editing"  # e4e's own among the encoders that share its layout
 MADV_PAGEOUT = 21  # drops clean pages of files, and harms no others
 
@@ -81,32 +82,6 @@ def convert(kind: str, file: Path, out_dir: Path, progress: bool = False) -> lis
     return [out_dir / part.file for part in parts]
 
 
-def read_checkpoint(file: Path) -> Any:
-    """What a PyTorch file holds, tensors memory-mapped where its format allows it.
-
-    Nothing in it is run. Raises BundleError in one sentence.
-    """
-    if not file.is_file():
-        raise BundleError(f"There is no file {file}.")
-    if not file.stat().st_size:
-        raise BundleError(f"{file.name} is empty: download it again.")
-    mapped = zipfile.is_zipfile(file)  # files from before PyTorch 1.6 are no zip archives
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # how options are kept
-            return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # whatever a damaged pickle or archive leads to
-        unsafe = re.search(r"GLOBAL (\S+)", str(error))
-        if isinstance(error, pickle.UnpicklingError) and unsafe:
-            raise BundleError(
-                f"{file.name} was refused, and nothing in it was run: reading it asks for "
-                f"{unsafe[1]}, which no weights file needs."
-            ) from error
-        size = file.stat().st_size
-        raise BundleError(
-            f"{file.name} ({size} bytes) is no PyTorch file or an incomplete one: get it again."
-        ) from error
-
-
 def _stylegan2(checkpoint: Any, name: str) -> list[Part]:
     """A generator's training file: ``g_ema`` and perhaps ``latent_avg`` (512,)."""
     fields = _fields(checkpoint, name, ("g_ema",))
@@ -146,30 +121,31 @@ LAYOUTS: dict[str, Callable[[Any, str], list[Part]]] = {
 def _inversion(fields: Mapping[str, Any], states: Mapping[str, State], name: str) -> list[Part]:
     """Generator and encoder, compared with the options that they were trained with."""
     options = _options(fields, name)
-    encoder_type, in_w = options.get("encoder_type", ENCODER), options.get("learn_in_w", False)
+    encoder_type = _option(options, "encoder_type", ENCODER, name)
+    in_w = _option(options, "learn_in_w", False, name)
     if encoder_type != ENCODER or in_w:
         raise BundleError(
-            f"{name} holds an encoder that computes something else (encoder_type {encoder_type}, "
-            f"learn_in_w {in_w}): only {ENCODER} can be used."
+            f"{name} holds an encoder that computes something else (encoder_type "
+            f"{encoder_type!r}, learn_in_w {in_w!r}): only {ENCODER} can be used."
         )
     average = _latent_avg(fields, name)
-    adds_average = options.get("start_from_latent_avg", True)
+    adds_average = _option(options, "start_from_latent_avg", True, name)
     if average is None and adds_average:
         raise BundleError(f"{name} lacks latent_avg, which its options add to every code.")
     centre = None if average is None else average.mean(dim=0)
     generator = _part("stylegan2", "generator", states["decoder"], name, centre)
     resolution = generator.architecture["resolution"]
     levels = 2 * resolution.bit_length() - 4  # 2 log2(R) - 2
-    stated = options.get("stylegan_size", resolution)
+    stated = _option(options, "stylegan_size", resolution, name)
     encoder = states["encoder"]
-    if str(options.get("dataset_type")).startswith("cars"):
+    if str(_option(options, "dataset_type", "", name)).startswith("cars"):
         encoder = _without_spare_heads(encoder, levels)
     if average is not None:
         average = average[:levels] if len(average) >= levels else average[:1].expand(levels, -1)
     part = _part("e4e", "e4e", encoder, name, average if adds_average else None)
     if stated != resolution or part.architecture["levels"] != levels:
         raise BundleError(
-            f"{name} contradicts itself: its options say {stated} pixels, its generator draws "
+            f"{name} contradicts itself: its options say {stated!r} pixels, its generator draws "
             f"{resolution} and takes {levels} rows, its encoder has "
             f"{part.architecture['levels']} heads."
         )
@@ -183,6 +159,14 @@ def _options(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if not isinstance(options, Mapping):
         raise BundleError(f"{name} has another layout: its opts are no names with values.")
     return options
+
+
+def _option(options: Mapping[str, Any], key: str, usual: str | int, name: str) -> str | int:
+    """A word, a number or a truth value among the options; ``usual`` where they do not say."""
+    value = options.get(key)
+    if value is not None and not isinstance(value, (str, int)):
+        raise BundleError(f"{name} has another layout: its option {key} is no word or number.")
+    return usual if value is None else value
 
 
 def _latent_avg(fields: Mapping[str, Any], name: str) -> Tensor | None:
@@ -214,13 +198,15 @@ def _fields(checkpoint: Any, name: str, needed: Sequence[str]) -> Mapping[str, A
 
 
 def _state(values: Any, name: str) -> dict[str, Tensor]:
-    """A state dict, checked to be one."""
+    """A state dict, checked to be one, without the prefix that training on several GPUs adds."""
     if not isinstance(values, Mapping) or not values:
         raise BundleError(f"{name} has another layout: it holds no state dict where one should be.")
-    odd = [str(k) for k, v in values.items() if not isinstance(v, Tensor) or v.dtype not in NUMBERS]
+    odd = [str(k) for k, v in values.items() if not is_plain(v) or v.dtype not in NUMBERS]
     if odd:
         raise BundleError(f"{name} has another layout: {few(odd)} should be tensors of numbers.")
-    return dict(values)
+    named = {str(key): value for key, value in values.items()}
+    prefix = PARALLEL if all(key.startswith(PARALLEL) for key in named) else ""
+    return {key.removeprefix(prefix): value for key, value in named.items()}
 
 
 def _split(
@@ -237,10 +223,12 @@ def _split(
         else:
             other.append(key)
     absent = [prefix for prefix, part in parts.items() if not part]
-    if other or absent:
+    if absent:
+        raise BundleError(f"{name} has another layout: it has nothing under {', '.join(absent)}.")
+    if other:
         raise BundleError(
-            f"{name} has another layout: nothing under {few(absent) or 'no prefix'}, and "
-            f"{len(other)} keys that belong to none of {', '.join(prefixes)}: {few(other)}."
+            f"{name} has another layout: {len(other)} of its keys belong to none of "
+            f"{', '.join(prefixes)}: {few(other)}."
         )
     return parts
 
@@ -248,13 +236,12 @@ def _split(
 def _part(kind: str, file: str, state: State, name: str, latent_avg: Tensor | None = None) -> Part:
     """A network whose architecture its shapes tell and whose keys are exactly the public ones."""
     try:
-        architecture = ARCHITECTURES[kind](
-            {key: tuple(value.shape) for key, value in state.items()}
-        )
+        architecture = ARCHITECTURES[kind]({key: tuple(v.shape) for key, v in state.items()})
         expected = _state_on_meta(kind, architecture)
-    except Exception:  # shapes of no such network
+    except (LookupError, ValueError):  # shapes of no such network
         architecture = PUBLIC[kind]
         expected = _state_on_meta(kind, architecture)
+    state = _with_counters(state, expected)
     if differences := key_differences(expected, state):
         raise BundleError(f"{name} is not of the public {kind} layout: {differences}.")
     if latent_avg is not None and latent_avg.shape[-1] != architecture["w_dim"]:
@@ -263,6 +250,14 @@ def _part(kind: str, file: str, state: State, name: str, latent_avg: Tensor | No
             f"{architecture['w_dim']}."
         )
     return Part(kind, f"{file}.safetensors", architecture, state, latent_avg)
+
+
+def _with_counters(state: State, expected: State) -> State:
+    """Files from before PyTorch 0.4.1 do not count batches; evaluation does not ask for it."""
+    if any(key.endswith(COUNTER) for key in state):
+        return state
+    zero = torch.zeros((), dtype=torch.int64)
+    return {**state, **{key: zero for key in expected if key.endswith(COUNTER)}}
 
 
 def _state_on_meta(kind: str, architecture: Mapping[str, Any]) -> State:

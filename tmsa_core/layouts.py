@@ -1,8 +1,8 @@
 """Architecture numbers, read off the shapes of a public state dict.
 
 A checkpoint does not say how many levels, channels or units its network has, but its tensors do.
-Each function takes key -> shape and returns the constructor's arguments; a KeyError or an
-IndexError means that the tensors are of another layout.
+Each function takes key -> shape and returns the constructor's arguments; a LookupError or a
+ValueError, also from the constructor, means that the tensors are of another layout.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+MOST_BLOCKS = 10  # of a generator: 4096 pixels
+
 
 def count(shapes: Shapes, pattern: str) -> int:
     """How many keys match a regular expression as a whole."""
@@ -24,6 +26,8 @@ def count(shapes: Shapes, pattern: str) -> int:
 def stylegan2(shapes: Shapes) -> dict[str, Any]:
     """Arguments of ``Generator``; the last layer tells the multiplier, the first the maximum."""
     blocks = count(shapes, r"to_rgbs\.\d+\.bias")
+    if blocks > MOST_BLOCKS:
+        raise ValueError(f"{blocks} blocks would draw images that nobody can hold")
     resolution = 4 * 2**blocks
     narrowest = shapes[f"to_rgbs.{blocks - 1}.conv.weight"][2]
     return {
