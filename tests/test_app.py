@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import subprocess
 import sys
@@ -80,6 +82,26 @@ def test_same_picture_is_prepared_once(handlers: Handlers, start: History, wishe
     again = last(handlers.edit(first["visit"], first["history"], other))
     assert again["visit"].prepared is first["visit"].prepared
     assert "crop" not in again
+
+
+def test_a_glance_holds_its_picture_and_recipe(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    page = last(handlers.edit(None, start, wishes))
+    visit, history = page["visit"], page["history"]
+    moved = replace(wishes, alpha=2.0)
+    glance = handlers.glance(visit, history, moved)
+    assert set(glance) == {"before_after"}  # no step of the history, no scores
+    before, after = glance["before_after"].root
+    assert before.path == page["before_after"][0]
+    seen = Image.open(io.BytesIO(base64.b64decode(after.url.partition(",")[2])))
+    assert [edit["alpha"] for edit in read_recipe(seen)["edits"]] == [2.0]
+    settled = last(handlers.strength(visit, history, moved))
+    there = np.asarray(seen.convert("RGB")).astype(int)
+    assert np.abs(there - pixels(settled["before_after"][1])).mean() < 2
+    assert handlers.glance(visit, settled["history"], moved) == {}
+    assert handlers.glance(None, history, moved) == {}
+    assert handlers.glance(visit, history, replace(wishes, alpha=99.0)) == {}
 
 
 def test_strength_changes_the_last_edit_only(

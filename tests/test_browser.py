@@ -213,6 +213,26 @@ def test_newest_strength_wins_while_dragging(visitor: Visitor) -> None:
     assert recipe["edits"][0]["alpha"] == pytest.approx(chosen)
 
 
+def test_strength_by_key_is_set_before_the_next_press(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.change(lambda: page.locator("#random").click())
+    visitor.wait_until_still()
+    slider = page.locator("#alpha input[type=range]")
+    slider.focus()
+    for _ in range(4):
+        slider.press("ArrowLeft")
+    chosen = float(slider.input_value())
+    page.locator("#add").click()  # at once: the hand has not rested
+    count = page.locator("#stack li").count()
+    expect(page.locator("#stack li")).to_have_count(count + 1, timeout=WAIT)
+    for layer in (count - 1, count):
+        expect(page.locator("#stack li").nth(layer)).to_contain_text(f"{chosen:+.2f}")
+    visitor.wait_until_still()
+    page.get_by_role("button", name=f"Remove edit {count + 1}").click()
+    expect(page.locator("#stack li")).to_have_count(count, timeout=WAIT)
+    visitor.wait_until_still()
+
+
 def test_edits_stack_switch_off_and_undo(visitor: Visitor) -> None:
     page = visitor.page
     visitor.change(lambda: page.locator("#random").click())

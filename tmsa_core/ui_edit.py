@@ -18,6 +18,8 @@ from tmsa_core.ui_parts import (
     LAST_PRESS,
     ON_MODEL,
     REPORT_BUTTON,
+    REPORT_REST,
+    BeforeAfter,
     picture_input,
     small_picture,
     told,
@@ -60,6 +62,7 @@ class EditPage:
     aligned: gr.Checkbox
     before_after: gr.ImageSlider
     alpha: gr.Slider
+    rest: gr.HTML
     scores: gr.HTML
     notes: gr.Markdown
     whole: gr.Radio
@@ -191,7 +194,7 @@ def inversions(editor: Editor) -> tuple[str, ...]:
 
 
 def _lay_out_result() -> dict[str, Any]:
-    before_after = gr.ImageSlider(
+    before_after = BeforeAfter(
         label="Before and after",
         format="png",
         type="pil",
@@ -209,6 +212,7 @@ def _lay_out_result() -> dict[str, Any]:
         info="1 is the full edit, 0 none, below 0 the opposite",
         elem_id="alpha",
     )
+    rest = gr.HTML(visible="hidden", js_on_load=REPORT_REST, elem_id="rest")
     scores = gr.HTML(scores_html(None), elem_id="scores")
     notes = gr.Markdown(elem_id="notes")
     with gr.Row(elem_id="small"):
@@ -235,10 +239,10 @@ def _lay_out_result() -> dict[str, Any]:
     save_link = gr.DownloadButton("Download", visible="hidden", elem_id="save-link")
     link_query = gr.Textbox(visible="hidden", elem_id="link-query")
     return {
-        "before_after": before_after, "alpha": alpha, "scores": scores, "notes": notes,
-        "faces": faces, "crop": crop, "inversion_picture": inversion_picture, "whole": whole,
-        "kind": kind, "notice": notice, "save": save, "link": link, "save_link": save_link,
-        "link_query": link_query,
+        "before_after": before_after, "alpha": alpha, "rest": rest, "scores": scores,
+        "notes": notes, "faces": faces, "crop": crop, "inversion_picture": inversion_picture,
+        "whole": whole, "kind": kind, "notice": notice, "save": save, "link": link,
+        "save_link": save_link, "link_query": link_query,
     }  # fmt: skip
 
 
@@ -284,6 +288,10 @@ def connect_edit(
                 yield shows(screen)
 
         return event
+
+    @told
+    def glance(data: dict[Any, Any]) -> Any:
+        return shows(handlers.glance(*given(data))) or gr.skip()
 
     def editing(how: str) -> Callable[..., Iterator[Any]]:
         @told_steps
@@ -379,8 +387,11 @@ def connect_edit(
         event.success(editing("open"), **on, **busy, **LAST_PRESS)
 
     # Not "change": it also answers when another edit is chosen, whose strength it might then set.
-    by_hand = [page.alpha.input, page.alpha.release]
-    gr.on(by_hand, steps(handlers.strength), **on, **quick, **LAST_PRESS)
+    # Both are in one queue, so that no picture of the drag comes after that of the hand at rest.
+    moving = {"outputs": page.before_after, **HIDDEN, **ON_MODEL, **quick, **LAST_PRESS}
+    page.alpha.input(glance, inputs, **moving)
+    at_rest = [page.alpha.release, page.rest.click]
+    gr.on(at_rest, steps(handlers.strength), **on, **quick, **EACH_PRESS)
     edit_on(page.levels.input, page.threshold.release, page.inversion.input, page.aligned.input)
     acts = {**on, "outputs": [*screen, *given_back]}
     page.stack.click(press, **acts, **quick, **EACH_PRESS)

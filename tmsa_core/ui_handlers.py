@@ -14,17 +14,25 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict
 
 import gradio as gr
+from gradio.components.imageslider import SliderData
+from gradio.data_classes import ImageData
 from PIL.Image import Image
 
 from tmsa_core.align import align_crop
 from tmsa_core.datatypes import EditRequest, EditResult, PreparedFace
 from tmsa_core.editor import Editor
 from tmsa_core.errors import ImageError, RequestError, TmsaError
-from tmsa_core.metadata import annotate, check_destination, read_recipe, save_picture
+from tmsa_core.metadata import (
+    annotate,
+    check_destination,
+    encode_picture,
+    read_recipe,
+    save_picture,
+)
 from tmsa_core.notice import add_notice
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_faces import faces_html
-from tmsa_core.ui_files import Leases, cached, new_folder, refreshed, shown
+from tmsa_core.ui_files import Leases, cached, data_url, new_folder, refreshed, shown
 from tmsa_core.ui_links import Setting, from_query, from_recipe, parse_levels, to_query
 from tmsa_core.ui_parts import spoken
 from tmsa_core.ui_samples import TRUNCATION, Samples
@@ -154,6 +162,28 @@ class Handlers:
             return
         stack = history.now.with_request(replace(request, alpha=wishes.alpha))
         yield from self._rendered(visit, history.do(stack, f"alpha {stack.chosen}"), wishes)
+
+    def glance(self, visit: Visit | None, history: History, wishes: Wishes) -> Screen:
+        """The picture of another strength while the hand moves; no step of the history.
+
+        It travels inside the answer, quickly encoded, recipe included, without scores. All else,
+        and what is wrong with a strength, comes from ``strength`` when the hand rests. Empty where
+        that has already been.
+        """
+        now = history.now
+        if visit is None or now.request.alpha == wishes.alpha:
+            return Screen()
+        stack = now.with_request(replace(now.request, alpha=wishes.alpha))
+        try:
+            result = self._result(visit, stack, wishes)
+        except TmsaError:
+            return Screen()
+        picture = _marked(shown(result.image), wishes)
+        recipe = self.recipe(visit, history.do(stack))
+        drawn = visit.prepared.inversion == "sample"
+        after = ImageData(url=data_url(encode_picture(picture, recipe, not drawn, ".jpg")))
+        before = ImageData(path=refreshed(visit.photo if wishes.whole else visit.crop))
+        return Screen(before_after=SliderData(root=(before, after)))
 
     def act(
         self,

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
+from gradio.components.imageslider import SliderData
 
 from tmsa_core.errors import TmsaError
 from tmsa_core.ui_files import uploaded
@@ -34,6 +35,26 @@ element.addEventListener('click', (event) => {
     count: list ? Number(list.dataset.count) : null,
   });
 });
+"""
+
+# Tell Python that the strength has been left alone for a moment, or before the hand presses
+# something else, which must find it set.
+REPORT_REST = """
+let waiting = null;
+const report = () => {
+  if (waiting === null) return;
+  clearTimeout(waiting);
+  waiting = null;
+  trigger('click');
+};
+const moved = (event) => event.target.closest?.('#alpha input');
+document.addEventListener('input', (event) => {
+  if (!moved(event)) return;
+  clearTimeout(waiting);
+  waiting = setTimeout(report, 300);
+}, true);
+document.addEventListener('pointerdown', report, true);
+document.addEventListener('focusout', (event) => { if (moved(event)) report(); }, true);
 """
 
 P = ParamSpec("P")
@@ -80,6 +101,16 @@ def picture_input(**settings: Any) -> gr.Image:
     component = gr.Image(type="filepath", image_mode=None, format="png", **settings)
     component.preprocess = told(uploaded)  # type: ignore[method-assign]
     return component
+
+
+class BeforeAfter(gr.ImageSlider):
+    """Gradio's slider of two pictures, which also takes one that is ready for the browser."""
+
+    is_template = True  # for Gradio: this class has no front end of its own
+
+    def postprocess(self, value: Any) -> SliderData | None:
+        """What the browser gets."""
+        return value if isinstance(value, SliderData) else super().postprocess(value)
 
 
 def small_picture(label: str, name: str, height: int = 170) -> gr.Image:
