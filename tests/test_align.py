@@ -272,6 +272,26 @@ def test_faces_beyond_the_picture_survive(shift):
     assert paste_back(photo, crop, transform).size == photo.size
 
 
+def test_faces_that_no_memory_reaches_are_refused():
+    photo, landmarks = photo_and_landmarks("frontal")
+    with pytest.raises(ImageError, match="far outside"):
+        align_crop(photo, landmarks - 10_000_000, 256)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "F"])
+@pytest.mark.parametrize("name", ["frontal", "border_pad"])
+def test_pictures_of_other_modes_are_used_as_rgb(mode, name):
+    photo, landmarks = photo_and_landmarks(name)
+    photo = photo.convert(mode)
+    crop, transform = align_crop(photo, landmarks, 256)
+    expected, _ = align_crop(photo.convert("RGB"), landmarks, 256)
+    assert crop.mode == "RGB" and difference(crop, expected).max() == 0
+    pasted = paste_back(photo, crop.convert("RGBA"), transform)
+    assert pasted.mode == "RGB"
+    outside = ~inside(transform, photo.size)
+    assert difference(pasted, photo.convert("RGB"))[outside].max(initial=0) == 0
+
+
 @pytest.mark.parametrize(
     "landmarks", [np.zeros((68, 2)), np.full((68, 2), np.nan), np.zeros((5, 2))]
 )

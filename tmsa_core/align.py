@@ -30,6 +30,7 @@ _RECIPE_SIZE = 256  # from this size on, crops feed networks trained with the pl
 _CHANGE = (0.02, 0.12)  # differences (of 1) that count as no change and as full change
 _LARGEST_TINT = 32.0  # levels; more than that is another background, not another light
 _SEAM_REACH = 0.05  # where less than this share of the surroundings is margin, colours are kept
+_MOST_PADDED = 100_000_000  # pixels of a picture that is continued to reach a face
 _COARSE = 256
 _FINEST_LAYER = 1024  # layers are enlarged smoothly up to here, linearly from there on
 _STRIP_PIXELS = 1 << 20
@@ -65,15 +66,17 @@ def align_crop(
     output_size: int,
     supersample: int | None = None,
 ) -> tuple[Image.Image, CropTransform]:
-    """Cut the face out of an RGB picture, upright and square.
+    """Cut the face out of a picture, upright and square, in RGB.
 
     output_size: side of the crop in pixels. supersample: 1 is the recipe to the letter, which
     samples large faces sparsely (up to one pixel in four); n > 1 shrinks further, samples n
     times as finely and averages, which keeps fine lines clean. None takes 1 from 256 px on and
     2 below, where all networks are our own.
 
-    Returns the crop and where it lies. Raises ImageError for landmarks that span no face.
+    Returns the crop and where it lies. Raises ImageError for landmarks that span no face or lie
+    far outside the picture.
     """
+    image = _in_rgb(image)
     if supersample is None:
         supersample = 1 if output_size >= _RECIPE_SIZE else 2
     sampled_size = output_size * supersample
@@ -157,7 +160,7 @@ def paste_back(
     Sides of the crop that lie on or beyond the photo's border are not faded. Photo pixels
     outside the transform's parallelogram stay identical. Works at the photo's full resolution.
     """
-    size = crop.width
+    photo, size = _in_rgb(photo), crop.width
     mask = _feathered_mask(transform, photo.size, size, feather)
     edited = _levels(crop)
     if original_crop is None:
@@ -180,6 +183,10 @@ class _Stage:
     def side(self) -> float:
         """Length of the quad's side (it is a square)."""
         return float(np.hypot(*(self.quad[3] - self.quad[0])))
+
+
+def _in_rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _quarter_turn(v: np.ndarray) -> np.ndarray:
@@ -228,6 +235,8 @@ def _pad(stage: _Stage) -> _Stage:
     if max(needed) <= border - 4:
         return stage
     left, top, right, bottom = (max(n, round(stage.side * 0.3), 1) for n in needed)
+    if (width + left + right) * (height + top + bottom) > _MOST_PADDED:
+        raise ImageError("The face lies far outside the picture: use landmarks in its own pixels.")
     pixels = np.asarray(stage.image, dtype=np.float32)
     pixels = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), "reflect")  # (H, W, 3)
     height, width = pixels.shape[:2]
@@ -389,7 +398,7 @@ def _blend(photo: Image.Image, layer: Tensor, transform: CropTransform) -> Image
         strip = torch.from_numpy(pixels[start:stop]).float()  # (rows, W, 3)
         blended = strip * (1 - sampled[0, :, :, None]) + sampled[1:].permute(1, 2, 0)
         pixels[start:stop] = blended.round_().clamp_(0, 255).to(torch.uint8).numpy()
-    result = photo.convert("RGB").copy()
+    result = photo.copy()
     result.paste(Image.fromarray(pixels), (left, top))
     return result
 
