@@ -16,7 +16,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from tmsa_core import Editor
+from tmsa_core import Editor, EditRequest
 from tmsa_core.metadata import read_recipe
 
 TEXTS = ("human face", "human face with sunglasses")
@@ -72,6 +72,45 @@ def test_edit_gives_a_png_with_its_recipe(client: Client, file: Path) -> None:
     assert recipe["edits"][0]["target_text"] == TEXTS[1] and recipe["domain"] == "avatar"
     assert pixels(path).shape == pixels(file).shape
     assert np.abs(pixels(path) - pixels(file)).mean() > 1
+
+
+MORE = [{"target_text": "old human face", "alpha": 0.5, "levels": "coarse", "threshold": 0.1}]
+
+
+@pytest.mark.parametrize("more", [MORE, json.dumps(MORE)], ids=["list", "text"])
+def test_edit_takes_several_edits(
+    client: Client, file: Path, editor: Editor, portrait: Image.Image, more: object
+) -> None:
+    path = client.predict(
+        handle_file(file), *TEXTS, 1.0, api_name="/edit", more_edits=more, **ALIGNED
+    )
+    first, second = read_recipe(path)["edits"]
+    assert first["target_text"] == TEXTS[1]
+    assert second == {"neutral_text": TEXTS[0], **MORE[0]}
+    requests = [EditRequest(*TEXTS), EditRequest(TEXTS[0], "old human face", 0.5, "coarse", 0.1)]
+    wanted = editor.edit(editor.prepare(portrait, aligned=True), requests)
+    assert np.array_equal(pixels(path), np.asarray(wanted.image).astype(int))
+
+
+BAD_LISTS: dict[str, tuple[object, str]] = {
+    "no JSON": ("[{", "not JSON"),
+    "no list": ({"target_text": "old"}, "a list"),
+    "no object": (["old human face"], "object"),
+    "unknown field": ([{"target_text": "old human face", "strength": 1}], "fields"),
+    "no text": ([{"alpha": 1}], "target_text"),
+    "alpha is text": ([{"target_text": "old human face", "alpha": "much"}], "number"),
+    "too many": (MORE * 8, "at most 7"),
+    "level": ([{"target_text": "old human face", "levels": [0, 99]}], "level"),
+    "empty text": ([{"target_text": " "}], "empty"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LISTS)
+def test_bad_list_of_edits_is_one_clear_sentence(client: Client, file: Path, case: str) -> None:
+    more, message = BAD_LISTS[case]
+    with pytest.raises(AppError, match=message) as caught:
+        client.predict(handle_file(file), *TEXTS, 1.0, api_name="/edit", more_edits=more, **ALIGNED)
+    assert "Traceback" not in str(caught.value) and len(str(caught.value)) < 300
 
 
 def test_edit_finds_the_face_by_itself(client: Client, file: Path) -> None:

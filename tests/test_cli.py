@@ -84,6 +84,17 @@ def test_edit_writes_picture_and_recipe(
     assert (edit["target_text"], edit["alpha"]) == (TEXTS[3], 1.5)
 
 
+def test_edit_applies_several_edits_together(picture: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "out.png")
+    more = ["--alpha", "1.5", "--target", "old human face", "--alpha", "0.5", "--levels", "coarse"]
+    assert main(["edit", picture, "-o", out, *TEXTS, *more, "--aligned"]) == 0
+    first, second = read_recipe(out)["edits"]
+    assert (first["target_text"], first["alpha"]) == (TEXTS[3], 1.5)
+    assert (second["target_text"], second["alpha"]) == ("old human face", 0.5)
+    assert first["neutral_text"] == second["neutral_text"] == "human face"
+    assert first["levels"] == second["levels"] == "coarse"
+
+
 def test_edit_finds_the_face_and_writes_the_crop(picture: str, tmp_path: Path) -> None:
     out = str(tmp_path / "out.jpg")
     assert main(["edit", picture, "-o", out, *TEXTS, "--alpha", "-1", "--crop-only"]) == 0
@@ -169,6 +180,7 @@ BAD_REQUESTS: dict[str, tuple[list[str], str]] = {
     "infinite": (["--target", "human face", "--alpha", "inf"], "alpha"),
     "levels": (["--target", "human face", "--levels", "upper"], "levels"),
     "levels list": (["--target", "human face", "--levels", "1,x"], "levels"),
+    "more alphas": (["--target", "old human face", "--alpha", "1", "--alpha", "2"], "--alpha"),
     "face": (["--target", "human face", "--face", "9"], "face number 9"),
     "inversion": (["--target", "human face", "--inversion", "magic"], "inversion"),
     "domain": (["--target", "human face", "--domain", "cats"], "cats"),

@@ -7,6 +7,7 @@ import base64
 import csv
 import inspect
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,8 @@ def test_client_edits_inverts_and_aligns(client: TmsaClient, file: Path) -> None
     assert np.array_equal(pixels(edited), pixels(inverted.picture))
     assert np.asarray(inverted.w_plus).shape == (12, 512)
     assert read_recipe(edited)["edits"][0]["target_text"] == TEXTS[1]
+    both = client.edit(file, *TEXTS, more_edits=[{"target_text": "old human face", "alpha": 0.5}])
+    assert [edit["alpha"] for edit in read_recipe(both)["edits"]] == [1.0, 0.5]
     aligned = client.align(file)
     assert len(aligned.faces) == 1 and len(aligned.quad) == 4 and aligned.crop.exists()
 
@@ -63,11 +66,14 @@ def test_client_sweeps_samples_and_lists(client: TmsaClient, file: Path) -> None
 
 def test_client_edits_a_batch(client: TmsaClient, file: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    done = client.batch([file, tmp_path / "bad.png"], *TEXTS, aligned=True, format="webp")
+    files, more = [file, tmp_path / "bad.png"], [{"target_text": "old human face"}]
+    done = client.batch(files, *TEXTS, aligned=True, format="webp", more_edits=more)
     assert [row["status"] for row in done.rows] == ["edited", "failed"]
     with zipfile.ZipFile(done.archive) as archive:
         assert set(archive.namelist()) == {"portrait.webp", "scores.csv", "recipe.json"}
+        recipe = json.loads(archive.read("recipe.json"))
         lines = list(csv.DictReader(io.TextIOWrapper(archive.open("scores.csv"))))
+    assert [edit["target_text"] for edit in recipe["edits"]] == [TEXTS[1], "old human face"]
     assert [line["file"] for line in lines] == ["portrait.png", "bad.png"]
 
 
@@ -135,6 +141,8 @@ def test_agents_find_the_same_functions_as_tools(server: str, file: Path) -> Non
     assert "Edit the face in a picture by two texts" in tools["edit"].description
     described = tools["edit"].inputSchema["properties"]["target_text"]["description"]
     assert "human face with glasses" in described
+    more = tools["edit"].inputSchema["properties"]["more_edits"]
+    assert more["type"] == "array" and "target_text" in more["items"]["properties"]
     picture = next(part for part in content if part.type == "image")
     with Image.open(io.BytesIO(base64.b64decode(picture.data))) as image:
         assert image.size == (128, 128)

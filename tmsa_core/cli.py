@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tmsa_core.datatypes import EditRequest
     from tmsa_core.download import Report
     from tmsa_core.editor import Editor
+
+Value = TypeVar("Value")
 
 # Click's base of all usage errors. Typer imports Click or, from some version on, brings its own.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -48,11 +50,21 @@ Inversion = Annotated[str, typer.Option(help="How the picture enters the latent 
 FaceIndex = Annotated[int, typer.Option(help="Which face, where there are several; 0 is largest.")]
 Aligned = Annotated[bool, typer.Option("--aligned", help="The picture is an aligned face already.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the best there is.")]
-LevelsText = Annotated[
-    str, typer.Option(help="Latent levels that move: all, coarse, medium, fine, or 0,1,4.")
+# An option of each of several edits that are applied together; the last value goes for the rest.
+NeutralEach = Annotated[list[str], typer.Option(help="What the picture shows: 'human face'.")]
+TargetEach = Annotated[
+    list[str],
+    typer.Option(help="What it should show: 'human face with glasses'. Again: one more edit."),
 ]
-Threshold = Annotated[
-    float, typer.Option(help="Share of the shift's smallest components to leave out, 0 to below 1.")
+AlphaEach = Annotated[
+    list[float], typer.Option(help="Strength of each edit: 1 is the full edit, 0 none.")
+]
+LevelsEach = Annotated[
+    list[str], typer.Option(help="Latent levels that move: all, coarse, medium, fine, or 0,1,4.")
+]
+ThresholdEach = Annotated[
+    list[float],
+    typer.Option(help="Share of the shift's smallest components to leave out, 0 to below 1."),
 ]
 
 
@@ -77,33 +89,31 @@ def _root(
     epilog=_example(
         "edit in.png -o out.png --neutral 'human face' --target 'human face with glasses'",
         "edit in.png -o out.png --target 'smiling human face' --alpha 1.5 --crop-only",
+        "edit in.png -o out.png --target 'old human face' --alpha 0.5 "
+        "--target 'human face with glasses' --alpha 1",
     )
 )
 def edit(
     source: Source,
     output: Output,
-    target: Target,
-    neutral: Neutral = "human face",
-    alpha: Annotated[float, typer.Option(help="Strength: 1 is the full edit, 0 none.")] = 1.0,
+    target: TargetEach,
+    neutral: NeutralEach = ("human face",),
+    alpha: AlphaEach = (1.0,),
     domain: DomainKey = "avatar",
     inversion: Inversion = "e4e",
     face: FaceIndex = 0,
-    levels: LevelsText = "all",
-    threshold: Threshold = 0.0,
+    levels: LevelsEach = ("all",),
+    threshold: ThresholdEach = (0.0,),
     crop_only: Annotated[bool, typer.Option("--crop-only", help="Write the crop alone.")] = False,
     aligned: Aligned = False,
     device: Device = "auto",
 ) -> None:
-    """Edit the face in a picture by two texts."""
-    from tmsa_core.datatypes import EditRequest
-
-    request = EditRequest(
-        neutral, target, alpha, _levels(levels), threshold, paste_back=not crop_only
-    )
+    """Edit the face in a picture by two texts, or by several such edits at once."""
+    requests = _requests(target, neutral, alpha, levels, threshold, paste_back=not crop_only)
     editor = _load(domain, device, output)
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
-    result = editor.edit(prepared, request)
-    _write(result.image, output, editor, [request])
+    result = editor.edit(prepared, requests)
+    _write(result.image, output, editor, requests)
     _note(result.notes)
     seconds = sum(prepared.timings.values()) + sum(result.timings.values())
     print(f"{output}: edited in {seconds:.2f} s")
@@ -174,9 +184,9 @@ def batch(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="The ZIP archive to write.")
     ],
-    target: Target,
-    neutral: Neutral = "human face",
-    alpha: Annotated[float, typer.Option(help="Strength: 1 is the full edit, 0 none.")] = 1.0,
+    target: TargetEach,
+    neutral: NeutralEach = ("human face",),
+    alpha: AlphaEach = (1.0,),
     format: Annotated[str, typer.Option(help="Of the pictures: png, jpg or webp.")] = "png",
     notice: Annotated[bool, typer.Option("--notice", help="Write on each that it is edited.")] = (
         False
@@ -184,8 +194,8 @@ def batch(
     domain: DomainKey = "avatar",
     inversion: Inversion = "e4e",
     face: FaceIndex = 0,
-    levels: LevelsText = "all",
-    threshold: Threshold = 0.0,
+    levels: LevelsEach = ("all",),
+    threshold: ThresholdEach = (0.0,),
     aligned: Aligned = False,
     device: Device = "auto",
 ) -> None:
@@ -198,12 +208,11 @@ def batch(
 
     from tmsa_core.archives import count_entries
     from tmsa_core.batch import BatchOptions, run_batch
-    from tmsa_core.datatypes import EditRequest
     from tmsa_core.editor import load_editor
 
-    request = EditRequest(neutral, target, alpha, _levels(levels), threshold)
+    requests = _requests(target, neutral, alpha, levels, threshold)
     options = BatchOptions(inversion, face, aligned, format, notice)
-    work = run_batch(load_editor(domain, device=device), sources, [request], output, options)
+    work = run_batch(load_editor(domain, device=device), sources, requests, output, options)
     edited = failed = 0
     try:
         for row in tqdm(work, "Editing", total=count_entries(sources), leave=False):
@@ -363,6 +372,41 @@ def _write(
     from tmsa_core.metadata import save_picture
 
     save_picture(image, output, editor.recipe(requests), edited)
+
+
+def _requests(
+    targets: Sequence[str],
+    neutrals: Sequence[str],
+    alphas: Sequence[float],
+    levels: Sequence[str],
+    thresholds: Sequence[float],
+    paste_back: bool = True,
+) -> list[EditRequest]:
+    """One edit per target text, the other options in the same order, their last value repeated."""
+    from tmsa_core.datatypes import EditRequest
+
+    options = {"neutral": neutrals, "alpha": alphas, "levels": levels, "threshold": thresholds}
+    for name, values in options.items():
+        if len(values) > len(targets):
+            raise RequestError(
+                f"--{name} is given {len(values)} times and --target {len(targets)} times: give "
+                "every edit its own --target."
+            )
+    return [
+        EditRequest(
+            _nth(neutrals, i),
+            target,
+            _nth(alphas, i),
+            _levels(_nth(levels, i)),
+            _nth(thresholds, i),
+            paste_back,
+        )
+        for i, target in enumerate(targets)
+    ]
+
+
+def _nth(values: Sequence[Value], index: int) -> Value:
+    return values[min(index, len(values) - 1)]
 
 
 def _levels(text: str) -> str | tuple[int, ...]:

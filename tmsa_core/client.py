@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -25,6 +25,16 @@ Picture = str | os.PathLike[str]
 
 class RemoteError(TmsaError):
     """The page refused a request; the message is the page's own."""
+
+
+class MoreEdit(TypedDict):
+    """A further edit; what is left out is as in the endpoint, neutral_text as in the first edit."""
+
+    target_text: str
+    neutral_text: NotRequired[str]
+    alpha: NotRequired[float]
+    levels: NotRequired[str]
+    threshold: NotRequired[float]
 
 
 class DomainRow(TypedDict):
@@ -98,8 +108,12 @@ class TmsaClient:
         paste_back: bool = True,
         notice: bool = False,
         domain: str = "",
+        more_edits: Sequence[MoreEdit] = (),
     ) -> Path:
-        """Edit the face in a picture by two texts; the file of the edited picture."""
+        """Edit the face in a picture by two texts; the file of the edited picture.
+
+        more_edits: further edits, applied together with the first, up to seven.
+        """
         return Path(
             self._call(
                 "/edit",
@@ -115,6 +129,7 @@ class TmsaClient:
                 paste_back=paste_back,
                 notice=notice,
                 domain=domain,
+                more_edits=list(more_edits),
             )
         )
 
@@ -192,6 +207,7 @@ class TmsaClient:
         format: str = "png",
         notice: bool = False,
         domain: str = "",
+        more_edits: Sequence[MoreEdit] = (),
     ) -> BatchResult:
         """Edit many pictures (or ZIP archives of them) alike, into one archive."""
         archive, rows = self._call(
@@ -208,6 +224,7 @@ class TmsaClient:
             format=format,
             notice=notice,
             domain=domain,
+            more_edits=list(more_edits),
         )
         return BatchResult(Path(archive), rows)
 

@@ -22,6 +22,7 @@ from tmsa_core.metadata import annotate
 from tmsa_core.notice import add_notice
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import cached, new_folder
+from tmsa_core.ui_json import EditList, number, stacked, whole
 from tmsa_core.ui_links import parse_levels
 from tmsa_core.ui_parts import LONG, MODEL, picture_input, told
 
@@ -48,8 +49,9 @@ class Endpoints:
         paste_back: bool = True,
         notice: bool = False,
         domain: str = "",
+        more_edits: Any = (),
     ) -> Image:
-        """Edit the face in a picture by two texts.
+        """Edit the face in a picture by two texts, or by several such edits at once.
 
         Args:
             image: The picture (PNG, JPEG, WebP ...).
@@ -64,16 +66,20 @@ class Endpoints:
             paste_back: Whether to give the whole picture back, or the edited crop alone.
             notice: Whether to write on the picture that it is edited.
             domain: Which world of pictures, as listed by `domains`; empty for the app's own.
+            more_edits: Further edits, applied together with the first: a list of up to 7 objects
+                with target_text and, where wanted, neutral_text, alpha, levels and threshold, such
+                as [{"target_text": "old human face", "alpha": 0.5}].
 
         Returns:
             The edited picture; its metadata carries the recipe.
         """
         editor = self.editors.get(domain)
-        request = _request(neutral_text, target_text, alpha, levels, threshold, bool(paste_back))
+        first = _request(neutral_text, target_text, alpha, levels, threshold, bool(paste_back))
+        requests = stacked(first, more_edits)
         prepared = _prepare(editor, image, inversion, face, aligned)
-        result = editor.edit(prepared, request)
+        result = editor.edit(prepared, requests)
         picture = add_notice(result.image) if notice else result.image
-        return annotate(picture, editor.recipe([request]))
+        return annotate(picture, editor.recipe(requests))
 
     def align(self, image: Any, face: int = 0, domain: str = "") -> tuple[Image, dict[str, Any]]:
         """Find the faces in a picture and crop one of them upright.
@@ -176,6 +182,7 @@ class Endpoints:
         format: str = "png",
         notice: bool = False,
         domain: str = "",
+        more_edits: Any = (),
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> tuple[str, list[dict[str, Any]]]:
         """Edit many pictures alike; one that cannot be edited does not stop the others.
@@ -193,19 +200,21 @@ class Endpoints:
             format: Of the edited pictures: png, jpg or webp.
             notice: Whether to write on each picture that it is edited.
             domain: Which world of pictures, as listed by `domains`; empty for the app's own.
+            more_edits: Further edits of each picture, as in `edit`.
 
         Returns:
             A ZIP archive with the edited pictures, scores.csv and recipe.json, and the scores as
             a table, one row per picture.
         """
         paths = [Path(file) for file in files or ()]
-        request = _request(neutral_text, target_text, alpha, levels, threshold, True)
+        first = _request(neutral_text, target_text, alpha, levels, threshold, True)
+        requests = stacked(first, more_edits)
         options = BatchOptions(
             str(inversion), whole(face, "face"), bool(aligned), str(format), bool(notice)
         )
         out = new_folder() / "edited.zip"
         rows = []
-        work = run_batch(self.editors.get(domain), paths, [request], out, options)
+        work = run_batch(self.editors.get(domain), paths, requests, out, options)
         count = count_entries(paths)
         for row in work:
             rows.append(asdict(row))
@@ -280,22 +289,6 @@ def _generated(editor: Editor, crop: Image) -> Image:
     return annotate(crop, editor.recipe([]), edited=False)
 
 
-def number(value: object, name: str) -> float:
-    """A JSON value as a float; RequestError where it is none (NaN is left to the editor)."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise RequestError(f"{name} must be a number, not {value!r}.") from None
-
-
-def whole(value: object, name: str) -> int:
-    """A JSON value as an integer; RequestError where it is none."""
-    result = number(value, name)
-    if not result.is_integer():
-        raise RequestError(f"{name} must be a whole number, not {value!r}.")
-    return int(result)
-
-
 def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
     """``steps`` evenly spaced strengths, both ends included."""
     first, last = number(alpha_from, "alpha_from"), number(alpha_to, "alpha_to")
@@ -331,6 +324,7 @@ def add_endpoints(endpoints: Endpoints) -> None:
         paste_back = gr.Checkbox(True, label="paste_back")
         notice = gr.Checkbox(False, label="notice")
         domain = gr.Textbox("", label="domain")
+        more = EditList([], label="more_edits")
         kind = gr.Textbox("png", label="format")
         alpha_range = [gr.Number(-1.0, label="alpha_from"), gr.Number(2.0, label="alpha_to")]
         steps = gr.Number(7, label="steps")
@@ -344,9 +338,9 @@ def add_endpoints(endpoints: Endpoints) -> None:
 
     where = [inversion, face, aligned]
     how = [alpha, levels, threshold, *where]
-    edit_inputs = [image, *texts, *how, paste_back, notice, domain]
+    edit_inputs = [image, *texts, *how, paste_back, notice, domain, more]
     sweep_inputs = [image, *texts, *alpha_range, steps, *where, domain]
-    batch_inputs = [files, *texts, *how, kind, notice, domain]
+    batch_inputs = [files, *texts, *how, kind, notice, domain, more]
     _publish(call, endpoints.edit, "edit", edit_inputs, picture)
     _publish(call, endpoints.align, "align", [image, face, domain], [picture, table])
     _publish(call, endpoints.invert, "invert", [image, *where, domain], [picture, table])

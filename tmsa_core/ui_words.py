@@ -21,13 +21,18 @@ picture that cannot be edited is noted there and does not stop the others.
 """
 SCRIPTS_WORDS = """
 Every action has a named endpoint with stable parameters; *Use via API or MCP* at the foot of the
-page describes them. Agents find the same functions as tools at `gradio_api/mcp/`.
+page describes them. `/edit` and `/batch` take further edits, applied together, in `more_edits`.
+Agents find the same functions as tools at `gradio_api/mcp/`.
 """
 
 CLIENT_EXAMPLE = """from tmsa_core.client import TmsaClient
 
 with TmsaClient("http://127.0.0.1:7860") as page:
     edited = page.edit("portrait.png", "human face", "human face with glasses", alpha=1.0)
+    both = page.edit(
+        "portrait.png", "human face", "human face with glasses", alpha=1.0,
+        more_edits=[{"target_text": "old human face", "alpha": 0.5}],
+    )
     strip = page.sweep("portrait.png", "human face", "old human face", -1, 2, steps=7)
     done = page.batch(["one.png", "more.zip"], "human face", "smiling human face")
 """

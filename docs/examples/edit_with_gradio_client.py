@@ -12,6 +12,7 @@ edited = client.predict(
     neutral_text="human face",
     target_text="human face with glasses",
     alpha=1.0,
+    # more_edits=[{"target_text": "old human face", "alpha": 0.5}],  # applied together
     api_name="/edit",
 )
 shutil.copy(edited, output)

@@ -23,6 +23,7 @@ const call = await ask(`${api}/call/v2/edit`, {
     neutral_text: "human face",
     target_text: "human face with glasses",
     alpha: 1.0,
+    // more_edits: [{ target_text: "old human face", alpha: 0.5 }],  // applied together
   }),
 });
 const { event_id } = await call.json();
