@@ -176,6 +176,17 @@ def test_loading_what_is_not_there(arguments):
         load_editor(**({"domain": "avatar", "device": "cpu"} | arguments))
 
 
+@pytest.mark.parametrize("inversion", ["e4e", "hfgi"])
+def test_bf16_edits_show_the_same(editor, portrait, device, inversion):
+    rough = load_editor("avatar", device=device, dtype="bfloat16")
+    crops = []
+    for one in (editor, rough):
+        prepared = one.prepare(portrait, inversion=inversion, aligned=True)
+        crops.append(pixels(one.edit(prepared, GLASSES).crop))
+    error = np.square(crops[0] - crops[1]).mean()
+    assert 0 < error < 255**2 / 10**4  # a peak signal-to-noise ratio of 40 dB
+
+
 def test_loading_from_an_empty_folder(tmp_path):
     with pytest.raises(BundleError, match="No bundle"):
         load_editor("avatar", device="cpu", folder=tmp_path)

@@ -104,7 +104,8 @@ class Encoder(nn.Module):
 
     def pyramid(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """images (B,3,H,W) -> coarse, medium and fine features at 1/16, 1/8 and 1/4 of the size."""
-        x = self.input_layer(images.contiguous(memory_format=torch.channels_last))
+        dtype = self.latlayer1.weight.dtype
+        x = self.input_layer(images.to(dtype, memory_format=torch.channels_last))
         taps = []
         for i, unit in enumerate(self.body):
             x = unit(x)

@@ -102,7 +102,7 @@ class Mapper(nn.Module):
 
     def from_point(self, x: Tensor) -> Tensor:
         """Points of CLIP's space as they are, off the sphere too: (B,clip_dim) -> (B,L,w_dim)."""
-        x = (x - self.clip_mean) / self.clip_spread
+        x = ((x - self.clip_mean) / self.clip_spread).to(self.linear.weight.dtype)
         x = x.expand(self.levels, -1, -1)  # (L,B,clip_dim)
         w_plus = self.linear(x)
         for i, layer in enumerate(self.layers):
