@@ -27,6 +27,7 @@ from tmsa_core.errors import BundleError, DownloadError, RequestError
 from tmsa_core.images import to_tensor
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.supply import complete
+from tmsa_core.training import calibrate, quick
 from tmsa_core.training.save import save_mapper
 from tmsa_core.ui_domains import first_editor
 
@@ -145,6 +146,29 @@ def test_pictures_are_inverted_without_a_mapper_and_edited_with_one(world, portr
     assert {d.key: d for d in list_domains()}["ffhq"].can_edit
     assert open_bundle("ffhq").fingerprint() != fingerprint
     assert not (bundle.folder / "mapper.safetensors").exists()
+
+
+def test_the_quick_alignment_makes_photos_editable(world, portrait, monkeypatch, capsys):
+    """From a domain that cannot edit, by the command that it names, to an edited photo."""
+    monkeypatch.setattr(quick, "NOISES", (0.6, 1.2))
+    monkeypatch.setattr(quick, "SUBJECTS", 2)
+    monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
+    hub, _ = world
+    bundle = open_bundle("ffhq")
+    told(bundle, hub)
+    assert not {d.key: d for d in list_domains()}["ffhq"].can_edit
+    assert main(["train", "ffhq", "--quick", "--pairs", "64", "--device", "cpu"]) == 0
+    assert f"{bundle.path('mapper')}: 64 pairs" in capsys.readouterr().out
+    assert bundle.path("mapper").is_relative_to(bundle.cache)
+    assert {d.key: d for d in list_domains()}["ffhq"].can_edit
+    editor = load_editor("ffhq", device="cpu")
+    prepared = editor.prepare(portrait, aligned=True)
+    shift = editor.shift("human face", "human face with glasses")
+    assert shift.shape == (10, 512) and shift.isfinite().all() and shift.norm() > 0
+    result = editor.edit(prepared, EditRequest("human face", "human face with glasses"))
+    assert torch.allclose(result.w_plus, prepared.w_plus + shift, atol=1e-5)
+    assert result.image.size == portrait.size
+    assert result.crop.tobytes() != prepared.inversion_crop.tobytes()
 
 
 def test_cars_are_stretched_into_the_middle_and_come_back_in_their_proportions(world):
