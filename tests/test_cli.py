@@ -172,6 +172,15 @@ def test_wrong_usage_returns_two(case: str, capsys: pytest.CaptureFixture[str]) 
     assert said.out == "" and said.err
 
 
+def test_ctrl_c_ends_in_one_word(monkeypatch, capsys) -> None:
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tmsa_core.domains.list_domains", press)
+    assert main(["domains"]) == 1
+    assert capsys.readouterr().err == "Error: Stopped.\n"
+
+
 BAD_REQUESTS: dict[str, tuple[list[str], str]] = {
     "empty target": (["--target", " "], "empty"),
     "empty neutral": (["--target", "human face", "--neutral", ""], "empty"),

@@ -30,6 +30,8 @@ Value = TypeVar("Value")
 # Click's base of all usage errors. Typer imports Click or, from some version on, brings its own.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
 app = typer.Typer(
     name="tmsa",
     help="Edit a face with words.",
@@ -331,6 +333,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(f"{error.filename or 'A file'}: {error.strerror or error}.", 1)
     except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    if status == INTERRUPTED:
         return _complain("Stopped.", 1)
     return status if isinstance(status, int) else 0
 

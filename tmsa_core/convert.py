@@ -296,7 +296,8 @@ def write_tensors(
         os.replace(half, path)
     except OSError as error:
         raise BundleError(
-            f"{path} could not be written ({error.strerror}); it takes {total / 1e6:.0f} MB."
+            f"{path} could not be written ({error.strerror}): it takes {total / 1e6:.0f} MB; "
+            "make room, or choose a folder on another disk."
         ) from error
     finally:
         half.unlink(missing_ok=True)
