@@ -22,13 +22,14 @@ class Hub:
 
     faults: what the next downloads of a file end in, one after the other: ("reset", bytes sent),
     ("truncate", bytes sent), ("status", code), ("ignore range", 0). log: every request, as (method,
-    file, Range header).
+    file, Range header). held: a file whose downloads stop halfway until this is set.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     announced: dict[str, str] = field(default_factory=dict)
     faults: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     log: list[tuple[str, str, str]] = field(default_factory=list)
+    held: dict[str, threading.Event] = field(default_factory=dict)
     commit: str = COMMIT
     address: str = ""
 
@@ -104,6 +105,11 @@ class _Handler(BaseHTTPRequestHandler):
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._answer(206 if start else 200, headers)
+        if name in self.served.held:
+            self.wfile.write(rest[: len(rest) // 2])
+            self.wfile.flush()
+            self.served.held[name].wait(60)
+            rest = rest[len(rest) // 2 :]
         self.wfile.write(rest[:amount] if fault in ("reset", "truncate") else rest)
         if fault in ("reset", "truncate"):
             self.wfile.flush()

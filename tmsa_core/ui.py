@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from tmsa_core.domains import list_domains
 from tmsa_core.editor import Editor
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_api import Endpoints, add_endpoints
@@ -22,7 +21,7 @@ from tmsa_core.ui_handlers import Handlers
 from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_style import CSS, theme
 from tmsa_core.ui_words import CLIENT_EXAMPLE, FOOTNOTE, HEADING, SCRIPTS_WORDS, TITLE
-from tmsa_core.ui_worlds import Supplies, lay_out_worlds
+from tmsa_core.ui_worlds import Supplies, lay_out_worlds, world_choices
 
 EXAMPLES = (
     ("Python, gradio_client", "edit_with_gradio_client.py", "python"),
@@ -41,7 +40,7 @@ def build_ui(editor: Editor) -> gr.Blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
             domain = _lay_out_domains(editor)
-        lay_out_worlds(domain, Supplies(), editors)
+        lay_out_worlds(blocks, domain, Supplies(), editors)
         with gr.Tabs():
             with gr.Tab("Edit", id="edit"):
                 page = lay_out_edit(editor, list(samples.portraits.values()), leases.leave)
@@ -78,11 +77,8 @@ def launch_options() -> dict[str, Any]:
 
 
 def _lay_out_domains(editor: Editor) -> gr.Dropdown:
-    choices = [
-        (d.title if d.can_edit else f"{d.title} (not here yet)", d.key) for d in list_domains()
-    ]
     return gr.Dropdown(
-        choices,
+        world_choices(),
         value=editor.domain.key,
         label="World",
         info=f"Runs on {device_words(editor.device)}",

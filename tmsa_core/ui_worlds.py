@@ -95,6 +95,11 @@ def align_work(domain: str, editors: Editors) -> Work:
     return work
 
 
+def world_choices() -> list[tuple[str, str]]:
+    """(title, key) of every domain; the title says where one cannot be used yet."""
+    return [(d.title if d.can_edit else f"{d.title} (not here yet)", d.key) for d in list_domains()]
+
+
 def find_status(domain: str) -> DomainStatus:
     """A domain as it stands now."""
     return next(status for status in list_domains() if status.key == domain)
@@ -125,7 +130,9 @@ def world_words(status: DomainStatus, job: Job | None) -> str:
     return "\n\n".join(lines)
 
 
-def lay_out_worlds(domain: gr.components.Component, supplies: Supplies, editors: Editors) -> None:
+def lay_out_worlds(
+    blocks: gr.Blocks, domain: gr.components.Component, supplies: Supplies, editors: Editors
+) -> None:
     """Below the choice of worlds: why one cannot be used, and buttons that change that."""
     with gr.Group(visible=False, elem_id="world") as panel:
         words = gr.Markdown(elem_id="world-words")
@@ -133,7 +140,7 @@ def lay_out_worlds(domain: gr.components.Component, supplies: Supplies, editors:
             fetch = gr.Button("Download it", visible=False, elem_id="world-fetch")
             align = gr.Button("Make a quick alignment", visible=False, elem_id="world-align")
     timer = gr.Timer(EVERY, active=False)
-    outputs = [panel, words, fetch, align, timer]
+    outputs = [panel, words, fetch, align, timer, domain]
 
     def look(key: str) -> tuple[dict, ...]:
         status, job = find_status(key), supplies.job(key)
@@ -145,6 +152,7 @@ def lay_out_worlds(domain: gr.components.Component, supplies: Supplies, editors:
             gr.update(visible=bool(status.missing) and not busy),
             gr.update(visible=status.available and not status.can_edit and not busy),
             gr.update(active=busy),
+            gr.skip() if busy else gr.update(choices=world_choices()),
         )
 
     def start_download(key: str) -> tuple[dict, ...]:
@@ -156,6 +164,7 @@ def lay_out_worlds(domain: gr.components.Component, supplies: Supplies, editors:
         return look(key)
 
     quiet = {"queue": False, "show_progress": "hidden", **HIDDEN}
+    blocks.load(look, domain, outputs, **quiet)  # others may have completed a world meanwhile
     domain.input(look, domain, outputs, **quiet)
     timer.tick(look, domain, outputs, **quiet)
     fetch.click(start_download, domain, outputs, **quiet)
