@@ -210,6 +210,10 @@ def test_keys_and_shapes_that_differ_are_named(tmp_path):
     message = str(caught.value)
     assert "1 missing: latlayer1.bias" in message and "1 unexpected: surprise" in message
     assert "1 of another shape: latlayer2.weight (5, 5, 1, 1) instead of (16, 8, 1, 1)" in message
+    del state["encoder.surprise"]
+    state["encoder.line\nbreak" + 1000 * "!"] = torch.zeros(2)
+    with pytest.raises(BundleError, match=r"1 unexpected: line\?break!{90,120}; "):
+        convert("e4e", saved(content, tmp_path), tmp_path)
     state["encoderx.y"] = torch.zeros(2)
     with pytest.raises(BundleError, match=r"belong to none of encoder, decoder: encoderx\.y"):
         convert("e4e", saved(content, tmp_path), tmp_path)
@@ -315,6 +319,14 @@ def test_an_archive_that_was_packed_again_keeps_its_numbers(tmp_path):
     state = load_network("arcface", tmp_path / "arcface.safetensors").state_dict()
     expected = checkpoint("arcface", SMALL)
     assert all(torch.equal(state[key], value) for key, value in expected.items())
+
+
+def test_single_numbers_out_of_larger_tensors(tmp_path):
+    content = checkpoint("stylegan2", SMALL)
+    content["g_ema"]["conv1.noise.weight"] = torch.arange(10.0).reshape(5, 2)[3:4, 1]
+    convert("stylegan2", saved(content, tmp_path), tmp_path)
+    generator = load_network("stylegan2", tmp_path / "generator.safetensors")
+    assert generator.conv1.noise.weight.item() == 7
 
 
 @pytest.mark.parametrize("change", ["module.", "no counters"])

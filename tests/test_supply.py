@@ -24,7 +24,7 @@ from tmsa_core.bundles import Bundle, open_bundle
 from tmsa_core.cli import main
 from tmsa_core.domains import find_domain, needed_roles
 from tmsa_core.errors import BundleError, DownloadError, RequestError
-from tmsa_core.images import to_tensor
+from tmsa_core.images import to_image, to_tensor
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.supply import complete
 from tmsa_core.training import calibrate, quick
@@ -273,6 +273,35 @@ def test_networks_converted_by_hand_are_known_by_their_origin(world, public_file
     convert("e4e", other, folder)
     told(open_bundle("ffhq"), hub, ("generator", "e4e"))
     assert received(hub) == ["ours/e4e/e4e.pt"]
+
+
+def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):
+    hub, folder = world
+    manifest = json.loads((folder / "bundle.json").read_text())
+    for role in ("generator", "e4e"):
+        del manifest["files"][role]["download"]
+    manifest["files"]["hfgi"] = {
+        "kind": "hfgi", "file": "hfgi.safetensors", "optional": True, "howto": "convert its ckpt.pt"
+    }  # fmt: skip
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    told(open_bundle("ffhq"), hub, ("clip", "landmarks"))
+    sizes = SMALL | {"e4e": SMALL["e4e"] | {"input_size": 256}}  # as the public aligner's
+    source = write_checkpoint("hfgi", folder / "ckpt.pt", sizes)
+    assert main(["convert", "hfgi", str(source), str(folder)]) == 0
+    (folder / "hfgi.safetensors").rename(folder / "later")
+    editor = load_editor("ffhq", device="cpu")
+    with pytest.raises(BundleError, match=r"no hfgi yet: convert its ckpt\.pt"):
+        editor.prepare(portrait, inversion="hfgi", aligned=True)
+    (folder / "later").rename(folder / "hfgi.safetensors")
+    assert editor.inversions == ("e4e", "hfgi")
+    plain, full = (editor.prepare(portrait, inversion=i, aligned=True) for i in editor.inversions)
+    assert full.missed.shape == (3, 256, 256) and torch.equal(plain.w_plus, full.w_plus)
+    with torch.inference_mode():  # the network's own forward, around the unedited picture
+        seen = to_tensor(editor.align(portrait, aligned=True).seen)
+        hfgi, generator = editor.bundle.load("hfgi"), editor.bundle.load("generator")
+        expected = hfgi(generator, seen, full.w_plus[None], full.w_plus[None])
+    assert full.inversion_crop.tobytes() == to_image(expected).tobytes()
+    assert full.inversion_crop.tobytes() != plain.inversion_crop.tobytes()
 
 
 def test_a_look_alike_in_the_folder_is_named_and_not_used(world):

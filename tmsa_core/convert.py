@@ -55,7 +55,7 @@ class Part:
     latent_avg: Tensor | None = None
 
 
-def convert(kind: str, file: Path, out_dir: Path, progress: bool = False) -> list[Path]:
+def convert(kind: str, file: str | Path, out_dir: str | Path, progress: bool = False) -> list[Path]:
     """Write the networks that a public checkpoint holds as safetensors files.
 
     kind: the layout, one of ``LAYOUTS``. file: the ``.pt`` or ``.pth`` as published. Into
@@ -66,6 +66,7 @@ def convert(kind: str, file: Path, out_dir: Path, progress: bool = False) -> lis
     """
     if kind not in LAYOUTS:
         raise RequestError(f"There is no layout {kind!r}; use one of {', '.join(LAYOUTS)}.")
+    file, out_dir = Path(file), Path(out_dir)
     parts = LAYOUTS[kind](read_checkpoint(file), file.name)
     origin = {"layout": kind, "file": file.name, "sha256": sha256(file)}
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -290,7 +291,10 @@ def write_tensors(
         with bar, half.open("wb") as file:
             file.write(len(encoded).to_bytes(8, "little") + encoded)
             for name in names:
-                file.write(tensors[name].contiguous().flatten().view(torch.uint8).numpy())
+                numbers = tensors[name].detach().contiguous()
+                # A single number may have any stride, and only 1 is viewed as bytes.
+                numbers = numbers.as_strided((numbers.numel(),), (1,))
+                file.write(numbers.view(torch.uint8).numpy())
                 release(tensors[name])
                 bar.update(tensors[name].nbytes)
         os.replace(half, path)

@@ -179,8 +179,9 @@ def key_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
 
 
 def few(keys: Sequence[str], count: int = 4) -> str:
-    """The first names of a list, for a message."""
-    return ", ".join([*keys[:count], *(["..."] if len(keys) > count else [])])
+    """The first names of a list, for a message: strangers chose them, so on one line and short."""
+    shown = ["".join(c if c.isprintable() else "?" for c in key)[:120] for key in keys[:count]]
+    return ", ".join([*shown, *(["..."] if len(keys) > count else [])])
 
 
 def _check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
