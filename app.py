@@ -11,8 +11,9 @@ from functools import cache
 
 from PIL.Image import Image
 
-from tmsa_core.ui import Endpoints, build_ui, launch_options
+from tmsa_core.ui_api import Endpoints
 from tmsa_core.ui_domains import Editors, first_editor
+from tmsa_core.ui_serve import serve
 
 
 @cache
@@ -26,4 +27,4 @@ def edit(image: Image, neutral_text: str, target_text: str, alpha: float = 1.0) 
 
 
 if __name__ == "__main__":
-    build_ui(editors().first).launch(**launch_options())
+    serve(editors().first)

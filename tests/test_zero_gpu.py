@@ -11,11 +11,25 @@ from PIL import Image
 
 from tmsa_core import EditRequest, load_editor
 from tmsa_core.errors import NoFaceError
-from tmsa_core.zero_gpu import on_gpu
+from tmsa_core.zero_gpu import SECONDS, on_gpu
 
 
-def test_elsewhere_a_function_stays_as_it_is():
-    assert on_gpu(len) is len
+def test_elsewhere_nothing_is_wrapped():
+    assert on_gpu() is None
+
+
+def test_on_a_space_functions_ask_for_the_gpu_for_some_seconds(monkeypatch):
+    asked: list[int] = []
+
+    class Spaces:
+        @staticmethod
+        def GPU(duration: int) -> Callable[..., Any]:  # noqa: N802 - the library's name
+            asked.append(duration)
+            return lambda function: function
+
+    monkeypatch.setattr("tmsa_core.zero_gpu.spaces", Spaces)
+    wrapper = on_gpu()
+    assert wrapper is not None and wrapper(len) is len and asked == [SECONDS]
 
 
 def test_only_networks_run_on_the_gpu_and_only_plain_values_go_there(editor, portrait):
@@ -29,6 +43,7 @@ def test_only_networks_run_on_the_gpu_and_only_plain_values_go_there(editor, por
         return call
 
     wrapped = load_editor("avatar", device="cpu", on_gpu=recorded)
+    assert "_clip" in vars(wrapped), "a GPU that comes later sees only what is loaded by then"
     with pytest.raises(NoFaceError):
         wrapped.prepare(Image.new("RGB", (200, 200), "white"))
     wrapped.align(portrait)

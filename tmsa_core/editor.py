@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -43,7 +43,6 @@ from tmsa_core.download import Report
 from tmsa_core.errors import BundleError, RequestError, StrengthError, TextError
 from tmsa_core.images import load_image, to_image, to_tensor
 from tmsa_core.landmarks import FaceFinder
-from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.hfgi import HFGI
 from tmsa_core.networks.stylegan2 import Generator
@@ -53,6 +52,9 @@ from tmsa_core.scores import Scorer, Scores
 from tmsa_core.shift import embed_text, keep_largest, level_mask, semantic_shift
 from tmsa_core.supply import complete, quiet
 from tmsa_core.version import VERSION
+
+if TYPE_CHECKING:
+    from tmsa_core.networks.clip import Clip
 
 ALPHA_LIMIT = 10.0
 TOKEN_LIMIT = 77  # of CLIP's text encoder
@@ -80,7 +82,6 @@ class Editor:
         bundle: Bundle,
         generator: Generator,
         encoder: Encoder,
-        clip: Clip,
         mapper: Mapper | None,
         finder: FaceFinder | None,
         device: str,
@@ -92,13 +93,18 @@ class Editor:
         self.on_gpu = on_gpu
         self._generator = generator
         self._encoder = encoder
-        self._clip = clip
         self._mapper = mapper
         self._finder = finder
         for name in ON_GPU if on_gpu else ():
             setattr(self, name, on_gpu(getattr(self, name)))
-        self._embed = functools.lru_cache(TEXT_CACHE)(functools.partial(embed_text, clip))
+        self._embed = functools.lru_cache(TEXT_CACHE)(lambda text: embed_text(self._clip, text))
         self._shift = functools.lru_cache(TEXT_CACHE)(self._compute_shift)
+        if on_gpu:  # a GPU that comes for a call sees only what was loaded before
+            self.warm_up()
+
+    def warm_up(self) -> None:
+        """Load what the first edit would load otherwise: CLIP and what scores an edit."""
+        self._scorer  # noqa: B018 - a cached property, which takes in CLIP
 
     def align(
         self,
@@ -333,6 +339,11 @@ class Editor:
         return to_image(images.float().cpu())
 
     @functools.cached_property
+    def _clip(self) -> Clip:
+        """Loaded when first asked for: importing its library takes longer than all the rest."""
+        return self.bundle.load("clip", self.device)
+
+    @functools.cached_property
     def _hfgi(self) -> HFGI:
         """Loaded when first asked for: e4e does without it."""
         return self.bundle.load("hfgi", self.device, self._dtype)
@@ -459,7 +470,6 @@ def load_editor(
         bundle,
         generator=generator,
         encoder=bundle.load("e4e", device, number),
-        clip=bundle.load("clip", device),
         mapper=bundle.load("mapper", device) if bundle.has("mapper") else None,
         finder=_load_finder(bundle) if facts.alignment == "face" else None,
         device=device,

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from tmsa_core.datatypes import EditRequest, EditResult, PreparedFace
 from tmsa_core.images import to_tensor
-from tmsa_core.networks.clip import Clip
+
+if TYPE_CHECKING:
+    from tmsa_core.networks.clip import Clip
 
 
 @dataclass(frozen=True)

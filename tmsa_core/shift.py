@@ -7,6 +7,8 @@ the shift by them (``clusters``), one that is calibrated brings it to a length.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,9 +16,11 @@ from torch import Tensor
 from tmsa_core.clusters import cluster_direction, refine, row_norm
 from tmsa_core.datatypes import Levels
 from tmsa_core.errors import RequestError
-from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.prompts import prompt_bank
+
+if TYPE_CHECKING:
+    from tmsa_core.networks.clip import Clip
 
 CROSSING = 1.25
 """How far beyond the mean difference of its two clusters a shift goes. Soft clusters understate the
@@ -37,7 +41,7 @@ def semantic_shift(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
 
     neutral, target: (512,) text embeddings -> (L,512). Without references and calibration it is the
     paper's raw difference. With both it goes ``CROSSING`` times as far as the pictures that the
-    texts tell apart differ, but at least the calibrated length. Equal embeddings give an exact zero.
+    texts tell apart differ, but at least the calibrated length. Equal embeddings give a true zero.
     """
     if torch.equal(neutral, target):
         return torch.zeros_like(mapper.latent_avg)

@@ -47,12 +47,12 @@ def first_editor(domain: str) -> Editor:
     Why not is said on standard error. Raises RequestError for an unknown domain.
     """
     try:
-        return load_editor(domain, on_gpu=on_gpu)
+        return load_editor(domain, on_gpu=on_gpu())
     except BundleError as error:
         if domain == FALLBACK:
             raise
         print(f"{error} The page starts with drawn portraits.", file=sys.stderr)
-        return load_editor(FALLBACK, on_gpu=on_gpu)
+        return load_editor(FALLBACK, on_gpu=on_gpu())
 
 
 def device_words(device: str) -> str:

@@ -13,6 +13,6 @@ except ImportError:
 SECONDS = 10  # asked for per call: an edit takes one, and short calls wait least
 
 
-def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function on a ZeroGPU Space's GPU; anywhere else the function as it is."""
-    return spaces.GPU(duration=SECONDS)(function) if spaces else function
+def on_gpu() -> Callable[..., Any] | None:
+    """What makes a function run on a ZeroGPU Space's GPU; None anywhere else."""
+    return spaces.GPU(duration=SECONDS) if spaces else None
