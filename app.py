@@ -15,10 +15,7 @@ from tmsa_core.ui_api import Endpoints
 from tmsa_core.ui_domains import Editors, first_editor
 from tmsa_core.ui_serve import serve
 
-
-@cache
-def editors() -> Editors:
-    return Editors(first_editor(os.environ.get("TMSA_DOMAIN") or "avatar"))
+editors = cache(lambda: Editors(first_editor(os.environ.get("TMSA_DOMAIN") or "avatar")))
 
 
 def edit(image: Image, neutral_text: str, target_text: str, alpha: float = 1.0) -> Image:
