@@ -12,6 +12,7 @@ from tmsa_core.editor import Editor
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_api import Endpoints, add_endpoints
 from tmsa_core.ui_batch import BatchHandlers, lay_out_batch
+from tmsa_core.ui_calls import Calls
 from tmsa_core.ui_domains import Editors, device_words
 from tmsa_core.ui_edit import SESSION_SECONDS, connect_edit, lay_out_edit
 from tmsa_core.ui_explore import Explore
@@ -54,8 +55,10 @@ def build_ui(editor: Editor) -> gr.Blocks:
                 gr.Markdown(CONSENT, elem_classes="lead")
                 gr.Markdown(licences(), elem_classes="lead")
         gr.Markdown(FOOTNOTE, elem_id="footnote")
+        # Theirs are addresses that everybody sees: a call must not make these files its own.
+        leases.take("page", *(sample["image"]["path"] for sample in page.samples.value))
         connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
-        add_endpoints(Endpoints(editors))
+        add_endpoints(Endpoints(editors), Calls(leases))
         blocks.unload(_leaving(leases))
     blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1)
     return blocks

@@ -20,8 +20,9 @@ from tmsa_core.editor import Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
 from tmsa_core.notice import add_notice
+from tmsa_core.ui_calls import Calls
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_files import cached, new_folder
+from tmsa_core.ui_files import cached, check_bytes, new_folder, received
 from tmsa_core.ui_json import EditList, number, stacked, whole
 from tmsa_core.ui_links import parse_levels
 from tmsa_core.ui_parts import LONG, MODEL, picture_input, told
@@ -269,6 +270,8 @@ def _prepare(editor: Editor, image: Any, inversion: str, face: int, aligned: boo
 def _given(image: Any) -> Any:
     if image is None:
         raise ImageError("There is no picture; send a PNG, JPEG or WebP file as `image`.")
+    if isinstance(image, str):
+        check_bytes(image)
     return image
 
 
@@ -309,10 +312,19 @@ def as_files(value: Any) -> Any:
     return value
 
 
-def add_endpoints(endpoints: Endpoints) -> None:
+def files_in(value: Any) -> list[str]:
+    """The paths in what an endpoint takes or gives."""
+    if isinstance(value, str):
+        return [value] if Path(value).is_absolute() else []
+    if isinstance(value, (list, tuple)):
+        return [path for item in value for path in files_in(item)]
+    return []
+
+
+def add_endpoints(endpoints: Endpoints, calls: Calls) -> None:
     """Register the public endpoints on the surrounding Blocks, on parts that nobody sees."""
     with gr.Column(visible=False):
-        image = picture_input(label="image")
+        image = picture_input(received, label="image")
         files = gr.File(file_count="multiple", label="files")
         texts = [gr.Textbox(label="neutral_text"), gr.Textbox(label="target_text")]
         alpha = gr.Number(1.0, label="alpha")
@@ -341,16 +353,17 @@ def add_endpoints(endpoints: Endpoints) -> None:
     edit_inputs = [image, *texts, *how, paste_back, notice, domain, more]
     sweep_inputs = [image, *texts, *alpha_range, steps, *where, domain]
     batch_inputs = [files, *texts, *how, kind, notice, domain, more]
-    _publish(call, endpoints.edit, "edit", edit_inputs, picture)
-    _publish(call, endpoints.align, "align", [image, face, domain], [picture, table])
-    _publish(call, endpoints.invert, "invert", [image, *where, domain], [picture, table])
-    _publish(call, endpoints.sweep, "sweep", sweep_inputs, gallery)
-    _publish(call, endpoints.sample, "sample", [seed, truncation, domain], picture)
-    _publish(call, endpoints.batch, "batch", batch_inputs, [archive, table], LONG)
-    _publish(call, endpoints.domains, "domains", [], table)
+    _publish(calls, call, endpoints.edit, "edit", edit_inputs, picture)
+    _publish(calls, call, endpoints.align, "align", [image, face, domain], [picture, table])
+    _publish(calls, call, endpoints.invert, "invert", [image, *where, domain], [picture, table])
+    _publish(calls, call, endpoints.sweep, "sweep", sweep_inputs, gallery)
+    _publish(calls, call, endpoints.sample, "sample", [seed, truncation, domain], picture)
+    _publish(calls, call, endpoints.batch, "batch", batch_inputs, [archive, table], LONG)
+    _publish(calls, call, endpoints.domains, "domains", [], table)
 
 
 def _publish(
+    calls: Calls,
     call: gr.Button,
     function: Callable[..., Any],
     name: str,
@@ -360,7 +373,10 @@ def _publish(
 ) -> None:
     @wraps(function)
     def endpoint(*args: Any) -> Any:
-        return as_files(told(function)(*args))
+        with calls.using(*files_in(args[:1])):  # the picture, or the batch's files
+            answer = as_files(told(function)(*args))
+        calls.answer(*files_in(answer))
+        return answer
 
     call.click(
         endpoint,

@@ -95,16 +95,27 @@ def uploaded(payload: ImageData | None) -> str | None:
     that says nothing; the editor reads it once, with all its checks. Raises ImageError for a data
     URL that cannot be decoded, and for a file of more than ``MOST_BYTES``.
     """
+    path = received(payload)
+    if path:
+        check_bytes(path)
+    return path
+
+
+def received(payload: ImageData | None) -> str | None:
+    """``uploaded`` without the check of the size: what it refuses has left no file behind."""
     if payload is None:
         return None
-    path = payload.path
     if payload.url and payload.url.startswith("data:"):
         try:
-            path = save_base64_to_cache(payload.url, cache_dir=get_upload_folder())
+            return save_base64_to_cache(payload.url, cache_dir=get_upload_folder())
         except ValueError as error:
             raise ImageError("The picture's data URL cannot be decoded; send base64.") from error
-    if path and Path(path).is_file() and Path(path).stat().st_size > MOST_BYTES:
+    return payload.path
+
+
+def check_bytes(path: str) -> None:
+    """Raise ImageError for a file of more than ``MOST_BYTES``."""
+    if Path(path).is_file() and Path(path).stat().st_size > MOST_BYTES:
         raise ImageError(
             f"The picture has more than {MOST_BYTES >> 20} MB: save it smaller, or as a JPEG."
         )
-    return path

@@ -92,14 +92,14 @@ def spoken(error: TmsaError) -> gr.Error:
     return gr.Error(str(error), title="That did not work", print_exception=False)
 
 
-def picture_input(**settings: Any) -> gr.Image:
-    """An image input that hands over the file that was sent, unread.
+def picture_input(read: Callable[..., Any] = uploaded, **settings: Any) -> gr.Image:
+    """An image input that hands over the file that was sent, unread. read: ``uploaded`` or alike.
 
     An event may set it, but must not leave it out of the outputs that it lists: Gradio then makes
     the component anew for the visitor, and this one's way of reading is lost.
     """
     component = gr.Image(type="filepath", image_mode=None, format="png", **settings)
-    component.preprocess = told(uploaded)  # type: ignore[method-assign]
+    component.preprocess = told(read)  # type: ignore[method-assign]
     return component
 
 
