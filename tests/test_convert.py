@@ -321,6 +321,13 @@ def test_an_archive_that_was_packed_again_keeps_its_numbers(tmp_path):
     assert all(torch.equal(state[key], value) for key, value in expected.items())
 
 
+def test_whole_numbers_are_no_weights(tmp_path):
+    content = checkpoint("arcface", SMALL)
+    content[WEIGHT] = content[WEIGHT].long()
+    with pytest.raises(BundleError, match=f"1 of whole numbers instead of fractions: {WEIGHT}"):
+        convert("arcface", saved(content, tmp_path), tmp_path / "out")
+
+
 def test_single_numbers_out_of_larger_tensors(tmp_path):
     content = checkpoint("stylegan2", SMALL)
     content["g_ema"]["conv1.noise.weight"] = torch.arange(10.0).reshape(5, 2)[3:4, 1]

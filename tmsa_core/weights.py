@@ -164,7 +164,7 @@ def _open(path: Path) -> Any:
 
 
 def key_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """How one state dict differs from another by keys and shapes; empty if it does not."""
+    """How one state dict differs from another by keys, shapes and number types; empty if not."""
     shaped = [
         f"{k} {tuple(v.shape)} instead of {tuple(expected[k].shape)}"
         for k, v in found.items()
@@ -174,6 +174,11 @@ def key_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
         "missing": [k for k in expected if k not in found],
         "unexpected": [k for k in found if k not in expected],
         "of another shape": shaped,
+        "of whole numbers instead of fractions": [
+            k
+            for k, v in found.items()
+            if k in expected and expected[k].is_floating_point() and not v.is_floating_point()
+        ],
     }
     return "; ".join(f"{len(keys)} {what}: {few(keys)}" for what, keys in groups.items() if keys)
 
