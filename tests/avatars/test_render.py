@@ -57,6 +57,21 @@ def test_shapes_and_ranges() -> None:
     assert drawing.background_mask.min() >= 0 and drawing.background_mask.max() <= 1
 
 
+def test_pictures_can_be_trained_on() -> None:
+    drawing = render(plain(), resolution=16)
+    assert not drawing.images.is_inference() and not drawing.background_mask.is_inference()
+    weight = torch.ones(1, requires_grad=True)
+    (drawing.images * weight).sum().backward()
+    torch.testing.assert_close(weight.grad, drawing.images.sum()[None])
+
+
+def test_supersampling_averages_squares() -> None:
+    fine, coarse = render(plain(), 96, supersample=1), render(plain(), 32, supersample=3)
+    torch.testing.assert_close(coarse.images, F.avg_pool2d(fine.images, 3), atol=1e-5, rtol=0)
+    mask = F.avg_pool2d(fine.background_mask, 3)
+    torch.testing.assert_close(coarse.background_mask, mask, atol=1e-5, rtol=0)
+
+
 def test_other_picture_shapes() -> None:
     drawing = render(plain(), size=(48, 80), supersample=1)
     assert drawing.images.shape == (1, 3, 48, 80)

@@ -6,8 +6,7 @@ import torch
 
 from tmsa_core.avatars.canvas import lit
 from tmsa_core.avatars.geometry import EYE_LEVEL
-from tmsa_core.avatars.head import head_window
-from tmsa_core.avatars.sdf import cover, polygon, ramp
+from tmsa_core.avatars.sdf import affine, cover, polygon, ramp
 from tmsa_core.avatars.sketch import Sketch
 
 BOLT: tuple[tuple[float, float], ...] = (
@@ -31,12 +30,13 @@ def draw_face_paint(s: Sketch) -> None:
 
 
 def _white_face(s: Sketch) -> None:
-    w = head_window(s)
+    w = s.head
     if w is None:
         return
-    level = s.g.head_level(w.x, w.y)
-    light = 1.0 - 0.26 * ramp(0.5, 1.05, level) * (0.5 + 0.6 * (w.x + 0.5 * w.y)).clamp(0.1, 1)
-    w.mix(ramp(0.99, 0.94, level) * 0.93, lit((0.97, 0.96, 0.97), light))
+    level = w.take(s.level)
+    side = torch.add(w.x, w.y, alpha=0.5)
+    light = 1.0 + ramp(0.5, 1.05, level, -0.26).mul_(affine(side, 0.6, 0.5).clamp_(0.1, 1))
+    w.mix(ramp(0.99, 0.94, level, 0.93), lit((0.97, 0.96, 0.97), light))
     eyes = s.window(-0.42, EYE_LEVEL - 0.34, 0.42, EYE_LEVEL + 0.32)
     if eyes is None:
         return
@@ -51,8 +51,7 @@ def _lightning(s: Sketch) -> None:
     if w is None:
         return
     d = polygon(w.x, w.y, BOLT)
-    inside = s.g.head_level(w.flat, w.y)
-    skin = cover((inside - 1) * s.g.head_w, w.pixel)
+    skin = cover(affine(w.take(s.level), s.g.head_w, -s.g.head_w), w.pixel)
     w.mix(cover(d - 0.030, w.pixel) * skin, (0.10, 0.40, 0.95))
-    red = lit((0.95, 0.12, 0.20), 1.05 - 0.2 * ramp(-0.3, 0.4, w.y))
+    red = lit((0.95, 0.12, 0.20), 1.05 + ramp(-0.3, 0.4, w.y, -0.2))
     w.mix(cover(d - 0.002, w.pixel) * skin, red)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tmsa_core.avatars.canvas import Window, lit
 from tmsa_core.avatars.palette import Colour, times
-from tmsa_core.avatars.sdf import box, cover, ellipse, ramp, strands
+from tmsa_core.avatars.sdf import affine, box, cover, ellipse, number, ramp, strands
 from tmsa_core.avatars.sketch import Sketch
 
 
@@ -30,7 +30,7 @@ def draw_moustache(s: Sketch) -> None:
 
 
 def _paint(w: Window, d: Tensor, colour: Colour, light: Tensor, solid: bool = False) -> None:
-    w.multiply(ramp(0.045, 0.0, d) * 0.35, (0.35, 0.28, 0.28))
+    w.multiply(ramp(0.045, 0.0, d, 0.35), (0.35, 0.28, 0.28))
     w.mix(cover(d, w.pixel * 1.6), lit(colour, light), solid=solid)
 
 
@@ -41,13 +41,14 @@ def _moustache(s: Sketch, colour: Colour) -> None:
     if w is None:
         return
     a = w.x.abs()
-    half = 0.265
-    q = a * (1 / half)
-    middle = y + 0.088 * q * q - 0.012
-    thick = 0.060 * (1 - q.pow(3)) * (0.62 + 0.38 * ramp(0.0, 0.35, q))
-    d = (w.y - middle).abs_() * 0.92 - thick
-    flow = strands(w.y * 1.2 - a * 0.75 + q * q * 0.1, 62.0)
-    light = 1.02 + 0.20 * flow + 0.35 * ramp(0.02, -0.05, w.y - middle)
+    q = affine(a, 1 / 0.265, 0.0)
+    square = q * q
+    below = w.y - affine(square, 0.088, y - 0.012)
+    thick = affine(ramp(0.0, 0.35, q), 0.060 * 0.38, 0.060 * 0.62)
+    thick.addcmul_(thick, square.mul(q), value=-1)
+    d = affine(below.abs(), 0.92, 0.0).sub_(thick)
+    coordinate = affine(w.y, 1.2, 0.0).sub_(a, alpha=0.75).add_(square, alpha=0.1)
+    light = affine(strands(coordinate, 62.0), 0.20, 1.02).add_(ramp(0.02, -0.05, below, 0.35))
     _paint(w, d, colour, light)
 
 
@@ -60,11 +61,12 @@ def _goatee(s: Sketch, colour: Colour) -> None:
         return
     middle, half = (top + 0.025 + bottom) / 2, (bottom - top - 0.025) / 2
     t = ((w.y - middle) * (1 / half)).clamp(-1, 1)
-    d = box(w.x, w.y, 0, middle, 0.160, half, min(0.12, half)) + 0.035 * ramp(0.1, 1.0, t)
+    d = box(w.x, w.y, 0, middle, 0.160, half, min(0.12, half)) + ramp(0.1, 1.0, t, 0.035)
     patch = box(w.x, w.y, 0, top, 0.045, 0.05, 0.02)
     d = torch.minimum(d, patch)
     flow = strands(w.x * (1.15 - 0.35 * t), 58.0)
-    light = 1.0 + 0.20 * flow + 0.22 * ramp(0.12, -0.12, w.x + w.y - middle) - 0.2 * ramp(0, 1.1, t)
+    light = affine(flow, 0.20, 1.0).add_(ramp(0, 1.1, t, -0.2))
+    light.add_(ramp(middle + 0.12, middle - 0.12, w.x + w.y, 0.22))
     _paint(w, d, colour, light, solid=True)
 
 
@@ -73,12 +75,12 @@ def _beard(s: Sketch, colour: Colour) -> None:
     w = s.window(-g.head_w - 0.02, -0.10, g.head_w + 0.02, g.chin + 0.16)
     if w is None:
         return
-    a = w.x.abs()
     t = ramp(g.mouth_y - 0.1, g.chin, w.y)
-    level = g.head_level(w.flat, w.y - 0.085 * t)
-    outline = (level - 1) * g.head_w - 0.012 * t
-    edge = 0.335 - 0.20 * ramp(0.24, 0.47, a) - 0.30 * ramp(0.40, 0.54, a)
-    d = torch.maximum(outline, (edge - w.y) * 0.8)
+    level = g.head_level(w.flat, torch.sub(w.y, t, alpha=0.085))
+    outline = affine(level, g.head_w, -g.head_w).sub_(t, alpha=0.012)
+    a = w.x.abs()
+    edge = affine(ramp(0.24, 0.47, a, -0.20), 1, 0.335).add_(ramp(0.40, 0.54, a, -0.30))
+    d = torch.maximum(outline, (edge - w.y).mul_(number(0.8)))
     mouth = ellipse(
         w.x,
         w.y,
@@ -87,9 +89,9 @@ def _beard(s: Sketch, colour: Colour) -> None:
         g.mouth_w * 0.98,
         0.050 + g.lip_lower * 0.75 + 0.42 * g.mouth_open,
     )
-    d = torch.maximum(d, -mouth)
-    fan = w.x / (1.25 - 0.75 * w.y).clamp(min=0.45)
-    flow = strands(fan + 0.02 * torch.sin(w.y * 16), 44.0)
-    light = 0.98 + 0.17 * flow + 0.24 * ramp(0.5, -0.3, w.x) * ramp(0.7, 0.3, w.y)
-    light -= 0.30 * ramp(-0.10, 0.02, outline)
+    d = torch.maximum(d, mouth.neg_())
+    fan = w.x / affine(w.y, -0.75, 1.25).clamp_(min=0.45)
+    flow = strands(fan.add_(torch.sin(w.y * number(16.0)), alpha=0.02), 44.0)
+    light = affine(flow, 0.17, 0.98).add_(ramp(-0.10, 0.02, outline, -0.30))
+    light.add_(ramp(0.5, -0.3, w.x, 0.24).mul_(ramp(0.7, 0.3, w.y)))
     _paint(w, d, colour, light, solid=True)

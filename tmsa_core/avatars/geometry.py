@@ -7,14 +7,14 @@ half the side of the aligned crop. The head is an outline plus features on a tur
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tmsa_core.avatars.params import Portraits
-from tmsa_core.avatars.sdf import length, power
+from tmsa_core.avatars.params import ATTRIBUTES, Portraits
+from tmsa_core.avatars.sdf import affine, length, power
 
 EYE_LEVEL = -0.05
 MAX_YAW = math.radians(11)
@@ -74,8 +74,8 @@ class Geometry:
 
     def unturn(self, x: Tensor) -> Tensor:
         """Inverse of ``turn`` on a grid."""
-        z = (DEPTH**2 - x * x).clamp_(min=0).sqrt_()
-        return (x * math.cos(self.yaw)).sub_(z, alpha=math.sin(self.yaw))
+        z = affine(x * x, -1, DEPTH**2).clamp_(min=0).sqrt_()
+        return affine(x, math.cos(self.yaw), 0.0).sub_(z, alpha=math.sin(self.yaw))
 
     @property
     def chin_shift(self) -> float:
@@ -87,13 +87,14 @@ class Geometry:
 
     def head_level(self, x: Tensor, y: Tensor) -> Tensor:
         """Implicit head: 0 in the middle, 1 on the outline."""
-        t = ((y - self.head_mid) * (1 / (self.chin - self.head_mid))).clamp_(0, 1.25)
-        up = ((self.head_mid - y) * (1 / (self.head_mid - self.head_top))).clamp_(min=0)
-        width = (t * (self.fullness)).add_(1).addcmul_(t, t, value=-self.taper - self.fullness)
-        across = (x - t * self.chin_shift).abs_().div_(width.clamp_(min=0.3) * self.head_w)
+        down, up = 1 / (self.chin - self.head_mid), 1 / (self.head_mid - self.head_top)
+        t = affine(y, down, -down * self.head_mid).clamp_(0, 1.25)
+        width = affine(t, self.fullness * self.head_w, self.head_w)
+        width.addcmul_(t, t, value=-(self.taper + self.fullness) * self.head_w)
+        across = torch.sub(x, t, alpha=self.chin_shift).abs_().div_(width.clamp_(0.3 * self.head_w))
         n = self.squareness
         low = power(power(across.clamp_(min=1e-4), n).add_(power(t, n)), 1 / n)
-        return length(low, up)
+        return length(low, affine(y, -up, up * self.head_mid).clamp_(min=0))
 
     def eye_lids(self, q: float) -> tuple[float, float]:
         """y of the upper and lower lid at q, -1 the inner and 1 the outer corner."""
@@ -125,8 +126,12 @@ EXPRESSION: dict[str, tuple[float, float, float]] = {  # mouth width factor, cur
 def sitters(portraits: Portraits) -> list[Sitter]:
     """The batch as a list of plain records."""
     traits = {k: v.tolist() for k, v in portraits.traits.items()}
+    attributes = {k: v.tolist() for k, v in portraits.attributes.items()}
     return [
-        Sitter({k: v[i] for k, v in traits.items()}, portraits.describe(i))
+        Sitter(
+            {k: v[i] for k, v in traits.items()},
+            {k: ATTRIBUTES[k].options[v[i]] for k, v in attributes.items()},
+        )
         for i in range(len(portraits))
     ]
 
@@ -187,8 +192,13 @@ def landmarks(g: Geometry) -> list[tuple[float, float]]:
 
 def face_landmarks(portraits: Portraits) -> Tensor:
     """(B, 68, 2) float32: the landmarks in face coordinates, dlib's order."""
-    points = [landmarks(measure(sitter)) for sitter in sitters(portraits)]
-    return torch.tensor(points, dtype=torch.float32, device=portraits.device).view(-1, 68, 2)
+    return landmark_points([measure(sitter) for sitter in sitters(portraits)], portraits.device)
+
+
+def landmark_points(faces: Sequence[Geometry], device: torch.device) -> Tensor:
+    """(B, 68, 2) float32: the landmarks of B measured faces in face coordinates."""
+    points = [landmarks(g) for g in faces]
+    return torch.tensor(points, dtype=torch.float32, device=device).view(-1, 68, 2)
 
 
 def crop_views(points: Tensor) -> Tensor:

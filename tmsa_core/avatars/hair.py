@@ -8,14 +8,27 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.accessories import rim_line
-from tmsa_core.avatars.canvas import Window, lit
-from tmsa_core.avatars.head import head_window
+from tmsa_core.avatars.canvas import Pair, Window, lit
 from tmsa_core.avatars.palette import WHITE, Colour, blend, times
-from tmsa_core.avatars.sdf import blob, box, cover, disc, length, power, ramp, segment, strands
+from tmsa_core.avatars.sdf import (
+    affine,
+    bell,
+    blob,
+    box,
+    cover,
+    disc,
+    length,
+    number,
+    power,
+    ramp,
+    segment,
+    strands,
+)
 from tmsa_core.avatars.sketch import Sketch
 
 TIE: Colour = (0.20, 0.70, 0.72)
 PARTING = -0.22
+TAIL = 0.19  # from the side of the head to a pony tail
 EXTENT: dict[str, tuple[float, float]] = {  # beyond the skull, and lowest y, of the front hair
     "short": (0.10, 0.15),
     "side_part": (0.16, 0.15),
@@ -59,49 +72,54 @@ def draw_front_hair(s: Sketch) -> None:
         _parting(s, w, PARTING if style == "side_part" else 0.0)
 
 
-def _under_hat(s: Sketch, w: Window, d: Tensor) -> Tensor:
+def _under_hat(s: Sketch, w: Window | Pair, d: Tensor) -> Tensor:
     if s.sitter["headwear"] == "none":
         return d
     return torch.maximum(d, rim_line(s, w.flat) - 0.03 - w.y)
 
 
 def _shadow(s: Sketch, w: Window, d: Tensor) -> None:
-    w.multiply(ramp(0.085, -0.01, d) * (1 - w.back) * 0.42, (0.45, 0.32, 0.32))
+    w.multiply(ramp(0.085, -0.01, d, 0.42).mul_(w.covered()), (0.45, 0.32, 0.32))
 
 
 def _gloss(s: Sketch, w: Window) -> Tensor:
     """A band of light around the crown, brightest on the side of the lamp."""
-    middle = s.g.head_top + 0.21 + 0.42 * w.flat * w.flat
-    band = torch.exp(-(((w.y - middle) * (1 / 0.085)).square_()))
-    return band * (0.65 - 0.55 * w.flat).clamp_(0.1, 1)
+    below = torch.addcmul(w.y, w.flat, w.flat, value=-0.42)
+    band = bell(below, s.g.head_top + 0.21, 0.085)
+    return band.mul_(affine(w.flat, -0.55, 0.65).clamp_(0.1, 1))
 
 
 def _paint(
-    s: Sketch, w: Window, d: Tensor, coordinate: Tensor, gloss: Tensor | None, dim: float = 1.0
+    s: Sketch,
+    w: Window | Pair,
+    d: Tensor,
+    coordinate: Tensor,
+    gloss: Tensor | None,
+    dim: float = 1.0,
 ) -> None:
     flow = strands(coordinate, 40.0)
-    light = 0.97 + 0.15 * flow - 0.15 * ramp(-0.2, 0.8, w.flat) - 0.10 * ramp(-0.1, 0.9, w.y)
-    light *= dim
-    light -= 0.26 * ramp(-0.075, 0.0, d)
+    light = affine(flow, 0.15 * dim, 0.97 * dim).add_(ramp(-0.2, 0.8, w.flat, -0.15 * dim))
+    light.add_(ramp(-0.1, 0.9, w.y, -0.10 * dim)).add_(ramp(-0.075, 0.0, d, -0.26))
     sheen = None
     if gloss is not None:
         base = s.colours.hair
         strength = 0.20 + 0.12 * (1 - max(base))
-        sheen = gloss * (strength * (1 + 0.45 * flow))
+        sheen = affine(flow, 0.45 * strength, strength).mul_(gloss)
     w.mix(cover(d, w.pixel * 1.15), lit(s.colours.hair, light, sheen), solid=True)
 
 
 def _fan(s: Sketch, w: Window, depth: float = 0.55) -> Tensor:
     """Strand coordinate of hair that falls from the crown."""
-    return w.flat / (w.y - s.g.head_top + depth).clamp(min=0.2)
+    return w.flat / affine(w.y, 1, depth - s.g.head_top).clamp_(min=0.2)
 
 
 def _crown(s: Sketch, w: Window, sx: float, sy: float) -> Tensor:
     """The skull enlarged; straight down below its widest place."""
     g = s.g
-    up = ((g.head_mid - w.y) * (1 / ((g.head_mid - g.head_top) * sy))).clamp(min=0)
-    across = w.flat * (1 / (g.head_w * sx))
-    return (length(across, up) - 1) * (g.head_w * sx)
+    half = g.head_w * sx
+    steep = half / ((g.head_mid - g.head_top) * sy)
+    up = affine(w.y, -steep, steep * g.head_mid).clamp_(min=0)
+    return length(w.flat, up).sub_(number(half))
 
 
 def _opening(
@@ -109,10 +127,11 @@ def _opening(
 ) -> Tensor:
     """The part of the face that hair leaves free: an arch, open below."""
     g = s.g
-    up = ((0.10 - y) * (1 / (0.10 - top))).clamp(min=0)
-    across = u.abs() * (1 / (g.head_w * half))
+    steep, width = 1 / (0.10 - top), g.head_w * half
+    up = affine(y, -steep, 0.10 * steep).clamp_(min=0)
+    across = affine(u.abs(), 1 / width, 0.0)
     level = power(power(across.clamp_(min=1e-3), n).add_(power(up, n)), 1 / n)
-    return (level - 1) * (g.head_w * half)
+    return affine(level, width, -width)
 
 
 def _hairline(s: Sketch, adult: float) -> float:
@@ -126,35 +145,32 @@ def _wave(t: Tensor) -> Tensor:
 
 
 def _bald_gloss(s: Sketch) -> None:
-    w = head_window(s)
+    w = s.head
     if w is None:
         return
-    inside = ramp(1.0, 0.93, s.g.head_level(w.x, w.y))
-    top = s.g.head_top
-    w.mix(
-        inside * blob(w.x, w.y, -0.17, top + 0.20, 0.17, 0.085) * 0.85,
-        blend(s.colours.skin, WHITE, 0.80),
-    )
-    w.mix(
-        inside * blob(w.x, w.y, 0.13, top + 0.13, 0.06, 0.03) * 0.5,
-        blend(s.colours.skin, WHITE, 0.7),
-    )
+    inside = ramp(1.0, 0.93, w.take(s.level))
+    top, skin = s.g.head_top, s.colours.skin
+    large = blob(w.x, w.y, -0.17, top + 0.20, 0.17, 0.085, 0.85)
+    w.mix(large.mul_(inside), blend(skin, WHITE, 0.80))
+    small = blob(w.x, w.y, 0.13, top + 0.13, 0.06, 0.03, 0.5)
+    w.mix(small.mul_(inside), blend(skin, WHITE, 0.7))
 
 
 # --- over the head -------------------------------------------------------------------------
 
 
 def _short(s: Sketch, w: Window, u: Tensor) -> Layer:
-    tuft = 0.008 * torch.sin(w.flat * 24.0 + 1.0) + 0.007 * torch.sin(w.flat * 41.0)
-    d = _crown(s, w, 1.035, 1.095) - tuft * ramp(0.1, -0.4, w.y)
-    face = _opening(s, u, w.y + 1.6 * tuft, _hairline(s, -0.445), 0.925, 2.7)
-    sideburn = (w.y - 0.04) * 0.9
-    return torch.maximum(torch.maximum(d, -face), sideburn), _fan(s, w, 0.4)
+    tuft = torch.sin(affine(w.flat, 24.0, 1.0)).mul_(number(0.008))
+    tuft.add_(torch.sin(w.flat * number(41.0)), alpha=0.007)
+    d = _crown(s, w, 1.035, 1.095).sub_(tuft * ramp(0.1, -0.4, w.y))
+    face = _opening(s, u, torch.add(w.y, tuft, alpha=1.6), _hairline(s, -0.445), 0.925, 2.7)
+    sideburn = affine(w.y, 0.9, -0.9 * 0.04)
+    return torch.maximum(torch.maximum(d, face.neg_()), sideburn), _fan(s, w, 0.4)
 
 
 def _side_part(s: Sketch, w: Window, u: Tensor) -> Layer:
     right = (u - PARTING).clamp(min=0)
-    volume = 0.085 * blob(w.flat, w.y, 0.12, s.g.head_top, 0.42, 0.30)
+    volume = blob(w.flat, w.y, 0.12, s.g.head_top, 0.42, 0.30, 0.085)
     d = _crown(s, w, 1.045, 1.085) - volume
     sweep = w.y - 0.46 * right + 0.42 * right * right + 0.02
     face = _opening(s, u, sweep, _hairline(s, -0.47), 0.91, 3.0)
@@ -199,27 +215,27 @@ def _curly(s: Sketch, w: Window, u: Tensor) -> Layer:
 def _bob(s: Sketch, w: Window, u: Tensor) -> Layer:
     fringe = 0.012 * torch.sin(u * 30)
     face = _opening(s, u, w.y + fringe, _hairline(s, -0.315), 0.85, 5.0)
-    inward = 0.09 * ramp(0.1, 0.5, w.y)  # tips turn towards the chin
+    inward = ramp(0.1, 0.5, w.y, 0.09)  # tips turn towards the chin
     return torch.maximum(_bob_outline(s, w), -face - inward), _fan(s, w, 1.0)
 
 
 def _bob_outline(s: Sketch, w: Window) -> Tensor:
-    body = _crown(s, w, 1.20, 1.10) + 0.10 * ramp(0.30, 0.62, w.y)
+    body = _crown(s, w, 1.20, 1.10) + ramp(0.30, 0.62, w.y, 0.10)
     return torch.maximum(body, w.y - 0.50 - 0.25 * w.flat.abs() + 0.13)
 
 
 def _long(s: Sketch, w: Window, u: Tensor) -> Layer:
     face = _opening(s, u, w.y, _hairline(s, -0.52), 0.90, 1.75)
-    free = -face - 0.05 * ramp(0.55, 0.9, w.y)
+    free = -face - ramp(0.55, 0.9, w.y, 0.05)
     return torch.maximum(_long_outline(s, w), free), _fan(s, w, 1.1) * 1.1
 
 
 def _long_outline(s: Sketch, w: Window) -> Tensor:
-    return _crown(s, w, 1.17, 1.085) - 0.07 * ramp(0.0, 1.0, w.y)
+    return _crown(s, w, 1.17, 1.085) - ramp(0.0, 1.0, w.y, 0.07)
 
 
 def _wavy(s: Sketch, w: Window, u: Tensor) -> Layer:
-    sway = 0.040 * torch.sin(w.y * 10.5 + 0.4) * ramp(-0.35, 0.15, w.y)
+    sway = torch.sin(affine(w.y, 10.5, 0.4)) * ramp(-0.35, 0.15, w.y, 0.040)
     fringe = w.y - 0.34 * (u + 0.30).clamp(min=0) + 0.10 * torch.sin(u * 8) * 0.5
     face = _opening(s, u, fringe, _hairline(s, -0.46), 0.88, 2.4)
     d = torch.maximum(_wavy_outline(s, w), -face - sway * 0.7)
@@ -227,8 +243,8 @@ def _wavy(s: Sketch, w: Window, u: Tensor) -> Layer:
 
 
 def _wavy_outline(s: Sketch, w: Window) -> Tensor:
-    sway = 0.055 * torch.sin(w.y * 10.5 + 0.4) * ramp(-0.35, 0.15, w.y)
-    return _crown(s, w, 1.24, 1.12) - 0.08 * ramp(0.0, 0.8, w.y) - sway
+    sway = torch.sin(affine(w.y, 10.5, 0.4)) * ramp(-0.35, 0.15, w.y, 0.055)
+    return _crown(s, w, 1.24, 1.12) - ramp(0.0, 0.8, w.y, 0.08) - sway
 
 
 def _pulled_back(s: Sketch, w: Window, u: Tensor) -> Layer:
@@ -256,7 +272,7 @@ def _parting(s: Sketch, w: Window, at: float) -> None:
     top, line = s.g.head_top, _hairline(s, -0.50)
     x0, x1 = s.g.turn(at), s.g.turn(at * 0.8)
     d = segment(w.flat, w.y, (x0, line), (x1, top - 0.015)) - 0.008
-    w.mix(ramp(0.018, -0.006, d) * 0.75, times(s.colours.hair, 0.42))
+    w.mix(ramp(0.018, -0.006, d, 0.75), times(s.colours.hair, 0.42))
 
 
 def _mohawk(s: Sketch) -> None:
@@ -267,7 +283,7 @@ def _mohawk(s: Sketch) -> None:
     u = w.turned
     face = _opening(s, u, w.y, _hairline(s, -0.43), 0.90, 3.0)
     shaved = torch.maximum(torch.maximum(_crown(s, w, 1.0, 1.0), -face), w.y - 0.06)
-    w.mix(ramp(0.03, -0.05, _under_hat(s, w, shaved)) * 0.42, times(s.colours.hair, 0.7))
+    w.mix(ramp(0.03, -0.05, _under_hat(s, w, shaved), 0.42), times(s.colours.hair, 0.7))
     top, low = max(g.head_top - 0.29, -0.99), _hairline(s, -0.40)
     height = ((low - w.y) * (1 / (low - top))).clamp(-0.2, 1.3)
     half = 0.135 + 0.065 * height
@@ -310,31 +326,34 @@ def _bun(s: Sketch) -> None:
     _paint(s, w, d, swirl * 1.3, gloss)
 
 
-def _tail(s: Sketch, side: int, middle: float, half: float, thick: float) -> None:
-    x0 = s.g.head_w + 0.19
-    x_lo, x_hi = sorted((side * (x0 - 0.5), side * (x0 + 0.3)))
-    w = s.window(x_lo, middle - half - 0.1, x_hi, middle + half + 0.1, turned=False)
-    if w is None:
-        return
-    a = w.flat * side
-    q = (w.y - middle) * (1 / half)
-    centre = x0 - 0.05 - 0.15 * q * q + 0.03 * q
-    width = thick * (1 - 0.6 * q.clamp(-1, 0).square() - q.clamp(0, 1).pow(3)) * (1 + 0.25 * q)
-    d = torch.maximum((a - centre).abs_() - width, (q.abs() - 1) * half)
+def _tail(s: Sketch, w: Window | Pair, a: Tensor, middle: float, half: float, thick: float) -> None:
+    x0 = s.g.head_w + TAIL
+    q = affine(w.y, 1 / half, -middle / half)
+    off = a - (x0 - 0.05 - 0.15 * q * q + 0.03 * q)
+    width = 1 - 0.6 * q.clamp(-1, 0).square_() - q.clamp(0, 1).pow_(3)
+    width.mul_(affine(q, 0.25 * thick, thick))
+    d = torch.maximum(off.abs().sub_(width), affine(q.abs(), half, -half))
     gloss = blob(a, w.y, x0 - 0.06, middle - 0.18, 0.07, 0.13)
-    _paint(s, w, _under_hat(s, w, d), (a - centre) / (0.6 + 0.5 * (1 - q * q).clamp(min=0)), gloss)
+    coordinate = off / affine(affine(q * q, -1, 1).clamp_(min=0), 0.5, 0.6)
+    _paint(s, w, _under_hat(s, w, d), coordinate, gloss)
     tie = box(a, w.y, x0 - 0.15, middle - half + 0.03, 0.075, 0.05, 0.03)
     tie = _under_hat(s, w, tie)
-    w.mix(cover(tie, w.pixel), lit(TIE, 1.05 - 3 * (tie + 0.05).clamp(0, 0.1)), solid=True)
+    w.mix(cover(tie, w.pixel), lit(TIE, 1.05 - 3 * (tie + 0.05).clamp_(0, 0.1)), solid=True)
 
 
 def _ponytail(s: Sketch) -> None:
-    _tail(s, 1, 0.06, 0.52, 0.165)
+    middle, half = 0.06, 0.52
+    x = s.g.head_w + TAIL
+    w = s.window(x - 0.5, middle - half - 0.1, x + 0.3, middle + half + 0.1, turned=False)
+    if w is not None:
+        _tail(s, w, w.flat, middle, half, 0.165)
 
 
 def _pigtails(s: Sketch) -> None:
-    for side in (-1, 1):
-        _tail(s, side, 0.44, 0.46, 0.150)
+    middle, half = 0.44, 0.46
+    x = s.g.head_w + TAIL
+    for w in s.sides(x - 0.5, middle - half - 0.1, x + 0.3, middle + half + 0.1, turned=False):
+        _tail(s, w, w.flat * w.side, middle, half, 0.150)
 
 
 _REAR: dict[str, Callable[[Sketch], None]] = {

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tmsa_core.avatars.accessories import draw_earrings, draw_eyewear, draw_headwear
@@ -23,10 +22,12 @@ from tmsa_core.avatars.costumes import draw_face_paint
 from tmsa_core.avatars.eyes import draw_brow_frown, draw_brows, draw_eyes
 from tmsa_core.avatars.facial_hair import draw_facial_hair, draw_moustache
 from tmsa_core.avatars.geometry import (
+    Geometry,
     Sitter,
     aligned_views,
     crop_views,
     face_landmarks,
+    landmark_points,
     measure,
     sitters,
 )
@@ -107,14 +108,15 @@ def render(
     square ``resolution``.
     """
     height, width = size or (resolution, resolution)
-    points = face_landmarks(portraits)
-    views = crop_views(points) if views is None else views.to(points)
     people = sitters(portraits)
+    faces = [measure(sitter) for sitter in people]
+    points = landmark_points(faces, portraits.device)
+    views = crop_views(points) if views is None else views.to(points)
 
     fine = height * supersample, width * supersample
     planes = [
-        F.avg_pool2d(_draw(sitter, view, *fine), supersample)
-        for sitter, view in zip(people, views, strict=True)
+        _shrink(_draw(sitter, g, view, *fine), supersample)
+        for sitter, g, view in zip(people, faces, views, strict=True)
     ]
     pictures = torch.stack(planes)  # (B, 4, H, W)
     return Rendering(
@@ -132,12 +134,22 @@ def to_pixels(points: Tensor, views: Tensor, height: int, width: int) -> Tensor:
     return (((normal + 1) * extent - 1) / 2).float()
 
 
-def _draw(sitter: Sitter, view: Tensor, height: int, width: int) -> Tensor:
+@torch.inference_mode()
+def _draw(sitter: Sitter, g: Geometry, view: Tensor, height: int, width: int) -> Tensor:
     """(4, height, width): red, green, blue in [0, 1] and the background mask."""
-    g = measure(sitter)
     canvas = Canvas(g, view, height, width)
     sketch = Sketch(sitter, g, palette_of(sitter), canvas)
     for layer in LAYERS:
         layer(sketch)
-    canvas.rgb.clamp_(0, 1)
+    canvas.planes[:3].clamp_(0, 1)
     return canvas.planes
+
+
+def _shrink(planes: Tensor, times: int) -> Tensor:
+    """(4, H * times, W * times) -> (4, H, W): means of squares of pixels.
+
+    Rows first, which lie together in memory: several times quicker than ``avg_pool2d``.
+    """
+    rows = sum(planes[:, i::times] for i in range(1, times)) + planes[:, ::times]
+    sums = sum(rows[:, :, i::times] for i in range(1, times)) + rows[:, :, ::times]
+    return sums.div_(times * times)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from tmsa_core.avatars.canvas import Canvas, Window
+import torch
+from torch import Tensor
+
+from tmsa_core.avatars.canvas import Canvas, Pair, Window
 from tmsa_core.avatars.geometry import Geometry, Sitter
 from tmsa_core.avatars.palette import Palette
 
@@ -23,3 +28,29 @@ class Sketch:
     ) -> Window | None:
         """See ``Canvas.window``."""
         return self.canvas.window(x0, y0, x1, y1, turned)
+
+    def sides(
+        self,
+        inner: float,
+        top: float,
+        outer: float,
+        bottom: float,
+        turned: bool = True,
+        middle: float = 0.0,
+    ) -> Iterator[Pair]:
+        """See ``Canvas.sides``."""
+        return self.canvas.sides(inner, top, outer, bottom, turned, middle)
+
+    @cached_property
+    def head(self) -> Window | None:
+        """The pixels of the whole head, not turned."""
+        r = self.g.head_w + 0.03 + abs(self.g.chin_shift) * 0.5
+        return self.window(-r, self.g.head_top - 0.04, r, self.g.chin + 0.04, turned=False)
+
+    @cached_property
+    def level(self) -> Tensor:
+        """(H, W): ``Geometry.head_level``, and just any high level outside the head's window."""
+        level = torch.full_like(self.canvas.places[0], 9.0)
+        if self.head is not None:
+            self.head.box.of(level).copy_(self.g.head_level(self.head.x, self.head.y))
+        return level
