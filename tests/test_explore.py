@@ -10,18 +10,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tmsa_core import Editor, EditRequest
+from tests import test_supply
+from tmsa_core import Editor, EditRequest, ui_explore
+from tmsa_core.bundles import open_bundle
 from tmsa_core.errors import ImageError, RequestError, TextError
 from tmsa_core.metadata import read_recipe
 from tmsa_core.morph import HOLD, encode_animation, there_and_back
 from tmsa_core.spaces import picture_point, place, text_point
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_explore import MINE, TILE, TITLE_HEIGHT, Explore, spaces_figure
-from tmsa_core.ui_explore_page import moving_html
+from tmsa_core.ui_explore_page import grid_portraits, grid_prompts, moving_html
 from tmsa_core.ui_files import Leases
 from tmsa_core.ui_handlers import Handlers, Visit
-from tmsa_core.ui_samples import Samples
+from tmsa_core.ui_samples import TRUNCATION, Samples, sample_names
 
+public_files = test_supply.public_files
+world = test_supply.world
+LANCZOS = Image.Resampling.LANCZOS
 REQUEST = EditRequest("human face", "human face with sunglasses")
 
 
@@ -126,3 +131,35 @@ def test_methods_are_put_side_by_side(explore: Explore, visit: Visit, editor: Ed
     assert [caption.split(",")[0] for _, caption in shown][:2] == ["portrait", "inversion"]
     ours = editor.edit(visit.prepared, REQUEST).crop
     assert np.abs(pixels(shown[2][0]) - np.asarray(ours)).max() <= 1
+
+
+def test_another_world_is_explored_with_its_own_editor(
+    world, editor: Editor, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos in miniature, beside the drawn world that the page started with."""
+    hub, _ = world
+    bundle = open_bundle("ffhq")
+    test_supply.told(bundle, hub)
+    test_supply.keep_mapper(bundle)
+    explore = Explore(Editors(editor), Samples(editor), Leases())
+    names = grid_portraits("ffhq")
+    assert names[1:3] == ["portrait-1", "portrait-2"] and MINE in names
+    path = explore.grid(visit, "human face", "old human face", names[1:3], 1.0, "ffhq")
+    assert pixels(path).shape == (TITLE_HEIGHT + 2 * TILE, 2 * TILE, 3)
+    assert read_recipe(path)["domain"] == "ffhq"
+    photo = explore.editors.get("ffhq").sample(1, TRUNCATION).crop.resize((TILE, TILE), LANCZOS)
+    assert np.array_equal(pixels(path)[TITLE_HEIGHT:][:TILE, :TILE], np.asarray(photo))
+    monkeypatch.setattr(ui_explore, "CROWD", 5)
+    for domain, mine in (("ffhq", 0), ("avatar", 2)):
+        figure = explore.map(visit, "a pirate", "PCA", domain)
+        points = [name for trace in figure.data for name in trace.text]
+        assert points.count(MINE) == mine and points.count("portrait 4") == 2
+    with pytest.raises(RequestError, match="press Edit"):
+        explore.grid(visit, "human face", "old human face", [MINE], 1.0, "ffhq")
+    with pytest.raises(RequestError, match="Drawn portraits.*Photos of faces"):
+        explore.strip(visit, REQUEST, -1, 1, 3, "ffhq")
+
+
+def test_a_grid_begins_with_what_its_world_can_show() -> None:
+    assert "with glasses" in grid_prompts("ffhq") and "car" in grid_prompts("car")
+    assert grid_portraits("avatar")[1:] == list(sample_names("avatar"))

@@ -102,4 +102,11 @@ def test_photos_are_fetched_aligned_and_edited_by_buttons(
     expect(page.locator("#notes")).to_contain_text("edited in", timeout=WAIT)
     before, after = visitor.pictures()
     assert before.shape == (64, 64, 3) and (before != after).any()
+
+    page.get_by_role("tab", name="Explore").click()
+    page.get_by_role("tab", name="Grid").click()
+    for name in ("portrait-1", "portrait-2"):
+        expect(page.get_by_role("checkbox", name=name)).to_be_checked(timeout=WAIT)
+    page.locator("#grid-start").click()
+    expect(page.locator("#grid img")).to_be_visible(timeout=WAIT)
     assert not visitor.complaints

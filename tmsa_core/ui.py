@@ -22,7 +22,7 @@ from tmsa_core.ui_handlers import Handlers
 from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_style import CSS, theme
 from tmsa_core.ui_words import CLIENT_EXAMPLE, FOOTNOTE, HEADING, SCRIPTS_WORDS, TITLE
-from tmsa_core.ui_worlds import Supplies, lay_out_worlds, world_choices
+from tmsa_core.ui_worlds import Supplies, connect_worlds, lay_out_worlds, world_choices
 
 EXAMPLES = (
     ("Python, gradio_client", "edit_with_gradio_client.py", "python"),
@@ -41,7 +41,7 @@ def build_ui(editor: Editor) -> gr.Blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
             domain = _lay_out_domains(editor)
-        lay_out_worlds(blocks, domain, Supplies(), editors)
+        worlds = lay_out_worlds()
         with gr.Tabs():
             with gr.Tab("Edit", id="edit"):
                 page = lay_out_edit(editor, list(samples.portraits.values()), leases.leave)
@@ -58,6 +58,7 @@ def build_ui(editor: Editor) -> gr.Blocks:
         # Theirs are addresses that everybody sees: a call must not make these files its own.
         leases.take("page", *(sample["image"]["path"] for sample in page.samples.value))
         connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
+        connect_worlds(blocks, worlds, domain, Supplies(), editors)
         add_endpoints(Endpoints(editors), Calls(leases))
         blocks.unload(_leaving(leases))
     blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw, ImageFont
 
 from tmsa_core.datatypes import EditRequest, PreparedFace
+from tmsa_core.domains import find_domain
 from tmsa_core.editor import Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
@@ -44,19 +45,29 @@ def _no_progress(*_: Any, **__: Any) -> None:
 
 
 class Explore:
-    """What the parts of the screen compute."""
+    """What the parts of the screen compute, each in a domain, "" being the first one.
+
+    samples: of the first domain; those of others are made when first asked for.
+    """
 
     def __init__(self, editors: Editors, samples: Samples, leases: Leases) -> None:
         self.editors = editors
         self.samples = samples
         self.leases = leases
+        self._samples = {editors.first.domain.key: samples}
         self._crowds: dict[str, list[Point]] = {}
 
     def strip(
-        self, visit: Visit | None, request: EditRequest, first: float, last: float, steps: int
+        self,
+        visit: Visit | None,
+        request: EditRequest,
+        first: float,
+        last: float,
+        steps: int,
+        domain: str = "",
     ) -> list[tuple[str, str]]:
         """(file, caption) of the portrait at evenly spaced strengths."""
-        visit, editor = self._opened(visit)
+        visit, editor = self._opened(visit, domain)
         requests = [
             replace(request, alpha=alpha, paste_back=False)
             for alpha in strengths(first, last, steps)
@@ -74,16 +85,17 @@ class Explore:
         prompts: str,
         portraits: Sequence[str],
         alpha: float,
+        domain: str = "",
         progress: Progress = _no_progress,
     ) -> str:
         """A sheet of prompts x portraits; prompts come one a line. The file of the picture."""
-        editor = self.editors.first
+        editor = self.editors.get(domain)
         targets = [line.strip() for line in prompts.splitlines() if line.strip()]
         if not 1 <= len(targets) <= MOST_PROMPTS:
             raise RequestError(
                 f"There are {len(targets)} prompts; write from 1 to {MOST_PROMPTS}, one a line."
             )
-        faces = self._faces(visit, portraits)
+        faces = self._faces(visit, portraits, editor)
         rows = []
         for i, face in enumerate(faces):
             progress((i, len(faces)), desc="Editing", unit="portraits")
@@ -102,9 +114,10 @@ class Explore:
         last: float,
         frames: int,
         kind: str,
+        domain: str = "",
     ) -> str:
         """An animation from one strength to another and back; its file."""
-        visit, editor = self._opened(visit)
+        visit, editor = self._opened(visit, domain)
         if not 2 <= int(frames) <= MOST_FRAMES:
             raise RequestError(f"frames is {frames:g}; use from 2 to {MOST_FRAMES}.")
         step = (last - first) / (int(frames) - 1)
@@ -130,10 +143,11 @@ class Explore:
         visit: Visit | None,
         texts: str,
         method: str,
+        domain: str = "",
         progress: Progress = _no_progress,
     ) -> Figure:
         """CLIP's space and W+ side by side, with the visitor's texts and portrait (Figure 8)."""
-        editor = self.editors.first
+        editor = self.editors.get(domain)
         points = list(self._crowd(editor, progress))
         points += [text_point(editor, target) for _, target in editor.domain.examples]
         lines = [line.strip() for line in texts.splitlines() if line.strip()][:MOST_PROMPTS]
@@ -144,14 +158,18 @@ class Explore:
         return spaces_figure(points, method)
 
     def compare(
-        self, visit: Visit | None, request: EditRequest, methods: Sequence[str]
+        self,
+        visit: Visit | None,
+        request: EditRequest,
+        methods: Sequence[str],
+        domain: str = "",
     ) -> Iterator[list[tuple[str, str]]]:
         """(file, caption) per method, one more with every step: the same edit side by side."""
         from tmsa_core.baselines import METHODS, Texts, check_methods, open_world
         from tmsa_core.images import to_image
 
         keys = check_methods(methods)
-        visit, editor = self._opened(visit)
+        visit, editor = self._opened(visit, domain)
         world = open_world(editor.bundle, parts_folder(editor), editor.device)
         codes = visit.prepared.w_plus[None].to(editor.device)
         texts = Texts(request.neutral_text, request.target_text)
@@ -172,19 +190,28 @@ class Explore:
             shown.append((self._file(visit.owner, crop), f"{method.title}, {seconds:.1f} s"))
             yield list(shown)
 
-    def _opened(self, visit: Visit | None) -> tuple[Visit, Editor]:
+    def _opened(self, visit: Visit | None, domain: str) -> tuple[Visit, Editor]:
+        """The visitor's portrait and its editor; errors where it is of another domain."""
         if visit is None:
             raise ImageError("There is no portrait yet: choose one on the Edit screen.")
-        return visit, self.editors.get(visit.prepared.domain)
+        here = find_domain(domain or self.editors.first.domain.key)
+        other = find_domain(visit.prepared.domain)
+        if other is not here:
+            raise RequestError(
+                f"Your portrait is still of the world “{other.title}”: press Edit on the Edit "
+                f"screen to bring it into “{here.title}”."
+            )
+        return visit, self.editors.get(here.key)
 
-    def _faces(self, visit: Visit | None, portraits: Sequence[str]) -> list[PreparedFace]:
-        faces = []
-        if MINE in portraits:
-            opened, _ = self._opened(visit)
-            if opened.prepared.domain != self.editors.first.domain.key:
-                raise RequestError("Your portrait is of another world; leave it out of the grid.")
-            faces.append(opened.prepared)
-        faces += [self.samples.prepared(n, "e4e") for n in self.samples.names if n in portraits]
+    def _faces(
+        self, visit: Visit | None, portraits: Sequence[str], editor: Editor
+    ) -> list[PreparedFace]:
+        key = editor.domain.key
+        faces = [self._opened(visit, key)[0].prepared] if MINE in portraits else []
+        if key not in self._samples:
+            self._samples[key] = Samples(editor)
+        samples = self._samples[key]
+        faces += [samples.prepared(name, "e4e") for name in samples.names if name in portraits]
         if not faces:
             raise RequestError("No portrait is chosen; tick at least one.")
         return faces

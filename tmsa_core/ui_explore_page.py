@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from tmsa_core.datatypes import EditRequest
+from tmsa_core.domains import find_domain
 from tmsa_core.evaluation.prompts import SIX
 from tmsa_core.morph import ANIMATIONS
 from tmsa_core.spaces import METHODS as MAP_METHODS
@@ -17,9 +18,10 @@ from tmsa_core.ui_edit import EditPage
 from tmsa_core.ui_explore import MINE, Explore
 from tmsa_core.ui_faces import file_address
 from tmsa_core.ui_parts import HIDDEN, ON_LONG, ON_MODEL, told, told_steps
+from tmsa_core.ui_samples import sample_names
 
 EXPLORE_WORDS = """
-These start from the portrait and the texts of the *Edit* screen.
+These start from the portrait and the texts of the *Edit* screen, in the world chosen above.
 """
 MAP_WORDS = """
 Left: where CLIP puts portraits and texts; the two kinds lie apart, the *modality gap*. Right: the
@@ -36,20 +38,20 @@ def lay_out_explore(explore: Explore, page: EditPage, domain: gr.components.Comp
     gr.Markdown(EXPLORE_WORDS, elem_classes="lead")
     with gr.Tabs():
         with gr.Tab("Strip", id="strip"):
-            _strip(explore, page)
+            _strip(explore, page, domain)
         with gr.Tab("Grid", id="grid"):
-            _grid(explore, page)
+            _grid(explore, page, domain)
         with gr.Tab("Morph", id="morph"):
-            _morph(explore, page)
+            _morph(explore, page, domain)
         with gr.Tab("From text", id="draw"):
             _draw(explore, domain)
         with gr.Tab("The two spaces", id="map"):
-            _map(explore, page)
+            _map(explore, page, domain)
         with gr.Tab("Methods", id="methods") as tab:
-            _methods(explore, page, tab)
+            _methods(explore, page, domain, tab)
 
 
-def _strip(explore: Explore, page: EditPage) -> None:
+def _strip(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:
     with gr.Row():
         first = gr.Number(-2, label="From strength", min_width=90, elem_id="strip-from")
         last = gr.Number(3, label="To strength", min_width=90)
@@ -67,17 +69,25 @@ def _strip(explore: Explore, page: EditPage) -> None:
     )
 
     @told
-    def run(visit: Any, neutral: str, target: str, first: float, last: float, steps: float) -> Any:
-        return explore.strip(visit, EditRequest(neutral, target), first, last, steps)
+    def run(
+        visit: Any,
+        neutral: str,
+        target: str,
+        first: float,
+        last: float,
+        steps: float,
+        domain: str,
+    ) -> Any:
+        return explore.strip(visit, EditRequest(neutral, target), first, last, steps, domain)
 
-    inputs = [page.visit, page.neutral, page.target, first, last, steps]
+    inputs = [page.visit, page.neutral, page.target, first, last, steps, domain]
     start.click(run, inputs, strip, **HIDDEN, **ON_MODEL)
 
 
-def _grid(explore: Explore, page: EditPage) -> None:
-    names = [MINE, *explore.samples.names]
+def _grid(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:
+    names = grid_portraits(explore.editors.first.domain.key)
     prompts = gr.Textbox(
-        "\n".join(p.target for p in SIX),
+        grid_prompts(explore.editors.first.domain.key),
         label="Prompts, one a line",
         lines=6,
         elem_id="grid-prompts",
@@ -102,15 +112,34 @@ def _grid(explore: Explore, page: EditPage) -> None:
         prompts: str,
         portraits: list[str],
         alpha: float,
+        domain: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> str:
-        return explore.grid(visit, neutral, prompts, portraits, alpha, progress)
+        return explore.grid(visit, neutral, prompts, portraits, alpha, domain, progress)
 
-    inputs = [page.visit, page.neutral, prompts, portraits, alpha]
+    def enter(key: str) -> tuple[str, Any]:
+        names = grid_portraits(key)
+        return grid_prompts(key), gr.update(choices=names, value=names[:4])
+
+    inputs = [page.visit, page.neutral, prompts, portraits, alpha, domain]
     start.click(run, inputs, sheet, **HIDDEN, **ON_LONG)
+    domain.input(enter, domain, [prompts, portraits], queue=False, **HIDDEN)
 
 
-def _morph(explore: Explore, page: EditPage) -> None:
+def grid_portraits(domain: str) -> list[str]:
+    """The portraits that a domain's grid can show."""
+    return [MINE, *sample_names(domain)]
+
+
+def grid_prompts(domain: str) -> str:
+    """Prompts to start a domain's grid with, one a line."""
+    facts = find_domain(domain)
+    if facts.alignment == "face":
+        return "\n".join(prompt.target for prompt in SIX)
+    return "\n".join(target for _, target in facts.examples)
+
+
+def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:
     with gr.Row():
         first = gr.Number(0, label="From strength", min_width=90)
         last = gr.Number(1.5, label="To strength", min_width=90)
@@ -131,12 +160,13 @@ def _morph(explore: Explore, page: EditPage) -> None:
         last: float,
         frames: float,
         kind: str,
+        domain: str,
     ) -> tuple[str, str]:
         request = EditRequest(neutral, target)
-        path = explore.morph(visit, request, first, last, frames, kind)
+        path = explore.morph(visit, request, first, last, frames, kind, domain)
         return moving_html(path, f"{neutral} turning into {target}"), path
 
-    inputs = [page.visit, page.neutral, page.target, first, last, frames, kind]
+    inputs = [page.visit, page.neutral, page.target, first, last, frames, kind, domain]
     start.click(run, inputs, [shown, file], **HIDDEN, **ON_LONG)
 
 
@@ -181,7 +211,7 @@ def _draw(explore: Explore, domain: gr.components.Component) -> None:
         trigger(run, inputs, picture, **HIDDEN, **ON_MODEL)
 
 
-def _map(explore: Explore, page: EditPage) -> None:
+def _map(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:
     gr.Markdown(MAP_WORDS, elem_classes="lead")
     texts = gr.Textbox(
         "a pirate\na grandmother", label="Your own texts, one a line", lines=2, elem_id="map-texts"
@@ -195,14 +225,17 @@ def _map(explore: Explore, page: EditPage) -> None:
         visit: Any,
         texts: str,
         method: str,
+        domain: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> Any:
-        return explore.map(visit, texts, method, progress)
+        return explore.map(visit, texts, method, domain, progress)
 
-    start.click(run, [page.visit, texts, method], plot, **HIDDEN, **ON_LONG)
+    start.click(run, [page.visit, texts, method, domain], plot, **HIDDEN, **ON_LONG)
 
 
-def _methods(explore: Explore, page: EditPage, tab: gr.Tab) -> None:
+def _methods(
+    explore: Explore, page: EditPage, domain: gr.components.Component, tab: gr.Tab
+) -> None:
     """The methods' modules are loaded when their tab is opened."""
     gr.Markdown(METHODS_WORDS, elem_classes="lead")
     methods = gr.CheckboxGroup([], label="Methods", elem_id="methods")
@@ -225,10 +258,10 @@ def _methods(explore: Explore, page: EditPage, tab: gr.Tab) -> None:
 
     @told_steps
     def run(
-        visit: Any, neutral: str, target: str, alpha: float, methods: list[str]
+        visit: Any, neutral: str, target: str, alpha: float, methods: list[str], domain: str
     ) -> Iterator[Any]:
-        yield from explore.compare(visit, EditRequest(neutral, target, alpha), methods)
+        yield from explore.compare(visit, EditRequest(neutral, target, alpha), methods, domain)
 
     tab.select(load, None, methods, **HIDDEN, queue=False)
-    inputs = [page.visit, page.neutral, page.target, page.alpha, methods]
+    inputs = [page.visit, page.neutral, page.target, page.alpha, methods, domain]
     start.click(run, inputs, shown, **HIDDEN, **ON_LONG)

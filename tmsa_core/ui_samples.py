@@ -7,12 +7,17 @@ from pathlib import Path
 
 from PIL.Image import Image
 
+from tmsa_core.bundles import open_bundle
 from tmsa_core.datatypes import PreparedFace
 from tmsa_core.editor import Editor
+from tmsa_core.errors import BundleError
 from tmsa_core.images import load_image
 from tmsa_core.ui_files import cached, refreshed
 
 MOST_SAMPLES = 8
+DRAWN = {
+    f"portrait-{seed}": seed for seed in range(1, MOST_SAMPLES + 1)
+}  # where there are no files
 TRUNCATION = 0.7  # of portraits drawn by seed: varied, but none odd
 
 
@@ -42,15 +47,26 @@ class Samples:
         return next((name for name in self.names if self.file(name) == path), None)
 
     def _prepare(self, name: str, inversion: str) -> PreparedFace:
-        return self._editor.prepare(self.portraits[name], inversion=inversion)
+        portrait, aligned = self.portraits[name], name in DRAWN
+        return self._editor.prepare(portrait, inversion=inversion, aligned=aligned)
+
+
+def sample_names(domain: str) -> tuple[str, ...]:
+    """The names of a domain's samples, without loading or drawing any."""
+    try:
+        files = _files(open_bundle(domain).folder)
+    except BundleError:  # the names do not matter: an edit will say what is missing
+        files = []
+    return tuple(file.stem for file in files) or tuple(DRAWN)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted((folder / "samples").glob("*.png"))[:MOST_SAMPLES]
 
 
 def _portraits(editor: Editor) -> dict[str, Image]:
     """The pictures in the bundle's ``samples`` folder, or else some from the generator."""
-    files = sorted((editor.bundle.folder / "samples").glob("*.png"))[:MOST_SAMPLES]
+    files = _files(editor.bundle.folder)
     if files:
         return {file.stem: load_image(file) for file in files}
-    return {
-        f"portrait-{seed}": editor.sample(seed, TRUNCATION).crop
-        for seed in range(1, MOST_SAMPLES + 1)
-    }
+    return {name: editor.sample(seed, TRUNCATION).crop for name, seed in DRAWN.items()}

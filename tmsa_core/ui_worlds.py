@@ -130,17 +130,40 @@ def world_words(status: DomainStatus, job: Job | None) -> str:
     return "\n\n".join(lines)
 
 
-def lay_out_worlds(
-    blocks: gr.Blocks, domain: gr.components.Component, supplies: Supplies, editors: Editors
-) -> None:
-    """Below the choice of worlds: why one cannot be used, and buttons that change that."""
+@dataclass(frozen=True)
+class WorldParts:
+    """What is shown below the choice of worlds while the chosen one cannot be used."""
+
+    panel: gr.Group
+    words: gr.Markdown
+    fetch: gr.Button
+    align: gr.Button
+    timer: gr.Timer
+
+
+def lay_out_worlds() -> WorldParts:
+    """Place the parts: why a world cannot be used, and buttons that change that."""
     with gr.Group(visible=False, elem_id="world") as panel:
         words = gr.Markdown(elem_id="world-words")
         with gr.Row():
             fetch = gr.Button("Download it", visible=False, elem_id="world-fetch")
             align = gr.Button("Make a quick alignment", visible=False, elem_id="world-align")
-    timer = gr.Timer(EVERY, active=False)
-    outputs = [panel, words, fetch, align, timer, domain]
+    return WorldParts(panel, words, fetch, align, gr.Timer(EVERY, active=False))
+
+
+def connect_worlds(
+    blocks: gr.Blocks,
+    parts: WorldParts,
+    domain: gr.components.Component,
+    supplies: Supplies,
+    editors: Editors,
+) -> None:
+    """Let the parts follow the choice of worlds.
+
+    To be connected last: Gradio runs the events of one choice in turn, and the texts that belong
+    to a world must be there before a visitor writes their own.
+    """
+    outputs = [parts.panel, parts.words, parts.fetch, parts.align, parts.timer, domain]
 
     def look(key: str) -> tuple[dict, ...]:
         status, job = find_status(key), supplies.job(key)
@@ -166,6 +189,6 @@ def lay_out_worlds(
     quiet = {"queue": False, "show_progress": "hidden", **HIDDEN}
     blocks.load(look, domain, outputs, **quiet)  # others may have completed a world meanwhile
     domain.input(look, domain, outputs, **quiet)
-    timer.tick(look, domain, outputs, **quiet)
-    fetch.click(start_download, domain, outputs, **quiet)
-    align.click(start_alignment, domain, outputs, **quiet)
+    parts.timer.tick(look, domain, outputs, **quiet)
+    parts.fetch.click(start_download, domain, outputs, **quiet)
+    parts.align.click(start_alignment, domain, outputs, **quiet)
