@@ -23,7 +23,7 @@ from tmsa_core.notice import add_notice
 from tmsa_core.ui_calls import Calls
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import cached, check_bytes, new_folder, received
-from tmsa_core.ui_json import EditList, number, stacked, whole
+from tmsa_core.ui_json import edit_list, number, stacked, whole
 from tmsa_core.ui_links import parse_levels
 from tmsa_core.ui_parts import LONG, MODEL, picture_input, told
 
@@ -336,7 +336,7 @@ def add_endpoints(endpoints: Endpoints, calls: Calls) -> None:
         paste_back = gr.Checkbox(True, label="paste_back")
         notice = gr.Checkbox(False, label="notice")
         domain = gr.Textbox("", label="domain")
-        more = EditList([], label="more_edits")
+        more = edit_list(label="more_edits")
         kind = gr.Textbox("png", label="format")
         alpha_range = [gr.Number(-1.0, label="alpha_from"), gr.Number(2.0, label="alpha_to")]
         steps = gr.Number(7, label="steps")

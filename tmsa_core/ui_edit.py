@@ -365,7 +365,7 @@ def connect_edit(
             trigger(editing("apply"), **on, **busy, **LAST_PRESS)
 
     edit_on(page.edit.click, page.target.submit, page.neutral.submit)
-    page.add.click(editing("add"), **on, **busy)
+    page.add.click(editing("add"), **on, **busy, **EACH_PRESS)
     for button in (page.edit, page.add):
         button.click(None, js=SHOW_RESULT, **HIDDEN)
     at_once = {"queue": False, **HIDDEN, **EACH_PRESS}

@@ -23,15 +23,13 @@ FIELDS = {
 FORM = 'a list such as [{"target_text": "old human face", "alpha": 0.5}]'
 
 
-class EditList(gr.JSON):
-    """A list of edits; the page's description tells scripts and agents what is in it."""
-
-    is_template = True  # for Gradio: this class has no front end of its own
-
-    def api_info(self) -> dict[str, Any]:
-        """The JSON schema of the list."""
-        item = {"type": "object", "properties": FIELDS, "required": ["target_text"]}
-        return {"type": "array", "items": item, "maxItems": MOST_LAYERS - 1}
+def edit_list(**settings: Any) -> gr.JSON:
+    """An input for a list of edits, which tells scripts and agents what is in one."""
+    item = {"type": "object", "properties": FIELDS, "required": ["target_text"]}
+    schema = {"type": "array", "items": item, "maxItems": MOST_LAYERS - 1}
+    component = gr.JSON([], **settings)
+    component.api_info = lambda: schema  # type: ignore[method-assign]
+    return component
 
 
 def stacked(first: EditRequest, more: Any) -> list[EditRequest]:
