@@ -4,7 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tmsa_core.clusters import cluster_direction, discriminant, refine, row_norm, two_clusters
+from tmsa_core.clusters import (
+    best_way,
+    cluster_direction,
+    discriminant,
+    refine,
+    row_norm,
+    two_clusters,
+)
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.shift import CROSSING, semantic_shift, shift_direction
 
@@ -38,8 +45,35 @@ def test_two_clusters_are_found_whatever_their_shares(share):
     assert upper.mean().item() == pytest.approx(share, abs=0.03)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_of_two_ways_to_meet_a_text_the_better_one_is_taken(share):
+    rng = torch.Generator().manual_seed(2)
+    has = torch.rand(3000, generator=rng) < 0.5
+    better = has & (torch.rand(3000, generator=rng) < share)
+    scores = 0.2 * torch.randn(3000, generator=rng) + 2.0 * has + 0.7 * better
+    way = best_way(scores, two_clusters(scores))
+    assert ((way > 0.5) == better).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("count", [300, 3000])
+def test_one_way_stays_whole_and_few_pictures_are_not_divided(count):
+    rng = torch.Generator().manual_seed(3)
+    has = torch.rand(count, generator=rng) < 0.3
+    scores = 0.3 * torch.randn(count, generator=rng) + 2.0 * has
+    members = two_clusters(scores)
+    assert torch.equal(best_way(scores, members), members)
+    outliers = torch.where(torch.rand(count, generator=rng) < 0.02, 3.0, 0.0)
+    members = two_clusters(scores + has * outliers)
+    assert torch.equal(best_way(scores + has * outliers, members), members)
+    few = torch.arange(count) < 100
+    members = few.float()
+    assert torch.equal(best_way(torch.randn(count, generator=rng), members), members)
+
+
 def test_scores_of_one_value_do_not_break():
-    assert torch.isfinite(two_clusters(torch.ones(10))).all()
+    members = two_clusters(torch.ones(200))
+    assert torch.isfinite(members).all()
+    assert torch.isfinite(best_way(torch.ones(200), members)).all()
 
 
 def test_a_discriminant_does_not_look_where_pictures_vary_for_other_reasons():

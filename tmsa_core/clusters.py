@@ -9,15 +9,37 @@ codes" that section 3.4 of the TMSA paper wants a shift to be. No label is used.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 PENALTY = 0.014  # of the variance of all embeddings; keeps what only texts have out of the scores
 STARTS = (0.5, 0.75, 0.9, 0.96)  # quantiles that the upper cluster is tried from
+HALVES = (0.25, 0.5, 0.75)  # and, within a cluster, those of its own scores
 ROUNDS = 40
 LEAST_SHARE = 0.01
 LEAST_VARIANCE = 1e-3
+TWO_MODES = 2.0  # standard deviations that two Gaussians must lie apart to show as two peaks
+EVIDENCE = 5.0  # logarithm of the odds that a cluster is two, by Schwarz's criterion
+LEAST_PART = 0.1  # a smaller share of a cluster is its fringe, no way of its own
+LEAST_PICTURES = 150  # the mean code of fewer is mostly noise
+
+
+@dataclass(frozen=True)
+class Split:
+    """Weighted scores taken as two clusters: how likely each score is of the upper one, (N,).
+
+    likelihood: of the whole, a logarithm. distance: of the two means, in standard deviations.
+    share: of the weight, in the upper one.
+    """
+
+    upper: Tensor
+    likelihood: float
+    distance: float
+    share: float
 
 
 def cluster_direction(embeddings: Tensor, codes: Tensor, difference: Tensor) -> Tensor:
@@ -25,9 +47,10 @@ def cluster_direction(embeddings: Tensor, codes: Tensor, difference: Tensor) -> 
 
     embeddings (N,D) of pictures, codes (N,C) they were made from, difference t - t0 (D,) -> (C,)
     """
-    upper = two_clusters(discriminant(embeddings, difference))
-    lower = 1 - upper
-    return upper @ codes / upper.sum() - lower @ codes / lower.sum()
+    scores = discriminant(embeddings, difference)
+    upper = two_clusters(scores)
+    best, lower = best_way(scores, upper), 1 - upper
+    return best @ codes / best.sum() - lower @ codes / lower.sum()
 
 
 def discriminant(embeddings: Tensor, difference: Tensor) -> Tensor:
@@ -47,24 +70,57 @@ def two_clusters(scores: Tensor) -> Tensor:
     The likelier of several runs of expectation maximisation for a mixture of two Gaussians of the
     same variance.
     """
-    x = (scores - scores.mean()) / scores.std().clamp_min(1e-8)
-    runs = [_fit(x, (x >= x.quantile(start)).to(x.dtype)) for start in STARTS]
-    return max(runs, key=lambda run: run[0])[1]
+    x = _standardised(scores)
+    runs = [_fit(x, x >= x.quantile(start), torch.ones_like(x)) for start in STARTS]
+    return max(runs, key=lambda run: run.likelihood).upper
 
 
-def _fit(x: Tensor, upper: Tensor) -> tuple[float, Tensor]:
-    """(log-likelihood, membership of the upper cluster), from a first membership (N,)."""
+def best_way(scores: Tensor, members: Tensor) -> Tensor:
+    """A cluster's members (N,) in [0, 1], or those of its upper part where it clearly is two.
+
+    A text may be met in several ways, and the mean of two is neither: "smiling" is true with closed
+    lips and with teeth, and half way between them is no mouth at all. So the way that fits better
+    is taken.
+    """
+    x, count = _standardised(scores), float(members.sum())
+    inside = x[members > 0.5]
+    if len(inside) < LEAST_PICTURES:
+        return members
+    runs = [_fit(x, x >= inside.quantile(start), members) for start in HALVES]
+    split = max(runs, key=lambda run: run.likelihood)
+    evidence = split.likelihood - _likelihood_of_one(x, members) - math.log(count)
+    is_two = evidence > EVIDENCE and split.distance > TWO_MODES
+    large = LEAST_PART < split.share < 1 - LEAST_PART and split.share * count > LEAST_PICTURES
+    return members * split.upper if is_two and large else members
+
+
+def _standardised(scores: Tensor) -> Tensor:
+    return (scores - scores.mean()) / scores.std().clamp_min(1e-8)
+
+
+def _fit(x: Tensor, start: Tensor, weight: Tensor) -> Split:
+    """Two Gaussians of one variance, from a first upper cluster (N,); x and weight (N,)."""
+    upper, total = start.to(x.dtype), weight.sum()
     for _ in range(ROUNDS):
-        share = upper.mean().clamp(LEAST_SHARE, 1 - LEAST_SHARE)
-        high = upper @ x / upper.sum().clamp_min(1e-6)
-        low = (1 - upper) @ x / (1 - upper).sum().clamp_min(1e-6)
-        spread = upper * (x - high).square() + (1 - upper) * (x - low).square()
-        variance = spread.mean().clamp_min(LEAST_VARIANCE)
+        above, below = weight * upper, weight * (1 - upper)
+        share = (above.sum() / total).clamp(LEAST_SHARE, 1 - LEAST_SHARE)
+        high = above @ x / above.sum().clamp_min(1e-6)
+        low = below @ x / below.sum().clamp_min(1e-6)
+        spread = above * (x - high).square() + below * (x - low).square()
+        variance = (spread.sum() / total).clamp_min(LEAST_VARIANCE)
         a = share.log() - (x - high).square() / (2 * variance)
         b = (1 - share).log() - (x - low).square() / (2 * variance)
         upper = torch.sigmoid(a - b)
-    likelihood = torch.logaddexp(a, b).mean() - variance.log() / 2
-    return float(likelihood), upper
+    likelihood = weight @ (torch.logaddexp(a, b) - variance.log() / 2)
+    distance = (high - low) / variance.sqrt()
+    return Split(upper, float(likelihood), float(distance), float(share))
+
+
+def _likelihood_of_one(x: Tensor, weight: Tensor) -> float:
+    """The logarithm of the likelihood of one Gaussian, but for a constant, as ``_fit`` has it."""
+    total = weight.sum()
+    variance = (weight @ (x - weight @ x / total).square() / total).clamp_min(LEAST_VARIANCE)
+    return float(-total * (1 + variance.log()) / 2)
 
 
 def refine(shift: Tensor, direction: Tensor) -> Tensor:
