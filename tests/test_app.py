@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import gradio as gr
@@ -22,7 +22,8 @@ from PIL import Image
 
 from tmsa_core import Editor, EditRequest, PreparedFace
 from tmsa_core.errors import ImageError, RequestError
-from tmsa_core.metadata import read_recipe
+from tmsa_core.images import load_image
+from tmsa_core.metadata import read_recipe, save_picture
 from tmsa_core.ui import build_ui, launch_options
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_faces import faces_html
@@ -284,7 +285,28 @@ def test_link_brings_the_settings_back(handlers: Handlers, start: History, wishe
     page = handlers.arrive(urllib.parse.parse_qsl(query.removeprefix("?")))
     assert page["picture"] == drawn["picture"]
     assert page["history"].now.active == edited["history"].now.active
+    assert page["domain"] == "avatar" and page["inversion"] == "e4e"
     assert handlers.arrive([])["picture"] == handlers.choose_sample(0)
+
+
+def test_link_brings_world_and_inversion_back(handlers: Handlers) -> None:
+    page = handlers.arrive([("domain", "avatar"), ("inversion", "hfgi"), ("sample", "nobody")])
+    assert page["domain"] == "avatar" and page["inversion"] == "hfgi"
+    assert page["picture"] == handlers.choose_sample(0)
+    for domain in ("church", "moon"):  # not here, and unknown
+        with pytest.warns(UserWarning, match=f"'{domain}' is not here"):
+            page = handlers.arrive([("domain", domain), ("target", "a tower")])
+        assert page == {"picture": handlers.choose_sample(0)}
+
+
+def test_dropped_result_of_a_world_that_is_not_here_brings_its_texts(
+    handlers: Handlers, wishes: Wishes, tmp_path: Path
+) -> None:
+    recipe = {"domain": "church", "inversion": "hfgi", "edits": [asdict(wishes.request)]}
+    path = tmp_path / "church.png"
+    save_picture(load_image(wishes.picture), path, recipe)
+    page = handlers.restore(str(path))
+    assert page["target"] == TEXTS[1] and "domain" not in page and page["inversion"] == "e4e"
 
 
 def test_another_face_of_a_photo_can_be_chosen(

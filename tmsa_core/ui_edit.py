@@ -266,7 +266,7 @@ def connect_edit(
     screen = [
         getattr(page, name)
         for name in Screen.__annotations__
-        if name not in ("picture", "seed", *CONTROLS)
+        if name not in ("picture", "seed", "domain", "inversion", *CONTROLS)
     ]
     busy = {"show_progress": "minimal", "show_progress_on": page.before_after}
 
@@ -275,7 +275,8 @@ def connect_edit(
         return data[page.visit], data[page.history], Wishes(**values)
 
     def shows(screen: Screen) -> dict[Any, Any]:
-        return {getattr(page, name): value for name, value in screen.items()}
+        parts = {"domain": domain}
+        return {parts.get(name) or getattr(page, name): value for name, value in screen.items()}
 
     def steps(function: Callable[..., Iterator[Screen]]) -> Callable[..., Iterator[Any]]:
         """An event that hands the state over and shows each screen that comes."""
@@ -349,13 +350,20 @@ def connect_edit(
     @told
     def restore(data: dict[Any, Any], request: gr.Request) -> Any:
         _, _, now = given(data)
-        as_it_is = Screen(picture=now.picture) | controls(now.request)
-        return shows(as_it_is | handlers.restore(now.picture, _owner(request)))
+        as_it_is = Screen(picture=now.picture, domain=now.domain, inversion=now.inversion)
+        as_it_is |= controls(now.request)
+        return opened_page(as_it_is | handlers.restore(now.picture, _owner(request)))
 
     def arrive(request: gr.Request) -> Any:
-        first = controls(start_history(handlers.editors.first).now.request)
+        editor = handlers.editors.first
+        first = Screen(domain=editor.domain.key, inversion="e4e")
+        first |= controls(start_history(editor).now.request)
         query = request.query_params.multi_items()
-        return shows(first | handlers.arrive(query, _owner(request)))
+        return opened_page(first | handlers.arrive(query, _owner(request)))
+
+    def opened_page(screen: Screen) -> dict[Any, Any]:
+        """A whole setting, with the suggestions of its world."""
+        return shows(screen) | {page.chips: chips_html(suggestions(screen["domain"]))}
 
     on = {"inputs": inputs, "outputs": screen, **HIDDEN, **ON_MODEL}
     quick = {"show_progress": "hidden"}
@@ -376,6 +384,7 @@ def connect_edit(
 
     portrait = [page.picture, page.seed, page.visit]
     setting = [*portrait, page.history, page.stack, page.undo, page.redo, *given_back]
+    setting += [domain, page.inversion, page.chips]
     in_turn = {**HIDDEN, **ON_MODEL, **LAST_PRESS}
     uploaded = page.picture.upload(restore, inputs, setting, **in_turn)
     picked = page.samples.select(choose_sample, None, page.picture, **at_once)

@@ -20,6 +20,7 @@ from PIL.Image import Image
 
 from tmsa_core.align import align_crop
 from tmsa_core.datatypes import EditRequest, EditResult, PreparedFace
+from tmsa_core.domains import list_domains
 from tmsa_core.editor import Editor
 from tmsa_core.errors import ImageError, RequestError, TmsaError
 from tmsa_core.metadata import (
@@ -95,6 +96,8 @@ class Screen(TypedDict, total=False):
 
     visit: Any
     history: Any
+    domain: Any
+    inversion: Any
     picture: Any
     seed: Any
     neutral: Any
@@ -257,6 +260,8 @@ class Handlers:
         if recipe is None:
             return Screen()
         setting = from_recipe(recipe)
+        if setting.seed is None and not self._is_here(setting.domain):
+            setting = replace(setting, domain="", inversion="e4e")  # the picture is here, at least
         screen = self.setting(setting, owner)
         if "picture" in screen or "history" not in screen:
             return screen
@@ -266,8 +271,20 @@ class Handlers:
         return screen | stack_screen(history)
 
     def setting(self, setting: Setting, owner: str = "") -> Screen:
-        """The page as a link or a recipe says: its edits, and its portrait where it names one."""
+        """The page as a link or a recipe says: its edits, world and inversion, and its portrait.
+
+        Raises RequestError for a world that cannot be used here; nothing is downloaded for a link.
+        """
         screen = Screen()
+        if not self._is_here(setting.domain):
+            raise RequestError(
+                f"The world {setting.domain!r} is not here; choose a world in the list to see what "
+                "it lacks."
+            )
+        if setting.domain:
+            screen["domain"] = setting.domain
+        if setting.inversion in self.editors.get(setting.domain).inversions:
+            screen["inversion"] = setting.inversion
         if setting.edits:
             history = new_history(setting.edits)
             screen |= controls(history.now.request) | stack_screen(history)
@@ -318,6 +335,10 @@ class Handlers:
         if visit.seed is not None:
             ours["inversion"] = "e4e"
         return recipe | {key: value for key, value in ours.items() if value is not None}
+
+    def _is_here(self, domain: str) -> bool:
+        here = (status.key for status in list_domains() if status.available)
+        return domain in ("", self.editors.first.domain.key, *here)
 
     def _open(self, wishes: Wishes, owner: str, last: Visit | None) -> Visit:
         """Prepare the picture in the input; samples and drawn portraits are known already."""
