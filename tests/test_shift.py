@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 
 from tmsa_core.errors import RequestError
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.shift import calibrate, keep_largest, level_mask, semantic_shift
+from tmsa_core.shift import SAME_MEANING, calibrate, keep_largest, level_mask, semantic_shift
 
 
 @pytest.fixture
@@ -42,6 +43,13 @@ def test_equal_texts_shift_nothing_exactly(mapper):
     assert not semantic_shift(mapper, unit(1), unit(1)).any()
 
 
+def test_wording_alone_shifts_nothing(mapper):
+    mapper.shift_length.fill_(5.0)
+    faint = unit(1) + 0.9 * SAME_MEANING * unit(2)
+    assert not semantic_shift(mapper, unit(1), faint).any()
+    assert semantic_shift(mapper, unit(1), unit(1) + 1.1 * SAME_MEANING * unit(2)).any()
+
+
 def test_zero_length_keeps_the_raw_shift():
     shift = torch.randn(12, 512)
     assert torch.equal(calibrate(shift, 0.0), shift)
@@ -51,10 +59,11 @@ def test_named_levels_cover_all_rows_once():
     parts = [level_mask(name, 12) for name in ("coarse", "medium", "fine")]
     assert torch.equal(sum(parts), level_mask("all", 12))
     assert parts[0][:4].all() and not parts[0][4:].any()
-    assert torch.equal(level_mask((0, 11), 12).nonzero()[:, 0], torch.tensor([0, 11]))
+    for ends in ((0, 11), [11, 0], np.array([0, 11])):
+        assert torch.equal(level_mask(ends, 12).nonzero()[:, 0], torch.tensor([0, 11]))
 
 
-@pytest.mark.parametrize("levels", ["huge", (12,), (-1,), (1.5,), (True,)])
+@pytest.mark.parametrize("levels", ["huge", "", (12,), (-1,), (1.5,), (True,), ("0",), None, 3])
 def test_levels_that_are_not_there_are_refused(levels):
     with pytest.raises(RequestError, match="levels"):
         level_mask(levels, 12)
