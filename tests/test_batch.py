@@ -15,7 +15,7 @@ from tmsa_core import Editor, EditRequest, TmsaError, archives
 from tmsa_core.archives import harmless, read_entries
 from tmsa_core.batch import BatchOptions, Row, run_batch, table
 from tmsa_core.cli import main
-from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.errors import ImageError, RequestError, StrengthError
 from tmsa_core.metadata import encode_png, read_recipe
 
 GLASSES = EditRequest("human face", "human face with sunglasses")
@@ -158,6 +158,8 @@ def test_batches_that_cannot_start_say_why(
         run_batch(editor, [tmp_path / "missing"], [GLASSES], out)
     with pytest.raises(TmsaError, match="empty"):
         run_batch(editor, [good], [EditRequest("human face", " ")], out)
+    with pytest.raises(StrengthError, match="alpha"):
+        run_batch(editor, [good], [EditRequest("human face", "smiling human face", 11.0)], out)
     with pytest.raises(RequestError, match="format"):
         run_batch(editor, [good], [GLASSES], out, BatchOptions(format="gif"))
     monkeypatch.setattr(archives, "MOST_PICTURES", 1)

@@ -41,11 +41,11 @@ def pixels(path: str | Path) -> np.ndarray:
 
 
 def complaint(capsys: pytest.CaptureFixture[str]) -> str:
-    """What a failed command said: one line on standard error, nothing on standard output."""
+    """What a failed command said: one sentence on standard error, nothing on standard output."""
     said = capsys.readouterr()
     assert said.out == ""
     lines = said.err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("Error: ")
+    assert len(lines) == 1 and lines[0].startswith("Error: ") and ". " not in lines[0]
     return lines[0]
 
 
@@ -189,6 +189,8 @@ BAD_REQUESTS: dict[str, tuple[list[str], str]] = {
     "infinite": (["--target", "human face", "--alpha", "inf"], "alpha"),
     "levels": (["--target", "human face", "--levels", "upper"], "levels"),
     "levels list": (["--target", "human face", "--levels", "1,x"], "levels"),
+    "levels raised": (["--target", "human face", "--levels", "²"], "levels"),
+    "levels signed": (["--target", "human face", "--levels=--1"], "levels"),
     "more alphas": (["--target", "old human face", "--alpha", "1", "--alpha", "2"], "--alpha"),
     "face": (["--target", "human face", "--face", "9"], "face number 9"),
     "inversion": (["--target", "human face", "--inversion", "magic"], "inversion"),
@@ -208,6 +210,15 @@ def test_bad_request_is_one_sentence(
     assert main(["edit", picture, "-o", out, *arguments]) == 1
     assert message in complaint(capsys)
     assert not Path(out).exists()
+
+
+@pytest.mark.parametrize("alpha", ["nan", "-99"])
+def test_sweep_refuses_a_strength_before_it_starts(
+    picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], alpha: str
+) -> None:
+    out = str(tmp_path / "out.png")
+    assert main(["sweep", picture, "-o", out, "--target", "old human face", "--from", alpha]) == 1
+    assert "alpha" in complaint(capsys)
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "truncated", "no face", "folder"])

@@ -14,8 +14,10 @@ from tmsa_core.errors import (
     StrengthError,
     TextError,
 )
+from tmsa_core.metadata import read_recipe, save_picture
 
-GLASSES = EditRequest("human face", "human face with glasses")
+GLASSES_TEXTS = ("human face", "human face with glasses")
+GLASSES = EditRequest(*GLASSES_TEXTS)
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -30,10 +32,16 @@ def test_sample_is_reproducible_and_seeds_differ(editor):
     assert a.crop.size == (editor.domain.resolution,) * 2
 
 
-@pytest.mark.parametrize("seed", [-1, 1.5, True, "3"])
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "3", 2**63])
 def test_a_seed_that_is_none_is_refused(editor, seed):
     with pytest.raises(RequestError, match="seed"):
         editor.sample(seed=seed)
+
+
+@pytest.mark.parametrize("truncation", [-0.1, 1.1, float("nan"), None, "0.7"])
+def test_a_truncation_that_is_none_is_refused(editor, truncation):
+    with pytest.raises(RequestError, match="truncation"):
+        editor.sample(seed=0, truncation=truncation)
 
 
 def test_alpha_zero_is_the_inversion_bit_for_bit(editor, avatar_face):
@@ -103,14 +111,79 @@ def test_unknown_words_are_harmless_and_reported(editor, avatar_face):
 
 
 @pytest.mark.parametrize(
-    "texts", [("", "glasses"), ("human face", "   "), ("face", "glasses " * 90)]
+    ("neutral", "target"),
+    [
+        ("human face", "human face with a zorblax"),
+        ("human face", "zorblax"),
+        ("human face", "人の顔"),
+        ("human face", "🙂"),
+        ("human face", "a portrait of a person."),
+        ("face", "human face"),
+    ],
+)
+def test_texts_that_differ_by_wording_alone_move_nothing(editor, avatar_face, neutral, target):
+    result = editor.edit(avatar_face, EditRequest(neutral, target))
+    assert result.crop.tobytes() == avatar_face.inversion_crop.tobytes()
+    assert any("nothing moved" in note for note in result.notes)
+    unknown = editor.unknown_words(target)
+    assert all(any(word in note for note in result.notes) for word in unknown)
+
+
+def test_the_faintest_traits_still_move(editor):
+    for trait in ("a thin face", "bushy eyebrows", "a big nose", "blue eyes", "freckles"):
+        assert editor.shift("human face", f"human face with {trait}").any()
+
+
+def test_numbers_of_numpy_do_as_well(editor, avatar_face, tmp_path):
+    request = EditRequest(
+        *GLASSES_TEXTS, np.float32(0.5), levels=np.arange(4), threshold=np.float32(0.25)
+    )
+    plain = EditRequest(*GLASSES_TEXTS, 0.5, levels=(0, 1, 2, 3), threshold=0.25)
+    result = editor.edit(avatar_face, request)
+    assert torch.equal(result.w_plus, editor.edit(avatar_face, plain).w_plus)
+    save_picture(result.image, tmp_path / "out.png", editor.recipe([request]))
+    assert read_recipe(tmp_path / "out.png") == editor.recipe([plain])
+    assert torch.equal(editor.sample(np.int64(3)).w_plus, editor.sample(3).w_plus)
+
+
+@pytest.mark.parametrize(
+    ("face", "request_", "said"),
+    [
+        (None, GLASSES, "NoneType instead of a prepared face"),
+        (Image.new("RGB", (8, 8)), GLASSES, "Image instead of a prepared face"),
+        ("prepared", "human face with glasses", "str instead of an EditRequest"),
+        ("prepared", None, "NoneType instead of an EditRequest"),
+        ("prepared", [GLASSES, {"alpha": 1}], "dict instead of an EditRequest"),
+        ("prepared", [], "empty"),
+    ],
+)
+def test_what_is_no_face_or_no_request_is_named(editor, avatar_face, face, request_, said):
+    face = avatar_face if face == "prepared" else face
+    with pytest.raises(RequestError, match=said):
+        editor.edit(face, request_)
+    with pytest.raises(RequestError, match=said):
+        editor.edit_many([face], [request_])
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("", "glasses"),
+        ("human face", "   "),
+        ("face", "glasses " * 90),
+        ("face", 5),
+        (b"face", "glasses"),
+        ("face", ["glasses"]),
+    ],
 )
 def test_texts_that_cannot_be_used(editor, avatar_face, texts):
     with pytest.raises(TextError):
         editor.edit(avatar_face, EditRequest(*texts))
 
 
-@pytest.mark.parametrize("alpha", [float("nan"), float("inf"), 11.0, -11.0, "1", None, True])
+@pytest.mark.parametrize(
+    "alpha", [float("nan"), float("inf"), 11.0, -11.0, "1", None, True, 10**400]
+)
 def test_strengths_that_cannot_be_used(editor, avatar_face, alpha):
     with pytest.raises(StrengthError, match="alpha"):
         editor.edit(avatar_face, dataclasses.replace(GLASSES, alpha=alpha))
@@ -118,16 +191,17 @@ def test_strengths_that_cannot_be_used(editor, avatar_face, alpha):
 
 @pytest.mark.parametrize(
     "change",
-    [{"levels": "huge"}, {"levels": (99,)}, {"threshold": 1.0}, {"threshold": float("nan")}],
+    [
+        {"levels": "huge"},
+        {"levels": (99,)},
+        {"levels": None},
+        {"threshold": 1.0},
+        {"threshold": float("nan")},
+    ],
 )
 def test_other_fields_that_cannot_be_used(editor, avatar_face, change):
     with pytest.raises(RequestError):
         editor.edit(avatar_face, dataclasses.replace(GLASSES, **change))
-
-
-def test_no_edit_at_all_is_refused(editor, avatar_face):
-    with pytest.raises(RequestError, match="empty"):
-        editor.edit(avatar_face, [])
 
 
 def test_a_face_of_another_domain_is_refused(editor, avatar_face):
@@ -170,7 +244,10 @@ def test_domains_say_what_can_be_used():
     assert all(d.available or d.reason for d in status.values())
 
 
-@pytest.mark.parametrize("arguments", [{"domain": "dog"}, {"device": "abacus"}, {"dtype": "int3"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"domain": "dog"}, {"device": "abacus"}, {"dtype": "int3"}, {"dtype": torch.int8}],
+)
 def test_loading_what_is_not_there(arguments):
     with pytest.raises(RequestError):
         load_editor(**({"domain": "avatar", "device": "cpu"} | arguments))

@@ -70,14 +70,13 @@ def run_batch(
 
     Yields a row after each picture. A picture that cannot be edited becomes a failed row and the
     work goes on. When the iterator ends or is closed, the archive is complete with what was done:
-    the pictures, ``scores.csv`` and ``recipe.json``. Raises RequestError or TextError before the
-    first picture where nothing could be edited at all.
+    the pictures, ``scores.csv`` and ``recipe.json``. Raises RequestError, StrengthError or
+    TextError before the first picture where nothing could be edited at all.
     """
     options = options or BatchOptions()
     if options.format not in FORMATS:
         raise RequestError(f"format is {options.format!r}; use one of {', '.join(FORMATS)}.")
-    for request in requests:
-        editor.shift(request.neutral_text, request.target_text)  # texts fail now or never
+    editor.total_shift(requests)  # what is wrong with the edits is so for every picture
     entries = read_entries(sources)
     first = next(entries)
     return _run(editor, _chain(first, entries), requests, out, options)

@@ -6,6 +6,7 @@ Everything heavy is imported by the command that needs it, so that ``--help`` an
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -146,9 +147,11 @@ def sweep(
     from tmsa_core.datatypes import EditRequest
 
     editor = _load(domain, device, output)
-    prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     alphas = [first + (last - first) * i / (steps - 1) for i in range(steps)]
     requests = [EditRequest(neutral, target, alpha, paste_back=False) for alpha in alphas]
+    for request in requests:
+        editor.total_shift([request])  # fails before work is done in vain
+    prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     results = [editor.edit(prepared, r) for r in tqdm(requests, "Editing", leave=False)]
     _write(_side_by_side([r.crop for r in results]), output, editor, requests)
     _note(results[0].notes)
@@ -415,7 +418,7 @@ def _nth(values: Sequence[Value], index: int) -> Value:
 
 def _levels(text: str) -> str | tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
-    if all(part.lstrip("-").isdigit() for part in parts):
+    if all(re.fullmatch(r"-?\d{1,9}", part) for part in parts):
         return tuple(int(part) for part in parts)
     if len(parts) > 1:
         raise RequestError(f"levels is {text!r}; use all, coarse, medium, fine, or numbers: 0,1,4.")

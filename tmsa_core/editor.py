@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,17 +167,11 @@ class Editor:
         G(w + sum of alpha dw). Raises TextError, StrengthError and RequestError for fields that
         cannot be used.
         """
-        requests = (request,) if isinstance(request, EditRequest) else tuple(request)
-        if not requests:
-            raise RequestError("The list of edits is empty; give at least one.")
-        if prepared.domain != self.domain.key:
-            raise RequestError(
-                f"This face was prepared for {prepared.domain}, not {self.domain.key}: "
-                "prepare the picture again."
-            )
+        requests = _stack(request)
+        self._check_face(prepared)
         timings: dict[str, float] = {}
         with _timed(timings, "shift"):
-            w_plus = prepared.w_plus + self._total_shift(requests)
+            w_plus = prepared.w_plus + self.total_shift(requests)
         with _timed(timings, "synthesise"):
             crop = self._synthesise(w_plus, prepared.missed)
         with _timed(timings, "paste_back"):
@@ -196,7 +191,9 @@ class Editor:
         picture may differ from that of ``edit`` by one grey level, as sums are in another order.
         Raises what ``edit`` does.
         """
-        stacks = [(e,) if isinstance(e, EditRequest) else tuple(e) for e in edits]
+        stacks = [_stack(edit) for edit in edits]
+        for face in faces:
+            self._check_face(face)
         if any(face.inversion not in PLAIN_INVERSIONS for face in faces):
             return [self.edit(face, stack) for face, stack in zip(faces, stacks, strict=True)]
         results: list[EditResult] = []
@@ -217,12 +214,33 @@ class Editor:
         neutral = self._clean(neutral_text, "neutral text")
         return self._shift(neutral, self._clean(target_text, "target text")).clone()
 
+    def total_shift(self, requests: Sequence[EditRequest]) -> Tensor:
+        """(L,512): the sum of alpha dw over several edits.
+
+        Raises TextError, StrengthError and RequestError for fields that cannot be used.
+        """
+        total = torch.zeros(self.domain.levels, 512)
+        for request in requests:
+            alpha = _checked_alpha(request.alpha)
+            threshold = _checked_threshold(request.threshold)
+            mask = level_mask(request.levels, self.domain.levels)
+            shift = keep_largest(self.shift(request.neutral_text, request.target_text), threshold)
+            total = total + alpha * mask * shift
+        return total
+
     def sample(self, seed: int = 0, truncation: float = 1.0) -> PreparedFace:
-        """A portrait from the generator itself: the same seed gives the same one."""
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise RequestError(f"seed is {seed!r}; use a whole number from 0 on.")
-        z = torch.randn(1, 512, generator=torch.Generator().manual_seed(seed))
-        w_plus = self._draw_code(z, truncation)
+        """A portrait from the generator itself: the same seed gives the same one.
+
+        truncation: from 0, the average face, to 1, as varied as the generator is. Raises
+        RequestError for a seed or a truncation that cannot be used.
+        """
+        if not _is_whole(seed) or not 0 <= seed < 2**63:
+            raise RequestError(f"seed is {seed!r}; use a whole number from 0 up to 2**63 - 1.")
+        share = _number(truncation)
+        if share is None or not 0 <= share <= 1:
+            raise RequestError(f"truncation is {truncation!r}; use a number from 0 to 1.")
+        z = torch.randn(1, 512, generator=torch.Generator().manual_seed(int(seed)))
+        w_plus = self._draw_code(z, share)
         crop = self._synthesise(w_plus)
         return PreparedFace(self.domain.key, crop, crop, crop, w_plus, "sample")
 
@@ -261,9 +279,9 @@ class Editor:
             {
                 "neutral_text": r.neutral_text,
                 "target_text": r.target_text,
-                "alpha": r.alpha,
-                "levels": r.levels if isinstance(r.levels, str) else list(r.levels),
-                "threshold": r.threshold,
+                "alpha": float(r.alpha),  # numbers of NumPy have no place in JSON
+                "levels": r.levels if isinstance(r.levels, str) else [int(i) for i in r.levels],
+                "threshold": float(r.threshold),
             }
             for r in requests
         ]
@@ -278,6 +296,18 @@ class Editor:
     def inversions(self) -> tuple[str, ...]:
         """The inversions that ``prepare`` offers: those whose weights are here."""
         return tuple(name for name in INVERSIONS if self.bundle.has(name))
+
+    def _check_face(self, prepared: PreparedFace) -> None:
+        if not isinstance(prepared, PreparedFace):
+            raise RequestError(
+                f"Got a {type(prepared).__name__} instead of a prepared face: give `prepare` the "
+                "picture, and edit what it returns."
+            )
+        if prepared.domain != self.domain.key:
+            raise RequestError(
+                f"This face was prepared for {prepared.domain}, not {self.domain.key}: "
+                "prepare the picture again."
+            )
 
     def _check_inversion(self, name: str) -> None:
         if name in self.inversions:
@@ -354,7 +384,7 @@ class Editor:
         timings: dict[str, float] = {}
         with _timed(timings, "shift"):
             codes = [
-                face.w_plus + self._total_shift(stack)
+                face.w_plus + self.total_shift(stack)
                 for face, stack in zip(faces, stacks, strict=True)
             ]
         with _timed(timings, "synthesise"):
@@ -400,24 +430,13 @@ class Editor:
         mapper = self._need_mapper()
         return semantic_shift(mapper, self._embed(neutral), self._embed(target)).float().cpu()
 
-    def _total_shift(self, requests: Sequence[EditRequest]) -> Tensor:
-        """(L,512): the sum of alpha dw over all edits."""
-        total = torch.zeros(self.domain.levels, 512)
-        for request in requests:
-            alpha = _checked_alpha(request.alpha)
-            threshold = _checked_threshold(request.threshold)
-            mask = level_mask(request.levels, self.domain.levels)
-            shift = keep_largest(self.shift(request.neutral_text, request.target_text), threshold)
-            total = total + alpha * mask * shift
-        return total
-
     def _clean(self, text: str, name: str) -> str:
         cleaned = clean_text(text, name)
         count = self._clip.tokenizer.token_count(cleaned)
         if count > TOKEN_LIMIT:
             raise TextError(
                 f"The {name} is too long: {count} tokens, and the text encoder reads at most "
-                f"{TOKEN_LIMIT}. Say it in fewer words."
+                f"{TOKEN_LIMIT}, so say it in fewer words."
             )
         return cleaned
 
@@ -489,15 +508,31 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
         "float16": torch.float16,
         "bfloat16": torch.bfloat16,
     }
-    if isinstance(dtype, torch.dtype):
+    if isinstance(dtype, torch.dtype) and dtype.is_floating_point:
         return dtype
     if dtype not in names:
         raise RequestError(f"dtype is {dtype!r}; use one of {', '.join(names)}.")
     return names[dtype]
 
 
+def _stack(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest, ...]:
+    """One edit or several, as several."""
+    if isinstance(request, EditRequest):
+        return (request,)
+    requests = tuple(request) if isinstance(request, Iterable) else (request,)
+    if not requests:
+        raise RequestError("The list of edits is empty; give at least one.")
+    for each in requests:
+        if not isinstance(each, EditRequest):
+            raise RequestError(
+                f"Got a {type(each).__name__} instead of an EditRequest: give one with a neutral "
+                "and a target text, or a list of them."
+            )
+    return requests
+
+
 def _choose(faces: Sequence[Face], index: int) -> Face:
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(faces):
+    if not _is_whole(index) or not 0 <= index < len(faces):
         found = "1 face was found" if len(faces) == 1 else f"{len(faces)} faces were found"
         raise RequestError(
             f"There is no face number {index!r}: {found}, so use a number from 0 to "
@@ -524,9 +559,18 @@ def _checked_threshold(threshold: float) -> float:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+    """A real number as a float; None for everything else, and where it is not finite."""
+    if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ MAX_PIXELS = 64_000_000
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
 """Formats that are read. Others that Pillow knows start programs (EPS) or are no photos."""
 
-_ADVICE = "Please use a JPEG, PNG or WebP photo."
+_ADVICE = "please use a JPEG, PNG or WebP photo."
 _HEIC = tuple(b"ftyp" + b for b in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"))
 # What Pillow's readers raise on damaged files, beside UnidentifiedImageError (an OSError).
 _DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError,
@@ -103,7 +103,7 @@ def _file_bytes(path: Path) -> bytes:
 
 def _read(data: bytes, name: str) -> Image.Image:
     if not data:
-        raise ImageError(f"{name} is empty. {_ADVICE}")
+        raise ImageError(f"{name} is empty: {_ADVICE}")
     Image.init()
     if data[4:12] in _HEIC:
         _need_heic_reader(name)
@@ -192,7 +192,7 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
 
 def _check_size(width: int, height: int, name: str) -> None:
     if width < 1 or height < 1:
-        raise ImageError(f"{name} holds no pixel ({width} x {height}). {_ADVICE}")
+        raise ImageError(f"{name} holds no pixel ({width} x {height}): {_ADVICE}")
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} "
@@ -214,9 +214,9 @@ def _plain_errors(name: str) -> Iterator[None]:
             "please make it smaller."
         ) from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture that can be read. {_ADVICE}") from error
+        raise ImageError(f"{name} is not a picture that can be read: {_ADVICE}") from error
     except _DAMAGED as error:
-        raise ImageError(f"{name} is damaged or incomplete. {_ADVICE}") from error
+        raise ImageError(f"{name} is damaged or incomplete: {_ADVICE}") from error
 
 
 def _a_kind(source: object) -> str:

@@ -100,8 +100,10 @@ def clean_text(text: str | None, name: str = "text") -> str:
     """The text in Unicode's NFKC form, without control characters, spaced by single blanks.
 
     ``name`` ("neutral text", "target text") tells the reader of the error which text it was.
-    Raises TextError where nothing is left.
+    Raises TextError where nothing is left, or where it is no text at all.
     """
+    if text is not None and not isinstance(text, str):
+        raise TextError(f"The {name} is a {type(text).__name__}: write it as a text.")
     normal = " ".join(unicodedata.normalize("NFKC", text or "").split())
     visible = "".join(
         c for c in normal if unicodedata.category(c) not in INVISIBLE and c not in ZERO_WIDTH
