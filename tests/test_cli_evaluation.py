@@ -41,6 +41,11 @@ def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]):
         (["evaluate", "moon"], "Only the domain 'avatar'"),
         (["prepare-baselines", "--methods", "tmsa,magic"], "no method 'magic'"),
         (["figures", "figure-99", "-o", "x.png"], "no figure 'figure-99'"),
+        (
+            ["figures", "figure-99", "-o", "x.png"],
+            "figure-5, figure-6, figure-10, pareto, figure-7",
+        ),
+        (["figures", "figure-99", "-o", "x.png"], "gap, merit, curve."),
         (["figures", "figure-5", "-o", "x.png", "--results", "absent"], "absent holds no results"),
         (["study", "--results", "absent.jsonl"], "absent.jsonl holds no results"),
         (["study", "--table", "--votes", "absent.sqlite"], "no votes in absent.sqlite"),

@@ -158,8 +158,11 @@ def figures(
         write_alignment_figure(name, bundle, output, results or RESULTS / "alignment.jsonl")
         print(f"{output}: {name}")
         return
-    from tmsa_core.evaluation.figures import write_figure
+    from tmsa_core.evaluation.figures import FIGURES, write_figure
 
+    if name not in FIGURES:
+        there_are = ", ".join(("six-prompts", *FIGURES, *PICTURES, *PLOTS))
+        raise RequestError(f"There is no figure {name!r}; use one of {there_are}.")
     if name == "pareto":
         _need("matplotlib", "Matplotlib", "The plot")
     print(f"{output}: {write_figure(name, output, results, portraits or 4)}")

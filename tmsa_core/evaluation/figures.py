@@ -150,9 +150,7 @@ FIGURES = {
 
 
 def write_figure(name: str, out: Path, results: Path | None, portraits: int) -> str:
-    """Draw a figure of this name into ``out``; its caption. RequestError for another name."""
-    if name not in FIGURES:
-        raise RequestError(f"There is no figure {name!r}; use six-prompts, {', '.join(FIGURES)}.")
+    """Draw the figure of a name of ``FIGURES`` into ``out``; its caption."""
     figure = FIGURES[name]
     image = figure.draw(read_comparison(results or figure.results), portraits)
     out.parent.mkdir(parents=True, exist_ok=True)
