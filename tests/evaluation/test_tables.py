@@ -2,9 +2,13 @@ import pytest
 
 from tmsa_core.baselines.world import STEERED
 from tmsa_core.bundles import open_bundle
+from tmsa_core.evaluation.alignment import JUDGES, TRAINED_WITH
+from tmsa_core.evaluation.alignment_tables import alignment_page, newest
 from tmsa_core.evaluation.comparison import read_comparison
 from tmsa_core.evaluation.comparison_tables import document
 from tmsa_core.evaluation.tables import (
+    ALIGNMENT,
+    ALIGNMENT_PAGE,
     COMPARISON,
     COMPARISON_END,
     COMPARISON_PAGE,
@@ -70,3 +74,36 @@ def test_a_changed_result_makes_the_table_stale():
     changed = [*comparison_rows(), edit("tmsa", "beard", 0, success=False)]
     assert with_comparison(before, Comparison(comparison_rows())) == before
     assert with_comparison(before, Comparison(changed)) != before
+
+
+def test_the_page_of_the_alignment_shows_the_committed_studies():
+    rows = read_results(ALIGNMENT)
+    assert ALIGNMENT_PAGE.read_text() == alignment_page(rows), "run `make tables`"
+    bundle = open_bundle("avatar")
+    for study in ("gap", "losses", "curve", "merit"):
+        roles = (*TRAINED_WITH, "mapper") if study == "merit" else TRAINED_WITH
+        weights = newest(rows, study)[-1]["weights"]
+        assert weights == bundle.fingerprint(roles + JUDGES), f"run `tmsa measure {study}` again"
+
+
+def point(schedule: str, evaluations: int, cosine: float) -> dict[str, object]:
+    figures = dict.fromkeys(("success", "kept", "identity", "clip"), 0.5)
+    return {
+        "study": "curve",
+        "weights": "a",
+        "row": "point",
+        "schedule": schedule,
+        "evaluations": evaluations,
+        "portraits": 10,
+        "cosine_to_truth": cosine,
+        **figures,
+    }
+
+
+def test_the_claim_of_a_cheaper_alignment_follows_the_rows():
+    paper = [point("paper", 3_000, 0.5), point("paper", 100_000, 0.8)]
+    won = alignment_page([*paper, point("fast", 1_000, 0.9), point("quick", 500, 0.7)])
+    assert "“fast” is at 0.90 after 1,000, a 100th of the evaluations of that best point" in won
+    assert "a 9,600th of the whole schedule" in won
+    lost = alignment_page([*paper, point("quick", 500, 0.7)])
+    assert "No cheaper map reached that" in lost

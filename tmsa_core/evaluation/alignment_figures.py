@@ -152,7 +152,7 @@ def _ablation(networks: Networks, name: str) -> Image.Image:
             shifts = [direction(networks.text(p.neutral), networks.text(p.target)) for p in SIX]
             edited = torch.stack([code + calibrate(shift, length) for shift in shifts])
             rows.append([to_image(image), *_pictures(networks, edited)])
-    return grid(rows, (f"above: all; below: {name}"[:40], *(p.name for p in SIX)))
+    return grid(rows, ("portrait", *(p.name for p in SIX)))
 
 
 def gap_plot(rows: Sequence[dict]) -> Image.Image:

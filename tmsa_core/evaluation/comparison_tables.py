@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tmsa_core.baselines import METHODS
 from tmsa_core.evaluation import paper
 from tmsa_core.evaluation.comparison import METRICS, OURS, Comparison, comparable, names
+from tmsa_core.evaluation.markdown import table
 from tmsa_core.evaluation.metrics import bootstrap
 
 CLOSE = 0.005  # differences of shares and cosines that no table shows
@@ -42,7 +43,7 @@ def methods_table(data: Comparison) -> str:
         )
         for m in data.methods
     ]
-    return _markdown(head, body)
+    return table(head, body)
 
 
 def budgets(data: Comparison) -> str:
@@ -70,7 +71,7 @@ def prompt_table(data: Comparison, metric: str) -> str:
         (p, *(METRICS[metric].text(data.interval(metric, m, p)) for m in data.methods))
         for p in data.prompts
     ]
-    return _markdown(head, body)
+    return table(head, body)
 
 
 def paper_table(data: Comparison, metric: str, printed: Mapping[str, tuple[float, ...]]) -> str:
@@ -86,7 +87,7 @@ def paper_table(data: Comparison, metric: str, printed: Mapping[str, tuple[float
             for c in paper.COLUMNS
         ]
         body.append((prompt.capitalize(), *ours, *(f"*{x:.2f}*" for x in printed[prompt])))
-    return _markdown(head, body)
+    return table(head, body)
 
 
 def behind(data: Comparison) -> str:
@@ -147,7 +148,7 @@ def attributes_table(data: Comparison) -> str:
     every = dict.fromkeys(name for row in data.edits for name in names(row, "compared"))
     head = ("attribute", *(METHODS[m].title for m in data.methods))
     body = [(name, *(_attribute_kept(data, m, name) for m in data.methods)) for name in every]
-    return _markdown(head, body)
+    return table(head, body)
 
 
 def _attribute_kept(data: Comparison, method: str, name: str) -> str:
@@ -164,7 +165,7 @@ def costs_table(data: Comparison) -> str:
         seconds = (data.seconds(method, what) for what in ("text", "picture"))
         first = "trained with the bundle" if once is None else f"{once:.3g} s"
         body.append((METHODS[method].title, first, *(f"{s:.3g} s" for s in seconds)))
-    return _markdown(head, body)
+    return table(head, body)
 
 
 def strengths_table(data: Comparison) -> str:
@@ -177,7 +178,7 @@ def strengths_table(data: Comparison) -> str:
         curve = ", ".join(f"{alpha}: {reached}" for alpha, reached in tried)
         cells = (METHODS[method].title, f"{row['alpha']:.3g}", str(row["portraits"]), curve or "-")
         body.append(cells)
-    return _markdown(head, body)
+    return table(head, body)
 
 
 def _inversions(data: Comparison) -> str:
@@ -243,8 +244,3 @@ COSTS = (
     "Seconds on the machine of the run. A search for every picture counts under the picture, "
     "whatever serves all pictures of a text under the text:"
 )
-
-
-def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = (head, ("---",) * len(head), *body)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tmsa_core.avatars.captions import captions
-from tmsa_core.clusters import cluster_direction
+from tmsa_core.clusters import cluster_direction, refine
 from tmsa_core.evaluation.alignment import (
     COMMON_LENGTH,
     TRAINED_WITH,
@@ -114,6 +114,15 @@ def treatments(stage: Stage, bank: Bank) -> dict[str, Callable[[], Direction]]:
 
         return direction
 
+    def refined() -> Direction:
+        raw = raw_direction(closed_form(bank, NOISE))
+
+        def direction(neutral: Tensor, target: Tensor) -> Tensor:
+            found = cluster_direction(bank.synthetic, bank.w, target - neutral)
+            return refine(raw(neutral, target), found)
+
+        return direction
+
     return {
         "none (a network, as in the paper)": lambda: raw_direction(train_network(bank, 0.0)),
         "mean-centring": centred,
@@ -123,6 +132,7 @@ def treatments(stage: Stage, bank: Bank) -> dict[str, Callable[[], Direction]]:
         "closed form, for pictures": lambda: raw_direction(closed_form(bank, SHARP)),
         "closed form, for texts": lambda: raw_direction(closed_form(bank, NOISE)),
         "two clusters": clusters,
+        "closed form, for texts, refined by two clusters": refined,
     }
 
 

@@ -1,7 +1,7 @@
 """Tables of the README, made from the committed results alone, so that nobody types a number.
 
-``python -m tmsa_core.evaluation.tables`` rewrites what stands between the markers, and
-``docs/comparison.md``.
+``python -m tmsa_core.evaluation.tables`` rewrites what stands between the markers,
+``docs/comparison.md`` and ``docs/alignment.md``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tmsa_core.evaluation.alignment_tables import alignment_page
 from tmsa_core.evaluation.comparison import Comparison, read_comparison
 from tmsa_core.evaluation.comparison_tables import document, summary
 
@@ -21,6 +22,8 @@ README = ROOT / "README.md"
 START, END = "<!-- results start -->", "<!-- results end -->"
 COMPARISON = ROOT / "results" / "comparison.jsonl"
 COMPARISON_PAGE = ROOT / "docs" / "comparison.md"
+ALIGNMENT = ROOT / "results" / "alignment.jsonl"
+ALIGNMENT_PAGE = ROOT / "docs" / "alignment.md"
 COMPARISON_START, COMPARISON_END = "<!-- comparison start -->", "<!-- comparison end -->"
 
 
@@ -123,13 +126,14 @@ def between(text: str, start: str, end: str, body: str) -> str:
 
 
 def main() -> None:
-    """Bring the README and the page of the comparison up to date."""
+    """Bring the README and the pages of the comparison and the alignment up to date."""
     readme = with_results(README.read_text(), read_results(RESULTS))
     if COMPARISON.exists():
         data = read_comparison(COMPARISON)
         readme = with_comparison(readme, data)
         COMPARISON_PAGE.write_text(document(data))
     README.write_text(readme)
+    ALIGNMENT_PAGE.write_text(alignment_page(read_results(ALIGNMENT)))
 
 
 if __name__ == "__main__":
