@@ -131,7 +131,7 @@ def test_pictures_without_a_face(finder, size):
 
 
 def test_scenes_are_measured(finder):
-    """A small held-out run; the numbers of the full one are in the bundle's notes."""
+    """A small held-out run; ``train avatar landmarks`` prints the figures of a larger one."""
     measures = evaluate_finder(finder, count=12, seed=1234)
     assert measures.pictures == 12
     assert measures.faces >= 8

@@ -185,9 +185,11 @@ class View:
     offset: np.ndarray  # (2,)
 
     def to_photo(self, points: np.ndarray) -> np.ndarray:
+        """(P, 2) pixels of the copy -> pixels of the photo."""
         return points @ self.matrix.T + self.offset
 
     def from_photo(self, points: np.ndarray) -> np.ndarray:
+        """(P, 2) pixels of the photo -> pixels of the copy."""
         return (points - self.offset) @ np.linalg.inv(self.matrix).T
 
 
@@ -280,6 +282,7 @@ def upright_patch(photo: Image.Image, points: np.ndarray) -> View:
 
 
 def patch_box() -> Any:
+    """The middle half of a patch, where the predictor expects the face: a dlib rectangle."""
     import dlib
 
     quarter = _PATCH // 4

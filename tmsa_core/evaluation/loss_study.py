@@ -63,13 +63,16 @@ class DrawnPictures:
         return len(self.portraits)
 
     def images(self, index: Tensor) -> Tensor:
+        """(N,) indices -> (N,3,R,R) in [-1,1]."""
         drawn = render(self.portraits[index], self.resolution).images
         return to_range(to_bytes(drawn))
 
     def shown(self, count: int) -> Tensor:
+        """Indices of the first ``count`` pictures, for the sample grid."""
         return torch.arange(len(self))[:count]
 
     def digest(self) -> str:
+        """Tells this set of pictures from others."""
         return f"{len(self)} drawn portraits of {self.resolution} pixels"
 
 

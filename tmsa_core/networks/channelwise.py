@@ -40,6 +40,8 @@ def sum_pixels(x: Tensor) -> Tensor:
 
 
 class _Scale(torch.autograd.Function):
+    """x (B,C,H,W) times style (B,C)."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, style: Tensor) -> Tensor:
         ctx.save_for_backward(x, style)
@@ -55,6 +57,8 @@ class _Scale(torch.autograd.Function):
 
 
 class _ScaleShiftActivate(torch.autograd.Function):
+    """Leaky ReLU of x (B,C,H,W) * gain (B,C) + bias (C,) + strength (1,) * noise (B or 1,1,H,W)."""
+
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, strength: Tensor, noise: Tensor | None
@@ -88,6 +92,8 @@ class _ScaleShiftActivate(torch.autograd.Function):
 
 
 class _BendChannels(torch.autograd.Function):
+    """PReLU of x (B,C,H,W) by slopes (C,)."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, slopes: Tensor) -> Tensor:
         ctx.save_for_backward(x, slopes)
@@ -107,6 +113,8 @@ class _BendChannels(torch.autograd.Function):
 
 
 class _Blur(torch.autograd.Function):
+    """x (B,C,H+1,W+1) through kernel (4,4) -> (B,C,H,W)."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor) -> Tensor:
         ctx.save_for_backward(kernel)
@@ -120,6 +128,7 @@ class _Blur(torch.autograd.Function):
 
 
 def _depthwise(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
+    """Each channel of (B,C,H,W) by itself through one kernel (4,4)."""
     channels = x.shape[1]
     weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
     return F.conv2d(x, weight, padding=padding, groups=channels)

@@ -93,6 +93,7 @@ class Activation(nn.Module):
     """The generator's activation, without a bias, as a layer."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B,C,H,W) -> (B,C,H,W)."""
         return activate(x)
 
 

@@ -22,6 +22,7 @@ class ChannelSlopes(nn.PReLU):
     """PReLU with one slope per channel, in the dtype of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B,C,H,W) -> (B,C,H,W)."""
         return bend_channels(x, self.weight)
 
 
@@ -48,6 +49,7 @@ class Subsample(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B,C,H,W) -> (B,C,H/stride,W/stride)."""
         return F.max_pool2d(x, 1, self.stride) if self.stride > 1 else x
 
 

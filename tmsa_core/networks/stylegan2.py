@@ -5,8 +5,8 @@ space S) and ``synthesise`` (W+ to pixels). State-dict keys follow the widesprea
 checkpoints of the architecture, so those load strictly.
 
 The modulated convolution scales its input by the style and its output by the demodulation
-coefficients (section 2.2 of the paper) around one convolution that the whole batch shares. This
-equals convolving each sample with its own weights, and is several times faster on a CPU.
+coefficients (section 2.2, equations 1 and 3) around one convolution that the whole batch shares.
+This equals convolving each sample with its own weights, and is several times faster on a CPU.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class PixelNorm(nn.Module):
     """``pixel_norm`` as the first member of the mapping network."""
 
     def forward(self, z: Tensor) -> Tensor:
+        """(B,D) -> (B,D)."""
         return pixel_norm(z)
 
 
@@ -116,7 +117,9 @@ class Upsample(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """A convolution whose weights are scaled per sample by a style, then brought to unit norm."""
+    """A convolution whose weights are scaled per sample by a style, then brought to unit norm:
+    equations 1 to 3.
+    """
 
     def __init__(self, inputs: int, outputs: int, size: int, w_dim: int, up: bool = False) -> None:
         super().__init__()
@@ -128,7 +131,9 @@ class ModulatedConv(nn.Module):
             self.blur = Blur(gain=4.0)
 
     def demodulation(self, style: Tensor) -> Tensor:
-        """(B,in) -> (B,out): what divides each output channel to unit variance, in float32."""
+        """(B,in) -> (B,out): 1 / sigma of equation 2, which brings each output channel to unit
+        variance; in float32.
+        """
         with torch.autocast(style.device.type, enabled=False):
             energy = self.weight[0].float().square().sum(dim=(2, 3))  # (out,in)
             scaled = style.float() * self.scale
@@ -288,8 +293,8 @@ class Generator(nn.Module):
         to-RGB per resolution. Each vector is as long as its layer has input channels.
         """
         if w_plus.ndim != 3 or w_plus.shape[1:] != (self.levels, self.w_dim):
-            expected = (self.levels, self.w_dim)
-            raise ValueError(f"w_plus must be (B, {expected}), not {tuple(w_plus.shape)}")
+            expected = f"(B, {self.levels}, {self.w_dim})"
+            raise ValueError(f"w_plus must be {expected}, not {tuple(w_plus.shape)}")
         rows = w_plus.unbind(1)
         styles = [self.conv1.conv.modulation(rows[0]), self.to_rgb1.conv.modulation(rows[1])]
         for b, to_rgb in enumerate(self.to_rgbs):

@@ -24,6 +24,7 @@ class LevelLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(levels, 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (L,B,inputs) -> (L,B,outputs)."""
         return torch.baddbmm(self.bias, x, self.weight)
 
 

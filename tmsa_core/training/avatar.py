@@ -17,6 +17,7 @@ import torch
 from tmsa_core.avatars.samples import write_samples
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.kinds import build_network
+from tmsa_core.landmarks import FaceFinder
 from tmsa_core.manifests import register_file
 from tmsa_core.training import classifier as classifier_stage
 from tmsa_core.training import clip as clip_stage
@@ -34,6 +35,7 @@ from tmsa_core.weights import load_network, save_network
 DOMAIN = "avatar"
 RENDERS = 40_960
 RESOLUTION = 128
+HELD_OUT_SCENES, HELD_OUT_SEED = 200, 1_000_000  # training draws its scenes from small seeds
 
 
 def train_renders(options: Options) -> None:
@@ -93,12 +95,15 @@ def export_hfgi(options: Options) -> None:
 
 
 def train_landmarks(options: Options) -> None:
-    """Train dlib's face detector and landmark predictor on rendered scenes."""
+    """Train dlib's face detector and landmark predictor on rendered scenes, and measure them."""
     options.out.mkdir(parents=True, exist_ok=True)
-    landmarks_stage.train_detector(options.out / "face_detector.svm", seed=options.seed)
-    landmarks_stage.train_predictor(options.out / "landmarks.dat", seed=options.seed)
-    for role, file in (("detector", "face_detector.svm"), ("landmarks", "landmarks.dat")):
-        register_file(options.out, DOMAIN, role, "dlib", file, "trained here")
+    detector, predictor = options.out / "face_detector.svm", options.out / "landmarks.dat"
+    landmarks_stage.train_detector(detector, seed=options.seed)
+    landmarks_stage.train_predictor(predictor, seed=options.seed)
+    for role, path in (("detector", detector), ("landmarks", predictor)):
+        register_file(options.out, DOMAIN, role, "dlib", path.name, "trained here")
+    finder = FaceFinder(detector, predictor)
+    print(landmarks_stage.evaluate_finder(finder, HELD_OUT_SCENES, HELD_OUT_SEED))
 
 
 def draw_samples(options: Options) -> None:

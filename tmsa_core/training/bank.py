@@ -38,6 +38,7 @@ class Bank:
 
     @property
     def levels(self) -> int:
+        """L, the rows of W+."""
         return self.inverted.shape[1]
 
     @property
@@ -71,6 +72,7 @@ class Studio:
 
     @property
     def batch(self) -> int:
+        """How many images are drawn together."""
         return max(1, min(64, PIXELS // self.generator.resolution**2))
 
     def autocast(self) -> torch.autocast:
@@ -108,12 +110,15 @@ class Studio:
         return torch.cat(looks)
 
     def state_dict(self) -> dict[str, int]:
+        """What a resumed run goes on counting from."""
         return {"evaluations": self.evaluations}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
+        """Take over what ``state_dict`` gave."""
         self.evaluations = state["evaluations"]
 
     def _look(self, w_plus: Tensor) -> Tensor:
+        """E_I(G(w_plus)): (N,L,512) -> (N,D), all in one batch."""
         with self.autocast():
             return self.clip.embed_images(self.generator.synthesise(w_plus))
 

@@ -50,12 +50,15 @@ class PictureFolder:
         return len(self.paths)
 
     def images(self, index: Tensor) -> Tensor:
+        """(N,) indices -> (N,3,R,R) in [-1,1]."""
         return torch.cat([self._crop(self.paths[i]) for i in index.tolist()])
 
     def shown(self, count: int) -> Tensor:
+        """Indices of the first ``count`` pictures, for the sample grid."""
         return torch.arange(len(self))[:count]
 
     def digest(self) -> str:
+        """Tells this set of pictures from others."""
         named = (f"{path.name} {path.stat().st_size}" for path in self.paths)
         return hashlib.sha256("\n".join(named).encode()).hexdigest()
 

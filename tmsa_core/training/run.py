@@ -61,10 +61,12 @@ class Run:
 
     @property
     def folder(self) -> Path:
+        """Where the state, the log and the sample grids lie."""
         return self.options.work / self.name
 
     @property
     def state_path(self) -> Path:
+        """The checkpoint that a run resumes from."""
         return self.folder / "state.pt"
 
     def resume(self, parts: Mapping[str, Any]) -> int:
