@@ -9,6 +9,7 @@ from tmsa_core import EditRequest, list_domains, load_editor
 from tmsa_core.errors import (
     BundleError,
     ImageError,
+    MemoryFullError,
     NoFaceError,
     RequestError,
     StrengthError,
@@ -274,3 +275,23 @@ def test_the_recipe_names_all_that_made_the_picture(editor):
     assert recipe["domain"] == "avatar" and recipe["weights"] == editor.bundle.fingerprint()
     assert recipe["edits"][0]["target_text"] == GLASSES.target_text
     assert recipe["software"].startswith("TMSA ")
+
+
+@pytest.mark.parametrize("work", ["prepare", "edit", "edit_many", "sample", "shift"])
+def test_a_full_device_is_told_in_one_sentence(avatar_face, monkeypatch, work):
+    editor = load_editor("avatar", device="cpu")
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(editor._generator, "synthesise", full)
+    monkeypatch.setattr(editor._clip, "embed_texts", full)
+    works = {
+        "prepare": lambda: editor.prepare(avatar_face.crop, aligned=True),
+        "edit": lambda: editor.edit(avatar_face, GLASSES),
+        "edit_many": lambda: editor.edit_many([avatar_face], [GLASSES]),
+        "sample": lambda: editor.sample(seed=1),
+        "shift": lambda: editor.shift(*GLASSES_TEXTS),
+    }
+    with pytest.raises(MemoryFullError, match="too little free memory"):
+        works[work]()

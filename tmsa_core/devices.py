@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
 import torch
 
-from tmsa_core.errors import RequestError
+from tmsa_core.errors import MemoryFullError, RequestError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def find_device(name: str, mps: bool = True) -> str:
@@ -23,3 +30,19 @@ def find_device(name: str, mps: bool = True) -> str:
             f"The device {name!r} is not available here; use 'cpu' or 'auto'."
         ) from error
     return name
+
+
+def says_when_full(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, with a MemoryFullError where the device's memory does not suffice."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except torch.OutOfMemoryError as error:
+            raise MemoryFullError(
+                "The device has too little free memory: try again in a moment, end other programs "
+                "that use it, or use the device 'cpu'."
+            ) from error
+
+    return call

@@ -38,7 +38,7 @@ from tmsa_core.datatypes import (
     Face,
     PreparedFace,
 )
-from tmsa_core.devices import find_device
+from tmsa_core.devices import find_device, says_when_full
 from tmsa_core.domains import Domain, find_domain, needed_roles
 from tmsa_core.download import Report
 from tmsa_core.errors import BundleError, RequestError, StrengthError, TextError
@@ -244,15 +244,18 @@ class Editor:
         crop = self._synthesise(w_plus)
         return PreparedFace(self.domain.key, crop, crop, crop, w_plus, "sample")
 
+    @says_when_full
     def embed_picture(self, crop: Image.Image) -> Tensor:
         """E_I: (512,) unit embedding of a crop."""
         with torch.inference_mode():
             return self._clip.embed_images(to_tensor(crop).to(self.device))[0].cpu().clone()
 
+    @says_when_full
     def embed_text(self, text: str) -> Tensor:
         """E_T, averaged over the prompt bank: (512,) unit embedding of a text."""
         return self._embed(self._clean(text, "text")).cpu().clone()
 
+    @says_when_full
     def draw_code(self, text: str) -> Tensor:
         """M(E_T(text)), (L,512): the code of what a text describes (Figure 7 of the paper)."""
         with torch.inference_mode():
@@ -348,17 +351,20 @@ class Editor:
             return restore_whole(face.photo, crop, self.domain.content)
         return paste_back(face.photo, crop, face.transform)
 
+    @says_when_full
     @torch.inference_mode()
     def _invert(self, picture: Tensor) -> Tensor:
         w_plus = self._encoder(picture.to(self.device, self._dtype))  # (1,L,512)
         return w_plus[0].float().cpu().clone()
 
+    @says_when_full
     @torch.inference_mode()
     def _missed(self, picture: Tensor, w_plus: Tensor) -> Tensor:
         codes = w_plus[None].to(self.device, self._dtype)
         missed = self._hfgi.missed(self._generator, picture.to(self.device), codes)
         return missed[0].float().cpu().clone()
 
+    @says_when_full
     @torch.inference_mode()
     def _synthesise(self, w_plus: Tensor, missed: Tensor | None = None) -> Image.Image:
         codes = w_plus[None].to(self.device, self._dtype)
@@ -398,17 +404,20 @@ class Editor:
             results.append(EditResult(image, crop, code, stack, each, self._notes(stack)))
         return results
 
+    @says_when_full
     @torch.inference_mode()
     def _synthesise_batch(self, codes: Tensor) -> list[Image.Image]:
         """codes (B,L,512)."""
         pixels = self._generator.synthesise(codes.to(self.device, self._dtype)).float().cpu()
         return [to_image(picture) for picture in pixels]
 
+    @says_when_full
     @torch.inference_mode()
     def _draw_code(self, z: Tensor, truncation: float) -> Tensor:
         w = self._generator.map(z.to(self.device, self._dtype), truncation)
         return self._generator.broadcast(w)[0].float().cpu().clone()
 
+    @says_when_full
     def _score(self, prepared: PreparedFace, result: EditResult) -> Scores:
         return self._scorer.score(prepared, result)
 
@@ -426,6 +435,7 @@ class Editor:
             raise BundleError("A mapper was made in the meantime: load the domain again.")
         return self._mapper
 
+    @says_when_full
     def _compute_shift(self, neutral: str, target: str) -> Tensor:
         mapper = self._need_mapper()
         return semantic_shift(mapper, self._embed(neutral), self._embed(target)).float().cpu()
@@ -460,6 +470,7 @@ class Editor:
         return tuple(dict.fromkeys(notes))
 
 
+@says_when_full
 def load_editor(
     domain: str = "avatar",
     device: str = "auto",
@@ -476,7 +487,8 @@ def load_editor(
 
     Without a mapper, which nobody publishes for photos, pictures can be inverted and sampled, and
     an edit raises BundleError with the command that makes one. Raises BundleError if a file is
-    damaged or cannot be had, RequestError for an unknown domain or device.
+    damaged or cannot be had, RequestError for an unknown domain or device, MemoryFullError where
+    the device is too small.
     """
     facts = find_domain(domain)
     device = find_device(device)

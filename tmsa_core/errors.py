@@ -6,6 +6,7 @@
     ├── TextError       a text is empty
     ├── StrengthError   alpha is not a finite number, or out of range
     ├── RequestError    another field of a request is wrong (levels, threshold, face index, seed)
+    ├── MemoryFullError the device has too little memory for the networks or the picture
     └── BundleError     a weights file or a domain is missing, damaged or of another layout
         ├── DamagedFileError   a weights file has another size or content than it should
         └── DownloadError      a weights file could not be fetched
@@ -37,6 +38,10 @@ class StrengthError(TmsaError):
 
 class RequestError(TmsaError):
     """Another field of a request cannot be used."""
+
+
+class MemoryFullError(TmsaError):
+    """The device has too little memory."""
 
 
 class BundleError(TmsaError):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from tmsa_core.bundles import Bundle
+from tmsa_core.devices import says_when_full
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
 from tmsa_core.networks.tmsa import Mapper
@@ -82,6 +83,7 @@ class Alignment:
         }
 
 
+@says_when_full
 def train_alignment(
     bundle: Bundle,
     preset: Preset,

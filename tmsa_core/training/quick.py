@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmsa_core.bundles import Bundle, open_bundle
-from tmsa_core.devices import find_device
+from tmsa_core.devices import find_device, says_when_full
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
 from tmsa_core.networks.tmsa import Mapper
@@ -53,6 +53,7 @@ class QuickReport:
     round_trip: float
 
 
+@says_when_full
 def quick_align(
     domain: str,
     *,
