@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import time
 import urllib.parse
 import urllib.request
 import zipfile
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from tmsa_core import Editor
 from tmsa_core.images import load_image
@@ -44,7 +45,9 @@ NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, sele
     && !part.getAttribute('aria-labelledby')
 ).map(part => part.outerHTML.slice(0, 200))"""
 WAIT = 60_000
+QUIET = 0.7  # seconds without work after which a page is at rest; a slider waits 0.3 of them
 
+expect.set_options(timeout=WAIT)
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium: on Debian, `apt-get install chromium` gives one"
 )
@@ -66,16 +69,25 @@ class Visitor:
         self.page: Page = self.context.new_page()
         self.hosts: set[str] = set()
         self.complaints: list[str] = []
+        self.at_work: set[Request] = set()
         self.page.on("request", self._note)
+        for done in ("requestfinished", "requestfailed"):
+            self.page.on(done, lambda request: self.at_work.discard(request))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(address)
-        expect(self.page.locator("#notes")).to_contain_text("edited in", timeout=WAIT)
-        self.settled()
+        self.visit(address)
 
-    def _note(self, request: object) -> None:
-        parts = urllib.parse.urlsplit(request.url)  # type: ignore[attr-defined]
+    def visit(self, address: str) -> None:
+        """Open the page as someone new, and wait for its first edit."""
+        self.page.goto(address)
+        expect(self.page.locator("#notes")).to_contain_text("edited in")
+        self.wait_until_still()
+
+    def _note(self, request: Request) -> None:
+        parts = urllib.parse.urlsplit(request.url)
         if parts.scheme not in ("data", "blob", "about"):
             self.hosts.add(parts.hostname or "")
+        if "/queue/" in parts.path:  # the stream of a queue is open as long as events are under way
+            self.at_work.add(request)
 
     def settled(self) -> None:
         """Wait until before and after are there and drawn."""
@@ -96,26 +108,30 @@ class Visitor:
 
     def wait_for_picture(self, wanted: np.ndarray) -> None:
         """Wait until the edited picture is ``wanted``, whatever is shown on the way there."""
-        for _ in range(40):
-            if np.array_equal(self.pictures()[1], wanted):
-                return
+        end = time.monotonic() + WAIT / 1000
+        while not np.array_equal(self.pictures()[1], wanted):
+            assert time.monotonic() < end, "the page never came to show that picture"
             self.page.wait_for_timeout(500)
-        raise AssertionError("the page never came to show that picture")
 
     def wait_until_still(self) -> None:
-        """Wait until the pictures have stayed the same for half a second."""
-        for _ in range(40):
-            old = self.sources()
-            self.page.wait_for_timeout(500)
-            if self.sources() == old:
-                return
-        raise AssertionError("the pictures keep changing")
+        """Wait until the page has nothing to do any more and its pictures stay as they are."""
+        shown, since = self.sources(), time.monotonic()
+        end = since + WAIT / 1000
+        while time.monotonic() - since < QUIET:
+            assert time.monotonic() < end, "the page does not come to rest"
+            self.page.wait_for_timeout(100)
+            now = self.sources()
+            if self.at_work or now != shown:
+                shown, since = now, time.monotonic()
+        if shown:
+            self.settled()
 
     def change(self, act: Callable[[], object]) -> None:
-        """Do something and wait until it shows in the edited picture."""
+        """Do something, and wait until it shows in the edited picture and all is done."""
         old = self.sources()[1]
         act()
         self.wait_for_change(old)
+        self.wait_until_still()
 
     def download(self) -> Path:
         """Press Download; the file."""
@@ -146,10 +162,9 @@ def page_open(browser: Browser, server: str) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def visitor(page_open: Visitor) -> Visitor:
-    """The one open page, on its editing screen, at rest."""
-    page_open.page.get_by_role("tab", name="Edit", exact=True).click()
-    page_open.page.locator("#domain input").scroll_into_view_if_needed()
+def visitor(page_open: Visitor, server: str) -> Visitor:
+    """The one open page, opened anew, at rest."""
+    page_open.visit(server)
     return page_open
 
 
@@ -179,7 +194,7 @@ def test_sample_portrait_is_edited_and_follows_the_strength(visitor: Visitor) ->
     visitor.wait_until_still()
     before, full = visitor.pictures()
     assert np.abs(before - full).mean() > 1
-    expect(visitor.page.locator("#scores")).to_contain_text("Identity kept", timeout=WAIT)
+    expect(visitor.page.locator("#scores")).to_contain_text("Identity kept")
     expect(visitor.page.locator("#scores")).to_contain_text("Text met")
 
     slider = visitor.page.locator("#alpha input[type=range]")
@@ -216,20 +231,19 @@ def test_newest_strength_wins_while_dragging(visitor: Visitor) -> None:
 def test_strength_by_key_is_set_before_the_next_press(visitor: Visitor) -> None:
     page = visitor.page
     visitor.change(lambda: page.locator("#random").click())
-    visitor.wait_until_still()
     slider = page.locator("#alpha input[type=range]")
     slider.focus()
     for _ in range(4):
         slider.press("ArrowLeft")
     chosen = float(slider.input_value())
-    page.locator("#add").click()  # at once: the hand has not rested
     count = page.locator("#stack li").count()
-    expect(page.locator("#stack li")).to_have_count(count + 1, timeout=WAIT)
+    page.locator("#add").click()  # at once: the hand has not rested
+    expect(page.locator("#stack li")).to_have_count(count + 1)
     for layer in (count - 1, count):
         expect(page.locator("#stack li").nth(layer)).to_contain_text(f"{chosen:+.2f}")
     visitor.wait_until_still()
     page.get_by_role("button", name=f"Remove edit {count + 1}").click()
-    expect(page.locator("#stack li")).to_have_count(count, timeout=WAIT)
+    expect(page.locator("#stack li")).to_have_count(count)
     visitor.wait_until_still()
 
 
@@ -249,9 +263,9 @@ def test_edits_stack_switch_off_and_undo(visitor: Visitor) -> None:
     visitor.change(lambda: page.locator("#undo").click())
     visitor.wait_for_picture(both)
     page.get_by_role("button", name="Move edit 2, old human face up").click()
-    expect(page.locator("#stack li").first).to_contain_text("old human face", timeout=WAIT)
+    expect(page.locator("#stack li").first).to_contain_text("old human face")
     page.get_by_role("button", name="Remove edit 1").click()
-    expect(page.locator("#stack li")).to_have_count(1, timeout=WAIT)
+    expect(page.locator("#stack li")).to_have_count(1)
     visitor.wait_for_picture(beard)
 
 
@@ -259,23 +273,23 @@ def test_no_press_is_lost_while_the_page_is_at_work(visitor: Visitor) -> None:
     page = visitor.page
     for label in ("beard", "glasses", "smile"):  # each while the last edit is still under way
         page.locator("#chips").get_by_role("button", name=label, exact=True).click()
-    expect(page.locator("#stack li")).to_contain_text("smiling human face", timeout=WAIT)
+    expect(page.locator("#stack li")).to_contain_text("smiling human face")
     for _ in range(2):
         count = page.locator("#stack li").count()
         page.locator("#add").click()
-        expect(page.locator("#stack li")).to_have_count(count + 1, timeout=WAIT)
+        expect(page.locator("#stack li")).to_have_count(count + 1)
     switch = page.locator("#stack").get_by_role("button", name="Switch edit 1")
     for _ in range(5):
         switch.click()
-    expect(switch).to_have_text("Off", timeout=WAIT)
+    expect(switch).to_have_text("Off")
     visitor.wait_until_still()
     expect(switch).to_have_text("Off")
     for _ in range(5):
         page.locator("#undo").click()
-    expect(switch).to_have_text("On", timeout=WAIT)
+    expect(switch).to_have_text("On")
     page.locator("#stack").get_by_role("button", name="Remove edit 1").dblclick()
     visitor.wait_until_still()
-    expect(page.locator("#stack li")).to_have_count(2, timeout=WAIT)
+    expect(page.locator("#stack li")).to_have_count(2)
 
 
 def test_face_is_chosen_and_a_saved_result_brings_its_recipe_back(
@@ -283,11 +297,9 @@ def test_face_is_chosen_and_a_saved_result_brings_its_recipe_back(
 ) -> None:
     page = visitor.page
     visitor.change(lambda: _upload(visitor, photo))
-    expect(page.locator("#faces button")).to_have_count(2, timeout=WAIT)
-    visitor.wait_until_still()
+    expect(page.locator("#faces button")).to_have_count(2)
     before, first = visitor.pictures()
     visitor.change(lambda: page.get_by_role("button", name="Edit face 2 of 2").click())
-    visitor.wait_until_still()
     _, second = visitor.pictures()
     half = before.shape[1] // 2
     moved = [np.abs(after[:, :half] - before[:, :half]).mean() > 0.5 for after in (first, second)]
@@ -300,10 +312,8 @@ def test_face_is_chosen_and_a_saved_result_brings_its_recipe_back(
     dropped.write_bytes(saved.read_bytes())
     visitor.write("something else")
     _upload(visitor, dropped)
-    expect(page.locator("#target textarea")).to_have_value(
-        recipe["edits"][-1]["target_text"], timeout=WAIT
-    )
-    expect(page.locator("#notes")).to_contain_text("No edit is switched on", timeout=WAIT)
+    expect(page.locator("#target textarea")).to_have_value(recipe["edits"][-1]["target_text"])
+    expect(page.locator("#notes")).to_contain_text("No edit is switched on")
 
 
 def test_what_cannot_be_edited_is_explained_and_the_page_goes_on(
@@ -313,14 +323,14 @@ def test_what_cannot_be_edited_is_explained_and_the_page_goes_on(
     Image.new("RGB", (300, 300), "white").save(tmp_path / "blank.png")
     for name, explained in (("text.png", "not a picture"), ("blank.png", "face")):
         _upload(visitor, tmp_path / name)
-        expect(visitor.page.locator("#notes")).to_contain_text(explained, timeout=WAIT)
+        expect(visitor.page.locator("#notes")).to_contain_text(explained)
         expect(visitor.page.locator(PICTURES)).to_have_count(0)
     visitor.page.locator("#samples button").nth(1).click()
-    expect(visitor.page.locator("#notes")).to_contain_text("edited in", timeout=WAIT)
+    expect(visitor.page.locator("#notes")).to_contain_text("edited in")
     visitor.settled()
     visitor.write("   ")
     visitor.press_edit()
-    expect(visitor.page.locator("#notes")).to_contain_text("empty", timeout=WAIT)
+    expect(visitor.page.locator("#notes")).to_contain_text("empty")
     visitor.write("old human face")
     visitor.change(visitor.press_edit)
 
@@ -330,7 +340,7 @@ def test_world_that_is_not_here_says_what_it_lacks(visitor: Visitor) -> None:
     for option, seen in (("Photos of faces", True), ("Drawn portraits", False)):
         page.locator("#domain input").click()
         page.get_by_role("option", name=option).click()
-        expect(page.locator("#world-words")).to_be_visible(visible=seen, timeout=WAIT)
+        expect(page.locator("#world-words")).to_be_visible(visible=seen)
         if seen:
             expect(page.locator("#world-words")).to_contain_text("cannot be edited here yet")
 
@@ -339,7 +349,7 @@ def test_exploring_shows_a_strip_and_a_portrait_from_a_text(visitor: Visitor) ->
     page = visitor.page
     page.get_by_role("tab", name="Explore").click()
     page.locator("#strip-start").click()
-    expect(page.locator("#strip .thumbnail-item img")).to_have_count(6, timeout=WAIT)
+    expect(page.locator("#strip .thumbnail-item img")).to_have_count(6)
     page.get_by_role("tab", name="From text").click()
     page.locator("#draw-text textarea").fill("face of a kid")
     page.locator("#draw-start").click()
@@ -352,9 +362,9 @@ def test_batch_is_edited_and_downloaded(visitor: Visitor, editor: Editor, tmp_pa
     good = sorted(editor.bundle.folder.glob("samples/*.png"))[0]
     (tmp_path / "bad.png").write_bytes(b"no picture")
     page.locator("#batch-files input[type=file]").set_input_files([good, tmp_path / "bad.png"])
-    expect(page.locator("#batch-files")).to_contain_text("bad", timeout=WAIT)
+    expect(page.locator("#batch-files")).to_contain_text("bad")
     page.locator("#batch-start").click()
-    expect(page.locator("#batch-status")).to_contain_text("1 edited, 1 failed", timeout=WAIT)
+    expect(page.locator("#batch-status")).to_contain_text("1 edited, 1 failed")
     with page.expect_download(timeout=WAIT) as download:
         page.locator("#batch-archive a").first.click()
     with zipfile.ZipFile(download.value.path()) as archive:
@@ -369,7 +379,6 @@ def test_two_visitors_do_not_meet_and_leave_nothing(
     with Image.open(photo) as image:
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photo)  # a picture nobody else has
     other.change(lambda: _upload(other, photo))
-    other.wait_until_still()
     assert visitor.sources() == mine and not set(other.sources()) & set(mine)
     left = [Path(urllib.parse.unquote(s.split("file=")[1])) for s in other.sources()]
     assert all(path.exists() for path in left)
