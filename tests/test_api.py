@@ -304,3 +304,38 @@ def test_server_contacts_no_other_host(client: Client, outside_hosts: list[str])
     before = list(outside_hosts)
     client.predict(1, api_name="/sample")
     assert outside_hosts == before
+
+
+def post(server: str, name: str, values: list[object]) -> str:
+    """What a raw call of an endpoint is answered: the end of its stream of events."""
+    address = f"{server}gradio_api/call/{name}"
+    data = json.dumps({"data": values}).encode()
+    headers = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(address, data, headers)) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{address}/{event}", timeout=60) as answer:
+        return answer.read().decode()
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_files_of_the_machine_are_not_read(
+    server: str, file: Path, meta: dict[str, object]
+) -> None:
+    rest = [1.0, "all", 0.0, "e4e", 0, True]
+    stolen = {"path": str(file)} | meta
+    edit = post(server, "edit", [stolen, *TEXTS, *rest, True, False, "", []])
+    batch = post(server, "batch", [[stolen], *TEXTS, *rest, "png", False, "", []])
+    for answer in (edit, batch):
+        assert "event: error" in answer and "event: complete" not in answer
+    assert meta or "was not sent to this page" in edit
+
+
+def test_a_raw_call_with_too_few_values_is_told_so(server: str) -> None:
+    answer = post(server, "edit", [None, *TEXTS, 1.0])
+    assert "event: error" in answer and "input" in answer and "null" not in answer
+
+
+def test_edit_notes_words_that_it_does_not_know(client: Client, file: Path) -> None:
+    texts = ("human face", "human face with qwxyzzy sunglasses")
+    made = client.predict(handle_file(file), *texts, 1.0, **ALIGNED, api_name="/edit")
+    assert any("qwxyzzy" in note for note in read_recipe(made)["notes"])

@@ -27,7 +27,7 @@ from tmsa_core.metadata import read_recipe, save_picture
 from tmsa_core.ui import build_ui, launch_options
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_faces import faces_html
-from tmsa_core.ui_files import MOST_BYTES, SHOWN_SIDE, Leases, cached, shown, uploaded
+from tmsa_core.ui_files import MOST_BYTES, SHOWN_SIDE, Leases, cached, new_folder, shown, uploaded
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, download_name
 from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_scores import plain, times
@@ -359,13 +359,24 @@ def test_large_pictures_are_shown_reduced(avatar_face: PreparedFace) -> None:
     assert shown(avatar_face.crop) is avatar_face.crop
 
 
-def test_too_large_a_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "large.png"
+def test_too_large_a_file_is_refused_before_it_is_read() -> None:
+    path = new_folder() / "large.png"
     with path.open("wb") as file:
         file.truncate(MOST_BYTES + 1)
     with pytest.raises(ImageError, match="20 MB"):
         uploaded(ImageData(path=str(path)))
+    path.unlink()
     assert uploaded(None) is None
+
+
+def test_a_file_that_nobody_sent_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.png").touch()
+    link = new_folder() / "link.png"
+    link.symlink_to(tmp_path / "mine.png")
+    for path in (tmp_path / "mine.png", link, Path("relative.png")):
+        with pytest.raises(ImageError, match="not sent to this page"):
+            uploaded(ImageData(path=str(path)))
+    link.unlink()
 
 
 def test_cached_file_is_written_once(portrait: Image.Image) -> None:

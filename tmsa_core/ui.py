@@ -73,6 +73,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": LARGEST_UPLOAD,
         "run_history": False,
         "enable_monitoring": False,
+        "show_error": True,  # or a script that sends too few values is told nothing
         "footer_links": ["api"],
         "state_session_capacity": 1000,
         "ssr_mode": False,

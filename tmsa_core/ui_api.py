@@ -72,7 +72,8 @@ class Endpoints:
                 as [{"target_text": "old human face", "alpha": 0.5}].
 
         Returns:
-            The edited picture; its metadata carries the recipe.
+            The edited picture; its metadata carries the recipe, and what is to be noted, such as
+            words that the text encoder does not know.
         """
         editor = self.editors.get(domain)
         first = _request(neutral_text, target_text, alpha, levels, threshold, bool(paste_back))
@@ -80,7 +81,8 @@ class Endpoints:
         prepared = _prepare(editor, image, inversion, face, aligned)
         result = editor.edit(prepared, requests)
         picture = add_notice(result.image) if notice else result.image
-        return annotate(picture, editor.recipe(requests))
+        notes = {"notes": list(result.notes)} if result.notes else {}
+        return annotate(picture, editor.recipe(requests) | notes)
 
     def align(self, image: Any, face: int = 0, domain: str = "") -> tuple[Image, dict[str, Any]]:
         """Find the faces in a picture and crop one of them upright.

@@ -93,7 +93,8 @@ def uploaded(payload: ImageData | None) -> str | None:
 
     Gradio would open it, drop transparency on the way, and answer a broken file with an error
     that says nothing; the editor reads it once, with all its checks. Raises ImageError for a data
-    URL that cannot be decoded, and for a file of more than ``MOST_BYTES``.
+    URL that cannot be decoded, for a path that was not sent, and for a file of more than
+    ``MOST_BYTES``.
     """
     path = received(payload)
     if path:
@@ -110,7 +111,21 @@ def received(payload: ImageData | None) -> str | None:
             return save_base64_to_cache(payload.url, cache_dir=get_upload_folder())
         except ValueError as error:
             raise ImageError("The picture's data URL cannot be decoded; send base64.") from error
-    return payload.path
+    return sent(payload.path) if payload.path else None
+
+
+def sent(path: str) -> str:
+    """A path that a page or a script handed in, if it is that of a file it uploaded.
+
+    Raises ImageError for any other, which would be a file of this machine: Gradio checks the path
+    of a picture only where the value says of itself that it is a file.
+    """
+    if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+        raise ImageError(
+            "That file was not sent to this page: upload it first, and name the path that the "
+            "upload answers."
+        )
+    return path
 
 
 def check_bytes(path: str) -> None:
