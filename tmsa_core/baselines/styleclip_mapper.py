@@ -43,7 +43,7 @@ class Settings:
     groups: tuple[str, ...] = ("course", "medium", "fine")
 
 
-SETTINGS = {"avatar": Settings(steps=300, batch=4)}
+SETTINGS = {"avatar": Settings(steps=1_000, batch=4)}
 """Where a domain differs: small networks and few attributes, and a CPU to train on."""
 
 
