@@ -252,3 +252,12 @@ def test_a_scene_seen_through_the_crop_is_the_aligned_portrait() -> None:
 def test_scene_needs_one_place_for_each_portrait() -> None:
     with pytest.raises(ValueError, match="placements"):
         scene(sample_portraits(2, generator()), [Placement(5, 5, 20)], (64, 64), generator())
+
+
+@pytest.mark.parametrize("wrong", [{"resolution": 0}, {"supersample": 0}, {"size": (0, 8)}])
+def test_what_cannot_be_drawn_is_refused(wrong):
+    portraits = sample_portraits(2, torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="is no picture"):
+        render(portraits, **wrong)
+    with pytest.raises(ValueError, match="no portrait to draw"):
+        render(portraits[:0])

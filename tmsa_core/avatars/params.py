@@ -127,9 +127,11 @@ class Portraits:
 
     @property
     def device(self) -> torch.device:
+        """Where the values are."""
         return self.traits[TRAITS[0]].device
 
     def to(self, device: torch.device | str) -> Portraits:
+        """The same portraits on another device."""
         return Portraits(
             {k: v.to(device) for k, v in self.traits.items()},
             {k: v.to(device) for k, v in self.attributes.items()},
@@ -166,6 +168,7 @@ class Portraits:
 
     @staticmethod
     def from_matrix(matrix: Tensor) -> Portraits:
+        """Portraits from (B, traits + attributes) float32, as ``to_matrix`` gives them."""
         columns = matrix.unbind(dim=1)
         split = len(TRAITS)
         return Portraits(
@@ -175,6 +178,7 @@ class Portraits:
 
     @staticmethod
     def cat(parts: Sequence[Portraits]) -> Portraits:
+        """All portraits of several batches, in order."""
         return Portraits.from_matrix(torch.cat([p.to_matrix() for p in parts]))
 
 

@@ -105,9 +105,14 @@ def render(
     views: (B, 2, 3) affine maps from normalised picture coordinates (-1 to 1 between the outer
     edges, y down) to face coordinates; by default the aligned crop. supersample: strokes are
     drawn at this many times the resolution and averaged. size: (height, width) in place of the
-    square ``resolution``.
+    square ``resolution``. Raises ValueError for an empty batch, and for sides and a supersampling
+    below 1.
     """
     height, width = size or (resolution, resolution)
+    if not len(portraits):
+        raise ValueError("there is no portrait to draw")
+    if min(height, width, supersample) < 1:
+        raise ValueError(f"{height} x {width} px at {supersample} samples is no picture")
     people = sitters(portraits)
     faces = [measure(sitter) for sitter in people]
     points = landmark_points(faces, portraits.device)
