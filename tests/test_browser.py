@@ -44,7 +44,7 @@ NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, sele
     && !part.ariaLabel && !part.labels?.length && !part.closest('label')
     && !part.getAttribute('aria-labelledby')
 ).map(part => part.outerHTML.slice(0, 200))"""
-WAIT = 60_000
+WAIT = 120_000
 QUIET = 0.7  # seconds without work after which a page is at rest; a slider waits 0.3 of them
 
 expect.set_options(timeout=WAIT)
@@ -67,6 +67,7 @@ class Visitor:
     def __init__(self, browser: Browser, address: str, width: int = 1280) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900})
         self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(WAIT)
         self.hosts: set[str] = set()
         self.complaints: list[str] = []
         self.at_work: set[Request] = set()
@@ -78,7 +79,8 @@ class Visitor:
 
     def visit(self, address: str) -> None:
         """Open the page as someone new, and wait for its first edit."""
-        self.page.goto(address)
+        self.at_work.clear()
+        self.page.goto(address, timeout=WAIT)
         expect(self.page.locator("#notes")).to_contain_text("edited in")
         self.wait_until_still()
 
@@ -286,6 +288,7 @@ def test_no_press_is_lost_while_the_page_is_at_work(visitor: Visitor) -> None:
     expect(switch).to_have_text("Off")
     for _ in range(5):
         page.locator("#undo").click()
+    visitor.wait_until_still()
     expect(switch).to_have_text("On")
     page.locator("#stack").get_by_role("button", name="Remove edit 1").dblclick()
     visitor.wait_until_still()
