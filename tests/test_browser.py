@@ -46,6 +46,7 @@ NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, sele
 ).map(part => part.outerHTML.slice(0, 200))"""
 WAIT = 120_000
 QUIET = 0.7  # seconds without work after which a page is at rest; a slider waits 0.3 of them
+LONG_QUIET = 10.0
 
 expect.set_options(timeout=WAIT)
 pytestmark = pytest.mark.skipif(
@@ -116,15 +117,21 @@ class Visitor:
             self.page.wait_for_timeout(500)
 
     def wait_until_still(self) -> None:
-        """Wait until the page has nothing to do any more and its pictures stay as they are."""
-        shown, since = self.sources(), time.monotonic()
+        """Wait until the page has nothing to do any more and its pictures stay as they are.
+
+        Gradio may leave its stream open after the last event, so pictures that have not changed
+        for ``LONG_QUIET`` count as still whatever the stream says.
+        """
+        shown, since, free = self.sources(), time.monotonic(), time.monotonic()
         end = since + WAIT / 1000
-        while time.monotonic() - since < QUIET:
+        while time.monotonic() < max(since, free) + QUIET and time.monotonic() < since + LONG_QUIET:
             assert time.monotonic() < end, "the page does not come to rest"
             self.page.wait_for_timeout(100)
             now = self.sources()
-            if self.at_work or now != shown:
+            if now != shown:
                 shown, since = now, time.monotonic()
+            if self.at_work:
+                free = time.monotonic()
         if shown:
             self.settled()
 

@@ -77,8 +77,10 @@ def test_photos_are_fetched_aligned_and_edited_by_buttons(
     expect(words(visitor)).to_contain_text("e4e.pt (5", timeout=WAIT)  # about half of it is here
     expect(words(visitor)).to_contain_text("can be used meanwhile")
     expect(page.locator("#world-fetch")).to_be_hidden()
+    visitor.write("a text of this world")
     choose(visitor, "Drawn portraits")
     expect(words(visitor)).to_be_hidden(timeout=WAIT)
+    expect(page.locator("#target textarea")).not_to_have_value("a text of this world")
     visitor.write("human face with sunglasses")
     visitor.change(visitor.press_edit)  # the page goes on while the file is under way
     choose(visitor, "Photos of faces")

@@ -57,6 +57,7 @@ def build_ui(editor: Editor) -> gr.Blocks:
         gr.Markdown(FOOTNOTE, elem_id="footnote")
         # Theirs are addresses that everybody sees: a call must not make these files its own.
         leases.take("page", *(sample["image"]["path"] for sample in page.samples.value))
+        leases.take("page", *map(samples.file, samples.names))
         connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
         connect_worlds(blocks, worlds, domain, Supplies(), editors)
         add_endpoints(Endpoints(editors), Calls(leases))

@@ -305,12 +305,12 @@ def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
     return [round(first + (last - first) * i / (count - 1), 6) for i in range(count)]
 
 
-def as_files(value: Any) -> Any:
-    """The same value with every picture in it replaced by the path of its file."""
+def as_files(value: Any, note: Callable[[str], object]) -> Any:
+    """The same value with every picture in it replaced by the path of its file; see ``cached``."""
     if isinstance(value, Image):
-        return cached(value)
+        return cached(value, note)
     if isinstance(value, (list, tuple)):
-        return type(value)(as_files(item) for item in value)
+        return type(value)(as_files(item, note) for item in value)
     return value
 
 
@@ -376,9 +376,9 @@ def _publish(
     @wraps(function)
     def endpoint(*args: Any) -> Any:
         with calls.using(*files_in(args[:1])):  # the picture, or the batch's files
-            answer = as_files(told(function)(*args))
+            answer = told(function)(*args)
         calls.answer(*files_in(answer))
-        return answer
+        return as_files(answer, calls.answer)
 
     call.click(
         endpoint,

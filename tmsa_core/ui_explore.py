@@ -23,7 +23,7 @@ from tmsa_core.morph import encode_animation, there_and_back
 from tmsa_core.spaces import Point, picture_point, place, text_point
 from tmsa_core.ui_api import strengths
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_files import Leases, cached, new_folder
+from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_handlers import Visit
 from tmsa_core.ui_samples import TRUNCATION, Samples
 
@@ -230,9 +230,7 @@ class Explore:
         return self._crowds[key]
 
     def _file(self, owner: str, image: Image.Image) -> str:
-        path = cached(image)
-        self.leases.take(owner, path)
-        return path
+        return self.leases.keep(owner, image)
 
 
 def parts_folder(editor: Editor) -> Path:

@@ -11,6 +11,8 @@ import base64
 import os
 import tempfile
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from gradio.data_classes import ImageData
@@ -25,10 +27,15 @@ MOST_BYTES = 20 << 20  # of one picture's file
 SHOWN_SIDE = 1024  # px; larger pictures are shown reduced and downloaded whole
 
 
-def cached(image: Image.Image) -> str:
-    """The path of the picture as PNG, with its metadata; named by its content."""
+def cached(image: Image.Image, note: Callable[[str], object] = lambda path: None) -> str:
+    """The path of the picture as PNG, with its metadata; named by its content.
+
+    note: told the path before the file is looked for. Whoever leases it then can be sure that
+    nobody else who has the same picture, and leaves just now, takes it away.
+    """
     data = encode_png(image)
     path = Path(get_upload_folder()) / hash_bytes(data) / "picture.png"
+    note(str(path))
     if path.exists():
         return refreshed(str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +81,10 @@ class Leases:
         own = {path for path in paths if Path(path).resolve().is_relative_to(cache)}
         with self._lock:
             self._paths.setdefault(owner, set()).update(own)
+
+    def keep(self, owner: str, image: Image.Image) -> str:
+        """The path of a picture that a visitor uses from now on."""
+        return cached(image, partial(self.take, owner))
 
     def leave(self, owner: str) -> None:
         """Delete the files of a visitor that nobody else uses."""

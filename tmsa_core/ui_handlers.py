@@ -33,7 +33,7 @@ from tmsa_core.metadata import (
 from tmsa_core.notice import add_notice
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_faces import faces_html
-from tmsa_core.ui_files import Leases, cached, data_url, new_folder, refreshed, shown
+from tmsa_core.ui_files import Leases, data_url, new_folder, refreshed, shown
 from tmsa_core.ui_links import Setting, from_query, from_recipe, parse_levels, to_query
 from tmsa_core.ui_parts import spoken
 from tmsa_core.ui_samples import TRUNCATION, Samples
@@ -185,7 +185,7 @@ class Handlers:
         recipe = self.recipe(visit, history.do(stack))
         drawn = visit.prepared.inversion == "sample"
         after = ImageData(url=data_url(encode_picture(picture, recipe, not drawn, ".jpg")))
-        before = ImageData(path=refreshed(visit.photo if wishes.whole else visit.crop))
+        before = ImageData(path=self._before(visit, wishes))
         return Screen(before_after=SliderData(root=(before, after)))
 
     def act(
@@ -243,7 +243,8 @@ class Handlers:
         """Draw the portrait of a seed; the next edit goes on from it."""
         number = int(seed or 0)
         prepared = self.editors.get(domain).sample(number, TRUNCATION)
-        visit = self._new_visit(owner, cached(prepared.crop), prepared, seed=number)
+        source = self.leases.keep(owner, prepared.crop)
+        visit = self._new_visit(owner, source, prepared, seed=number)
         return Screen(picture=visit.source, visit=visit, seed=number)
 
     def random(self, owner: str = "", domain: str = "") -> Screen:
@@ -364,9 +365,18 @@ class Handlers:
         sample: str | None = None,
     ) -> Visit:
         pictures = (shown(prepared.photo), prepared.crop, prepared.inversion_crop)
-        files = [cached(picture) for picture in pictures]
-        self.leases.take(owner, *files, *([] if sample else [source]))
+        files = [self.leases.keep(owner, picture) for picture in pictures]
+        self.leases.take(owner, *([] if sample else [source]))
         return Visit(owner, source, prepared, *files, seed=seed, sample=sample)
+
+    def _before(self, visit: Visit, wishes: Wishes) -> str:
+        """The file of the picture as it was, written again where it was cleared away."""
+        path = visit.photo if wishes.whole else visit.crop
+        try:
+            return refreshed(path)
+        except FileNotFoundError:
+            picture = shown(visit.prepared.photo) if wishes.whole else visit.prepared.crop
+            return self.leases.keep(visit.owner, picture)
 
     def _result(self, visit: Visit, stack: Stack, wishes: Wishes) -> EditResult:
         requests = [replace(r, paste_back=wishes.whole) for r in stack.active]
@@ -374,7 +384,7 @@ class Handlers:
 
     def _rendered(self, visit: Visit, history: History, wishes: Wishes) -> Iterator[Screen]:
         """The edited picture first, its scores after it."""
-        before = refreshed(visit.photo if wishes.whole else visit.crop)
+        before = self._before(visit, wishes)
         screen = Screen(visit=visit, history=history, before_after=(before, before))
         screen |= stack_screen(history)
         if not history.now.active:
@@ -386,8 +396,7 @@ class Handlers:
         after = annotate(
             _marked(shown(result.image), wishes), self.recipe(visit, history), not drawn
         )
-        path = cached(after)
-        self.leases.take(visit.owner, path)
+        path = self.leases.keep(visit.owner, after)
         screen["before_after"] = (before, path)
         screen["notes"] = describe(visit.prepared, result)
         yield screen

@@ -37,10 +37,11 @@ class Samples:
 
     def file(self, name: str) -> str:
         """The portrait as a file, for the page to open like any picture."""
-        path = self._files.get(name)
-        if path is None or not Path(path).exists():  # cleared away in the meantime
-            path = self._files[name] = cached(self.portraits[name])
-        return refreshed(path)
+        try:
+            return refreshed(self._files[name])
+        except (KeyError, FileNotFoundError):  # not yet written, or cleared away meanwhile
+            self._files[name] = cached(self.portraits[name])
+            return self._files[name]
 
     def named(self, path: str | None) -> str | None:
         """The name of the sample that a file is, None where it is none."""
