@@ -338,8 +338,9 @@ class Handlers:
         return recipe | {key: value for key, value in ours.items() if value is not None}
 
     def _is_here(self, domain: str) -> bool:
-        here = (status.key for status in list_domains() if status.available)
-        return domain in ("", self.editors.first.domain.key, *here)
+        if domain in ("", self.editors.first.domain.key):
+            return True
+        return any(status.key == domain and status.available for status in list_domains())
 
     def _open(self, wishes: Wishes, owner: str, last: Visit | None) -> Visit:
         """Prepare the picture in the input; samples and drawn portraits are known already."""

@@ -2,8 +2,8 @@ import pytest
 
 from tmsa_core.baselines.world import STEERED
 from tmsa_core.bundles import open_bundle
-from tmsa_core.evaluation.alignment import JUDGES, TRAINED_WITH
-from tmsa_core.evaluation.alignment_tables import alignment_page, newest
+from tmsa_core.evaluation.alignment import JUDGES, TRAINED_WITH, newest
+from tmsa_core.evaluation.alignment_tables import alignment_page
 from tmsa_core.evaluation.comparison import read_comparison
 from tmsa_core.evaluation.comparison_tables import document
 from tmsa_core.evaluation.tables import (

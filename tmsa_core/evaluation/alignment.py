@@ -171,6 +171,12 @@ def read_rows(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def newest(rows: Sequence[Row], study: str) -> list[Row]:
+    """The rows of a study that were measured with the weights of its last row."""
+    found = [row for row in rows if row["study"] == study]
+    return [row for row in found if row["weights"] == found[-1]["weights"]]
+
+
 def raw_direction(mapper: Mapper) -> Direction:
     """M(t) - M(t0) as the paper has it."""
 

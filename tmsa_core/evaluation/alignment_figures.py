@@ -18,7 +18,7 @@ from tmsa_core.avatars.params import Portraits, option_index
 from tmsa_core.avatars.render import render
 from tmsa_core.bundles import Bundle
 from tmsa_core.errors import RequestError
-from tmsa_core.evaluation.alignment import COMMON_LENGTH, draw, raw_direction, read_rows
+from tmsa_core.evaluation.alignment import COMMON_LENGTH, draw, newest, raw_direction, read_rows
 from tmsa_core.evaluation.loss_study import trained_mapper
 from tmsa_core.evaluation.prompts import SIX
 from tmsa_core.evaluation.sheet import grid
@@ -223,12 +223,12 @@ def write_alignment_figure(name: str, bundle: Bundle | None, out: Path, results:
         studio = Studio(bundle.load("generator"), bundle.load("clip"))
         picture = PICTURES[name](Networks(bundle, studio, bundle.load("mapper")))
     else:
-        rows = [row for row in read_rows(results) if row["study"] == name]
+        rows = newest(read_rows(results), name)
         if not rows:
             raise RequestError(
                 f"{results} has no rows of the study {name}: run `tmsa measure {name}` first."
             )
-        picture = PLOTS[name]([row for row in rows if row["weights"] == rows[-1]["weights"]])
+        picture = PLOTS[name](rows)
     out.parent.mkdir(parents=True, exist_ok=True)
     picture.save(out)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tmsa_core.evaluation.alignment import COMMON_LENGTH
+from tmsa_core.evaluation.alignment import COMMON_LENGTH, Row, newest
 from tmsa_core.evaluation.markdown import table
 from tmsa_core.training.presets import PAPER
 
-Row = Mapping[str, object]
 FIGURES = ("cosine_to_truth", "success", "kept", "identity", "clip")
 TITLES = ("cosine to truth", "shows it", "others kept", "identity", "CLIP accuracy")
 CLAIM = 50
@@ -30,12 +29,6 @@ def alignment_page(rows: Sequence[Row]) -> str:
         if found:
             parts += [f"## {title}", write(found)]
     return "\n\n".join([*parts, f"## The paper's figures\n\n{PICTURES}"]) + "\n"
-
-
-def newest(rows: Sequence[Row], study: str) -> list[Row]:
-    """The rows of a study that were measured with the weights of its last row."""
-    found = [row for row in rows if row["study"] == study]
-    return [row for row in found if row["weights"] == found[-1]["weights"]]
 
 
 def _gap(rows: Sequence[Row]) -> str:

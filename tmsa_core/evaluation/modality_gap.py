@@ -115,13 +115,8 @@ def treatments(stage: Stage, bank: Bank) -> dict[str, Callable[[], Direction]]:
         return direction
 
     def refined() -> Direction:
-        raw = raw_direction(closed_form(bank, NOISE))
-
-        def direction(neutral: Tensor, target: Tensor) -> Tensor:
-            found = cluster_direction(bank.synthetic, bank.w, target - neutral)
-            return refine(raw(neutral, target), found)
-
-        return direction
+        raw, found = raw_direction(closed_form(bank, NOISE)), clusters()
+        return lambda neutral, target: refine(raw(neutral, target), found(neutral, target)[0])
 
     return {
         "none (a network, as in the paper)": lambda: raw_direction(train_network(bank, 0.0)),
