@@ -26,6 +26,7 @@ from tmsa_core.images import load_image
 from tmsa_core.metadata import read_recipe, save_picture
 from tmsa_core.ui import build_ui, launch_options
 from tmsa_core.ui_domains import Editors
+from tmsa_core.ui_edit import inversion_choice
 from tmsa_core.ui_faces import faces_html
 from tmsa_core.ui_files import MOST_BYTES, SHOWN_SIDE, Leases, cached, new_folder, shown, uploaded
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, download_name
@@ -157,6 +158,34 @@ def test_random_portrait_can_be_drawn_again(handlers: Handlers) -> None:
     assert handlers.portrait(drawn["seed"] + 1)["picture"] != drawn["picture"]
 
 
+@pytest.mark.parametrize("inversion", ["e4e", "hfgi"])
+def test_drawn_portrait_keeps_its_own_code(
+    handlers: Handlers, start: History, wishes: Wishes, inversion: str
+) -> None:
+    drawn = handlers.portrait(7)
+    asked = replace(wishes, picture=drawn["picture"], inversion=inversion, aligned=False)
+    edited = last(handlers.edit(drawn["visit"], start, asked))
+    assert edited["visit"].prepared is drawn["visit"].prepared
+
+
+def test_link_says_how_a_picture_was_inverted(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    sample = replace(wishes, picture=handlers.choose_sample(1), aligned=False)
+    for inversion in ("e4e", "hfgi"):
+        edited = last(handlers.edit(None, start, replace(sample, inversion=inversion)))
+        query = handlers.link(edited["visit"], edited["history"])
+        assert handlers.arrive(urllib.parse.parse_qsl(query[1:]))["inversion"] == inversion
+
+
+def test_page_starts_with_the_inversion_that_keeps_more(editor: Editor) -> None:
+    assert inversion_choice(editor.bundle)["value"] == "hfgi"
+    lacking = replace(
+        editor.bundle, files={k: v for k, v in editor.bundle.files.items() if k != "hfgi"}
+    )
+    assert inversion_choice(lacking) == {"choices": [("e4e (quick)", "e4e")], "value": "e4e"}
+
+
 def test_sample_is_prepared_once_for_everybody(handlers: Handlers, start: History) -> None:
     wishes = Wishes(handlers.choose_sample(0), *TEXTS)
     one, other = (last(handlers.edit(None, start, wishes, owner)) for owner in ("one", "other"))
@@ -285,7 +314,7 @@ def test_link_brings_the_settings_back(handlers: Handlers, start: History, wishe
     page = handlers.arrive(urllib.parse.parse_qsl(query.removeprefix("?")))
     assert page["picture"] == drawn["picture"]
     assert page["history"].now.active == edited["history"].now.active
-    assert page["domain"] == "avatar" and page["inversion"] == "e4e"
+    assert page["domain"] == "avatar" and "inversion" not in page  # its code is known
     assert handlers.arrive([])["picture"] == handlers.choose_sample(0)
 
 
@@ -306,7 +335,7 @@ def test_dropped_result_of_a_world_that_is_not_here_brings_its_texts(
     path = tmp_path / "church.png"
     save_picture(load_image(wishes.picture), path, recipe)
     page = handlers.restore(str(path))
-    assert page["target"] == TEXTS[1] and "domain" not in page and page["inversion"] == "e4e"
+    assert page["target"] == TEXTS[1] and "domain" not in page and "inversion" not in page
 
 
 def test_another_face_of_a_photo_can_be_chosen(

@@ -1,8 +1,8 @@
 """HFGI in the editor: a bundle with its weights offers it, one without says so."""
 
-import dataclasses
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_what_e4e_misses_is_kept(with_hfgi, prepared, portrait):
 
 
 def test_alpha_zero_is_the_inversion_bit_for_bit(with_hfgi, prepared):
-    result = with_hfgi.edit(prepared, dataclasses.replace(GLASSES, alpha=0.0))
+    result = with_hfgi.edit(prepared, replace(GLASSES, alpha=0.0))
     assert result.crop.tobytes() == prepared.inversion_crop.tobytes()
 
 
@@ -65,10 +65,20 @@ def test_an_edit_moves_the_code_and_keeps_the_residual(with_hfgi, prepared):
     result = with_hfgi.edit(prepared, GLASSES)
     shift = with_hfgi.shift(GLASSES.neutral_text, GLASSES.target_text)
     assert torch.allclose(result.w_plus, prepared.w_plus + shift, atol=1e-5)
-    plain = with_hfgi.edit(dataclasses.replace(prepared, missed=None, inversion="e4e"), GLASSES)
+    plain = with_hfgi.edit(replace(prepared, missed=None, inversion="e4e"), GLASSES)
     assert result.crop.tobytes() != plain.crop.tobytes()
-    many = with_hfgi.edit_many([prepared, prepared], [GLASSES, GLASSES])
-    assert [m.crop.tobytes() for m in many] == [result.crop.tobytes()] * 2
+
+
+def test_many_at_once_are_those_of_one_by_one(with_hfgi, prepared, portrait):
+    plain = with_hfgi.prepare(portrait, aligned=True)
+    faces, edits = [prepared, plain, prepared], [GLASSES, GLASSES, replace(GLASSES, alpha=0.5)]
+    many = with_hfgi.edit_many(faces, edits)
+    for face, edit, result in zip(faces, edits, many, strict=True):
+        alone = with_hfgi.edit(face, edit)
+        assert torch.equal(result.w_plus, alone.w_plus)
+        off = np.abs(np.asarray(result.crop, int) - np.asarray(alone.crop, int))
+        assert off.max() <= 1  # sums in another order
+    assert many[0].crop.tobytes() != many[1].crop.tobytes()
 
 
 def test_a_bundle_without_weights_says_so(tmp_path, portrait, device):

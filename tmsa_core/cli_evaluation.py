@@ -68,8 +68,8 @@ def evaluate(
         _measure(bundle, portraits, output or RESULTS / "avatar.jsonl")
         return
     from tmsa_core.bundles import open_bundle
-    from tmsa_core.domains import find_domain
-    from tmsa_core.evaluation.compare import INVERSIONS, Plan, compare
+    from tmsa_core.domains import INVERSIONS, find_domain
+    from tmsa_core.evaluation.compare import Plan, compare
 
     if inversion not in INVERSIONS:
         raise RequestError(f"inversion is {inversion!r}; use {' or '.join(INVERSIONS)}.")

@@ -18,7 +18,8 @@ class Domain:
 
     resolution: side R of a crop; levels: rows L of W+; alignment: how a photo becomes a crop.
     examples: (neutral, target) texts that work well. content: height of the part of a crop that
-    holds the picture, as a share of its side; above and below it is black.
+    holds the picture, as a share of its side; above and below it is black. inversion: what a page
+    starts with; HFGI, which keeps more of a picture, where its second pass is soon done.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Domain:
     neutral_text: str
     examples: tuple[tuple[str, str], ...]
     content: float = 1.0
+    inversion: str = "e4e"
 
 
 FACE_TARGETS = (
@@ -43,15 +45,17 @@ FACE_TARGETS = (
 )
 
 
-def _faces(key: str, title: str, resolution: int, levels: int) -> Domain:
+def _faces(key: str, title: str, resolution: int, levels: int, inversion: str = "e4e") -> Domain:
     examples = tuple(("human face", target) for target in FACE_TARGETS)
-    return Domain(key, title, resolution, levels, "face", "human face", examples)
+    return Domain(
+        key, title, resolution, levels, "face", "human face", examples, inversion=inversion
+    )
 
 
 DOMAINS: dict[str, Domain] = {
     d.key: d
     for d in (
-        _faces("avatar", "Drawn portraits", 128, 12),
+        _faces("avatar", "Drawn portraits", 128, 12, inversion="hfgi"),
         _faces("ffhq", "Photos of faces", 1024, 18),
         Domain("car", "Cars", 512, 16, "resize", "a car", (("a car", "a sports car"),), 0.75),
         Domain(
@@ -62,6 +66,7 @@ DOMAINS: dict[str, Domain] = {
 ROLES = ("generator", "e4e", "clip")  # what every domain needs to bring a picture in
 FACE_ROLES = ("detector", "landmarks")  # dlib's built-in detector serves where a bundle has none
 MAPPER = "mapper"  # what an edit by text needs beside them
+INVERSIONS = ("e4e", "hfgi")  # the roles that bring a picture in; hfgi builds on e4e
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,16 @@ def needed_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
     """The roles without which a domain does nothing; the mapper is none of them."""
     faces = tuple(role for role in FACE_ROLES if role in bundle.files)
     return ROLES + (faces if domain.alignment == "face" else ())
+
+
+def inversions_here(bundle: Bundle) -> tuple[str, ...]:
+    """The inversions whose weights are here."""
+    return tuple(name for name in INVERSIONS if bundle.has(name))
+
+
+def first_inversion(domain: Domain, bundle: Bundle) -> str:
+    """What a page starts with: the domain's own inversion, or e4e where that one is not here."""
+    return domain.inversion if bundle.has(domain.inversion) else "e4e"
 
 
 def _status(domain: Domain) -> DomainStatus:

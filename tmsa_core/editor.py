@@ -39,7 +39,7 @@ from tmsa_core.datatypes import (
     PreparedFace,
 )
 from tmsa_core.devices import find_device, says_when_full
-from tmsa_core.domains import Domain, find_domain, needed_roles
+from tmsa_core.domains import INVERSIONS, Domain, find_domain, inversions_here, needed_roles
 from tmsa_core.download import Report
 from tmsa_core.errors import BundleError, RequestError, StrengthError, TextError
 from tmsa_core.images import load_image, to_image, to_tensor
@@ -61,8 +61,6 @@ ALPHA_LIMIT = 10.0
 TOKEN_LIMIT = 77  # of CLIP's text encoder
 TEXT_CACHE = 512
 BATCH = 8  # pictures synthesised together
-PLAIN_INVERSIONS = ("e4e", "sample")  # those whose edit is the generator's picture of a code
-INVERSIONS = ("e4e", "hfgi")  # the bundle's roles that bring a picture in; hfgi builds on e4e
 # The methods that run networks. All else (files, faces, pasting) stays off a ZeroGPU's clock.
 ON_GPU = ("_invert", "_missed", "_draw_code", "_synthesise", "_synthesise_batch", "_compute_shift",
           "_score")  # fmt: skip
@@ -194,13 +192,14 @@ class Editor:
         stacks = [_stack(edit) for edit in edits]
         for face in faces:
             self._check_face(face)
-        if any(face.inversion not in PLAIN_INVERSIONS for face in faces):
-            return [self.edit(face, stack) for face, stack in zip(faces, stacks, strict=True)]
-        results: list[EditResult] = []
-        for start in range(0, len(stacks), BATCH):
-            part = slice(start, start + BATCH)
-            results += self._edit_batch(faces[part], stacks[part])
-        return results
+        results: dict[int, EditResult] = {}
+        for plain in (True, False):  # with a residual and without are two ways to draw
+            alike = [i for i, face in enumerate(faces) if (face.missed is None) is plain]
+            for start in range(0, len(alike), BATCH):
+                part = alike[start : start + BATCH]
+                made = self._edit_batch([faces[i] for i in part], [stacks[i] for i in part])
+                results |= dict(zip(part, made, strict=True))
+        return [results[i] for i in range(len(faces))]
 
     def scores(self, prepared: PreparedFace, result: EditResult) -> Scores:
         """Identity kept and text met, for one result of ``edit``."""
@@ -298,7 +297,7 @@ class Editor:
     @property
     def inversions(self) -> tuple[str, ...]:
         """The inversions that ``prepare`` offers: those whose weights are here."""
-        return tuple(name for name in INVERSIONS if self.bundle.has(name))
+        return inversions_here(self.bundle)
 
     def _check_face(self, prepared: PreparedFace) -> None:
         if not isinstance(prepared, PreparedFace):
@@ -367,12 +366,21 @@ class Editor:
     @says_when_full
     @torch.inference_mode()
     def _synthesise(self, w_plus: Tensor, missed: Tensor | None = None) -> Image.Image:
-        codes = w_plus[None].to(self.device, self._dtype)
+        """w_plus (L,512), missed (3,S,S)."""
+        return to_image(self._pixels(w_plus[None], None if missed is None else missed[None]))
+
+    @says_when_full
+    @torch.inference_mode()
+    def _synthesise_batch(self, codes: Tensor, missed: Tensor | None) -> list[Image.Image]:
+        """codes (B,L,512), missed (B,3,S,S)."""
+        return [to_image(picture) for picture in self._pixels(codes, missed)]
+
+    def _pixels(self, codes: Tensor, missed: Tensor | None) -> Tensor:
+        """codes (B,L,512), and with HFGI what they miss (B,3,S,S) -> (B,3,R,R) on the CPU."""
+        codes = codes.to(self.device, self._dtype)
         if missed is None:
-            images = self._generator.synthesise(codes)
-        else:
-            images = self._hfgi.fuse(self._generator, missed[None].to(self.device), codes)
-        return to_image(images.float().cpu())
+            return self._generator.synthesise(codes).float().cpu()
+        return self._hfgi.fuse(self._generator, missed.to(self.device), codes).float().cpu()
 
     @functools.cached_property
     def _clip(self) -> Clip:
@@ -394,7 +402,10 @@ class Editor:
                 for face, stack in zip(faces, stacks, strict=True)
             ]
         with _timed(timings, "synthesise"):
-            pictures = self._synthesise_batch(torch.stack(codes))
+            missed = [face.missed for face in faces if face.missed is not None]
+            pictures = self._synthesise_batch(
+                torch.stack(codes), torch.stack(missed) if missed else None
+            )
         each = {stage: seconds / len(codes) for stage, seconds in timings.items()}
         results = []
         for face, stack, code, crop in zip(faces, stacks, codes, pictures, strict=True):
@@ -403,13 +414,6 @@ class Editor:
                 image = self._paste_back(face, crop)
             results.append(EditResult(image, crop, code, stack, each, self._notes(stack)))
         return results
-
-    @says_when_full
-    @torch.inference_mode()
-    def _synthesise_batch(self, codes: Tensor) -> list[Image.Image]:
-        """codes (B,L,512)."""
-        pixels = self._generator.synthesise(codes.to(self.device, self._dtype)).float().cpu()
-        return [to_image(picture) for picture in pixels]
 
     @says_when_full
     @torch.inference_mode()

@@ -15,6 +15,7 @@ import gradio as gr
 from tmsa_core.archives import count_entries
 from tmsa_core.batch import BatchOptions, Row, run_batch
 from tmsa_core.datatypes import EditRequest
+from tmsa_core.domains import first_inversion
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_parts import HIDDEN, ON_LONG, told_steps
@@ -78,9 +79,11 @@ class BatchHandlers:
         self.leases.take(owner, *map(str, paths))
         out = new_folder() / "edited.zip"
         request = EditRequest(wishes.neutral_text or "", wishes.target_text or "", wishes.alpha)
-        options = BatchOptions(format=wishes.kind, notice=wishes.notice)
         try:
-            work = run_batch(self.editors.get(wishes.domain), paths, [request], out, options)
+            editor = self.editors.get(wishes.domain)
+            inversion = first_inversion(editor.domain, editor.bundle)
+            options = BatchOptions(inversion, format=wishes.kind, notice=wishes.notice)
+            work = run_batch(editor, paths, [request], out, options)
             count = count_entries(paths)
             start = time.monotonic()
             yield BatchScreen(status=progress_html(0, count, 0, None), table=[], archive=None)

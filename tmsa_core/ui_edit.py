@@ -8,9 +8,11 @@ from typing import Any
 
 import gradio as gr
 
+from tmsa_core.bundles import Bundle, open_bundle
 from tmsa_core.datatypes import EditRequest
-from tmsa_core.domains import find_domain
+from tmsa_core.domains import find_domain, first_inversion, inversions_here
 from tmsa_core.editor import Editor
+from tmsa_core.errors import BundleError
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, controls
 from tmsa_core.ui_parts import (
     EACH_PRESS,
@@ -35,7 +37,7 @@ LEVELS = [("all", "all"), ("coarse: shape, pose", "coarse"), ("medium: features"
           ("fine: colours", "fine")]  # fmt: skip
 CONTROLS = ("neutral", "target", "alpha", "levels", "threshold")  # what an edit is set by
 KINDS = [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")]
-INVERSIONS = {"e4e": "e4e (quick)", "hfgi": "HFGI (keeps more detail)"}
+INVERSION_LABELS = {"e4e": "e4e (quick)", "hfgi": "HFGI (keeps more detail)"}
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,7 @@ def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
             elem_id="threshold",
         )
         inversion = gr.Radio(
-            [(INVERSIONS.get(name, name), name) for name in inversions(editor)],
-            value="e4e",
+            **inversion_choice(editor.bundle),
             label="Inversion",
             info="How the picture enters the generator",
             elem_id="inversion-kind",
@@ -188,9 +189,13 @@ def suggestions(key: str) -> tuple[tuple[str, str], ...]:
     return presets(domain.alignment, domain.examples)
 
 
-def inversions(editor: Editor) -> tuple[str, ...]:
-    """What the editor offers; e4e is always there."""
-    return tuple(getattr(editor, "inversions", ("e4e",)))
+def inversion_choice(bundle: Bundle) -> dict[str, Any]:
+    """Choices and value of the inversion's radio in a world; e4e is what every world has."""
+    names = dict.fromkeys(("e4e", *inversions_here(bundle)))
+    return {
+        "choices": [(INVERSION_LABELS[name], name) for name in names],
+        "value": first_inversion(find_domain(bundle.domain), bundle),
+    }
 
 
 def _lay_out_result() -> dict[str, Any]:
@@ -331,10 +336,14 @@ def connect_edit(
     def fill(key: str, event: gr.EventData) -> str:
         return suggestions(key)[event.index][1]
 
-    def enter(key: str) -> tuple[str, str, str]:
-        """The texts and suggestions of a world."""
+    def enter(key: str) -> tuple[Any, ...]:
+        """The texts, suggestions and inversions of a world."""
         neutral, target = find_domain(key).examples[0]
-        return neutral, target, chips_html(suggestions(key))
+        try:
+            choice = gr.update(**inversion_choice(open_bundle(key)))
+        except BundleError:  # what the world lacks is said below its name
+            choice = gr.skip()
+        return neutral, target, chips_html(suggestions(key)), choice
 
     def choose_sample(event: gr.SelectData) -> str:
         return handlers.choose_sample(event.index)
@@ -356,7 +365,8 @@ def connect_edit(
 
     def arrive(request: gr.Request) -> Any:
         editor = handlers.editors.first
-        first = Screen(domain=editor.domain.key, inversion="e4e")
+        start = first_inversion(editor.domain, editor.bundle)
+        first = Screen(domain=editor.domain.key, inversion=start)
         first |= controls(start_history(editor).now.request)
         query = request.query_params.multi_items()
         return opened_page(first | handlers.arrive(query, _owner(request)))
@@ -378,7 +388,7 @@ def connect_edit(
         button.click(None, js=SHOW_RESULT, **HIDDEN)
     at_once = {"queue": False, **HIDDEN, **EACH_PRESS}
     filled = page.chips.click(fill, domain, page.target, **at_once)
-    entered = [page.neutral, page.target, page.chips]
+    entered = [page.neutral, page.target, page.chips, page.inversion]
     domain.input(enter, domain, entered, **at_once, **quick)
     page.chips.click(None, js=SHOW_RESULT, **HIDDEN)
 

@@ -262,7 +262,7 @@ class Handlers:
             return Screen()
         setting = from_recipe(recipe)
         if setting.seed is None and not self._is_here(setting.domain):
-            setting = replace(setting, domain="", inversion="e4e")  # the picture is here, at least
+            setting = replace(setting, domain="", inversion="")  # the picture is here, at least
         screen = self.setting(setting, owner)
         if "picture" in screen or "history" not in screen:
             return screen
@@ -309,7 +309,7 @@ class Handlers:
         setting = Setting(history.now.active)
         if visit is not None:
             prepared = visit.prepared
-            inversion = "e4e" if prepared.inversion == "sample" else prepared.inversion
+            inversion = "" if prepared.inversion == "sample" else prepared.inversion
             setting = Setting(
                 history.now.active, prepared.domain, inversion, visit.seed, visit.sample
             )
@@ -459,8 +459,8 @@ def _fits(visit: Visit, wishes: Wishes) -> bool:
     return (
         visit.source == wishes.picture
         and wishes.domain in ("", prepared.domain)
-        and (prepared.inversion == wishes.inversion or (drawn and wishes.inversion == "e4e"))
-        and (visit.aligned == wishes.aligned or drawn)
+        # the code of a drawn portrait is known: there is nothing to invert
+        and (drawn or (prepared.inversion, visit.aligned) == (wishes.inversion, wishes.aligned))
     )
 
 

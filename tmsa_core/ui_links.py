@@ -17,11 +17,14 @@ MOST_LETTERS = 600  # of a text; the text encoder reads far fewer
 
 @dataclass(frozen=True)
 class Setting:
-    """What a visitor set, without the picture. seed, sample: which portrait, if it was ours."""
+    """What a visitor set, without the picture. seed, sample: which portrait, if it was ours.
+
+    domain, inversion: "" for what the page has.
+    """
 
     edits: tuple[EditRequest, ...] = ()
     domain: str = ""
-    inversion: str = "e4e"
+    inversion: str = ""
     seed: int | None = None
     sample: str | None = None
 
@@ -35,7 +38,7 @@ def to_query(setting: Setting) -> str:
         pairs.append(("seed", str(setting.seed)))
     if setting.sample is not None:
         pairs.append(("sample", setting.sample))
-    if setting.inversion != "e4e":
+    if setting.inversion:
         pairs.append(("inversion", setting.inversion))
     for edit in setting.edits:
         pairs += [("neutral", edit.neutral_text), ("target", edit.target_text)]
@@ -72,7 +75,7 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> Setting:
         {
             "edits": edits,
             "domain": _nth(values, "domain", 0, ""),
-            "inversion": _nth(values, "inversion", 0, "e4e"),
+            "inversion": _nth(values, "inversion", 0, ""),
             "seed": _number(values["seed"][0], "seed") if "seed" in values else None,
             "sample": _nth(values, "sample", 0, "") or None,
         }

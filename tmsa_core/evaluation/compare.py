@@ -49,7 +49,6 @@ FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the working strength: the curve
 BATCH = 16
 QUALITY = 90  # of the kept pictures
 NO_EDIT = Edit(w_shift=torch.zeros(1, 1, 1))
-INVERSIONS = ("e4e", "hfgi")
 
 
 @dataclass(frozen=True)
