@@ -216,6 +216,16 @@ def test_a_step_in_style_space_equals_the_same_step_in_w_plus(world: World, code
     )
 
 
+def test_parts_that_came_with_the_bundle_are_not_made_again(world: World, tmp_path: Path):
+    method = METHODS["styleclip_global"]
+    cost = method.prepare(world)
+    visitor = replace(world, parts=tmp_path / "own", with_bundle=world.parts)
+    assert method.prepare(visitor) == cost and not visitor.parts.exists()
+    elsewhere = replace(visitor, with_bundle=tmp_path / "none")
+    method.prepare(elsewhere)
+    assert part_path(elsewhere, "styleclip_global").parent == visitor.parts
+
+
 def test_settings_that_differ_from_the_published_are_known():
     mapper = METHODS["styleclip_mapper"]
     assert mapper.differences("ffhq") == {} and METHODS["tmsa"].differences("avatar") == {}

@@ -19,6 +19,8 @@ from tmsa_core.weights import load_tensors, read_metadata, save_tensors
 
 STEERED = ("generator", "e4e", "clip", "identity")  # what the baselines' own parts are made for
 
+BASELINES = "baselines"  # folder of a bundle: parts that are long in the making
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -34,7 +36,7 @@ class World:
 
     The classifier that scores edits is none of them. identity is None where a domain has no
     notion of a person. parts: folder for what a method trains or measures beforehand; it belongs
-    to these very weights.
+    to these very weights. with_bundle: the same, of what came with the bundle.
     """
 
     domain: str
@@ -46,10 +48,15 @@ class World:
     parts: Path
     mapper_seconds: float | None = None
     device: str = "cpu"
+    with_bundle: Path | None = None
 
 
 def open_world(bundle: Bundle, parts: Path, device: str = "cpu") -> World:
-    """Load a bundle's networks; parts go into a folder of ``parts`` named after the weights."""
+    """Load a bundle's networks; parts go into a folder of ``parts`` named after the weights.
+
+    Those that lie in the bundle's own ``baselines`` folder, under the same name, need not be made.
+    """
+    weights = bundle.fingerprint(STEERED)
     return World(
         bundle.domain,
         bundle.load("generator", device),
@@ -57,9 +64,10 @@ def open_world(bundle: Bundle, parts: Path, device: str = "cpu") -> World:
         bundle.load("clip", device),
         bundle.load("mapper", device),
         bundle.load("identity", device) if "identity" in bundle.files else None,
-        parts / bundle.fingerprint(STEERED),
+        parts / weights,
         read_metadata(bundle.path("mapper"))["origin"].get("seconds"),
         device,
+        bundle.folder / BASELINES / weights,
     )
 
 
@@ -91,8 +99,11 @@ def encoder_input(images: Tensor) -> Tensor:
 
 
 def part_path(world: World, name: str) -> Path:
-    """Where a part of this name lies, or would."""
-    return world.parts / f"{name}.safetensors"
+    """Where a part of this name lies: with the bundle, or where this machine made it, or would."""
+    file = f"{name}.safetensors"
+    if world.with_bundle is not None and (world.with_bundle / file).exists():
+        return world.with_bundle / file
+    return world.parts / file
 
 
 def save_part(

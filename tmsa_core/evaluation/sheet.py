@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from tmsa_core.datatypes import EditRequest, PreparedFace
+from tmsa_core.domains import first_inversion
 from tmsa_core.editor import Editor
 
 GAP = 2
@@ -25,7 +26,7 @@ def edit_sheet(
         [face.crop, face.inversion_crop, *(editor.edit(face, r).crop for r in requests)]
         for face in faces
     ]
-    return grid(rows, ("portrait", "inversion", *titles))
+    return grid(rows, ("portrait", f"inversion ({faces[0].inversion})", *titles))
 
 
 def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
@@ -42,13 +43,14 @@ def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.
 
 
 def held_out_faces(editor: Editor, count: int, seed: int = 0) -> list[PreparedFace]:
-    """Portraits that nothing was trained on, drawn, then inverted like any picture."""
+    """Portraits that nothing was trained on, drawn, then inverted as the page inverts pictures."""
     from tmsa_core.avatars.render import render
     from tmsa_core.images import to_image
     from tmsa_core.training.data import held_out_portraits
 
     images = render(held_out_portraits(count, seed), editor.domain.resolution).images
-    return [editor.prepare(to_image(image), aligned=True) for image in images]
+    inversion = first_inversion(editor.domain, editor.bundle)
+    return [editor.prepare(to_image(image), inversion, aligned=True) for image in images]
 
 
 def write_six_prompts(editor: Editor, out: Path, count: int = 10) -> None:
