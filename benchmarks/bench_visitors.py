@@ -1,0 +1,52 @@
+"""What it would save to edit the pictures of several visitors in one batch.
+
+Run with ``python -m benchmarks.bench_visitors``. A request of ``/edit`` finds the face, inverts it,
+edits it and writes a file; only the edit can share a batch with other visitors' requests. What that
+saves is printed as a share of the whole request, from one run.
+"""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+from benchmarks.bench_editor import seconds
+from tmsa_core import EditRequest, load_editor
+from tmsa_core.editor import Editor
+from tmsa_core.metadata import encode_picture
+
+ROUNDS = 7
+EDIT = EditRequest("human face", "human face with glasses")
+
+
+def request(editor: Editor, picture: Path, inversion: str) -> None:
+    """All that one call does, but for the network between browser and server."""
+    result = editor.edit(editor.prepare(picture, inversion), EDIT)
+    encode_picture(result.image, editor.recipe([EDIT]), True, ".png")
+
+
+def main() -> None:
+    editor = load_editor("avatar", device="cpu")
+    pictures = sorted((editor.bundle.folder / "samples").glob("*.png"))[:8]
+    count = len(pictures)
+    for inversion in editor.inversions:
+        faces = [editor.prepare(picture, inversion) for picture in pictures]
+        editor.edit(faces[0], EDIT)  # what is loaded once shall not count
+        whole, alone, together = (
+            statistics.median(seconds(work) for _ in range(ROUNDS))
+            for work in (
+                lambda k=inversion: request(editor, pictures[0], k),
+                lambda f=faces: [editor.edit(face, EDIT) for face in f],
+                lambda f=faces: editor.edit_many(f, [EDIT] * count),
+            )
+        )
+        alone, together = alone / count, together / count
+        print(
+            f"{inversion:5s} whole request {1000 * whole:6.1f} ms; its edit {1000 * alone:6.1f} ms "
+            f"alone, {1000 * together:6.1f} ms in a batch of {count}; batching would save "
+            f"{(alone - together) / whole:.1%} of the request"
+        )
+
+
+if __name__ == "__main__":
+    main()
