@@ -330,9 +330,26 @@ def test_files_of_the_machine_are_not_read(
     assert meta or "was not sent to this page" in edit
 
 
-def test_a_raw_call_with_too_few_values_is_told_so(server: str) -> None:
-    answer = post(server, "edit", [None, *TEXTS, 1.0])
-    assert "event: error" in answer and "input" in answer and "null" not in answer
+def test_a_raw_call_may_leave_out_what_has_a_default(server: str, file: Path) -> None:
+    url = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
+    picture = {"url": url, "meta": {"_type": "gradio.FileData"}}
+    for name, values in (("edit", [picture, *TEXTS]), ("align", [picture]), ("sample", [])):
+        answer = post(server, name, values)
+        assert "event: complete" in answer and "picture.png" in answer, answer
+
+
+def test_a_raw_call_without_a_picture_is_told_so(server: str) -> None:
+    for values in ([], [None, *TEXTS, 1.0]):
+        answer = post(server, "edit", values)
+        assert "event: error" in answer and "There is no picture; send a PNG" in answer
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("edit", 5), ("edit", "x.png"), ("batch", {}), ("batch", ["x.zip"])]
+)
+def test_a_file_in_the_wrong_form_is_told_so(server: str, name: str, value: object) -> None:
+    answer = post(server, name, [value, *TEXTS])
+    assert "event: error" in answer and f"What /{name} was sent as a file is none" in answer
 
 
 def test_edit_notes_words_that_it_does_not_know(client: Client, file: Path) -> None:

@@ -18,6 +18,7 @@ from tmsa_core.ui_edit import SESSION_SECONDS, connect_edit, lay_out_edit
 from tmsa_core.ui_explore import Explore
 from tmsa_core.ui_explore_page import lay_out_explore
 from tmsa_core.ui_files import Leases
+from tmsa_core.ui_forgiving import ForgivingBlocks
 from tmsa_core.ui_handlers import Handlers
 from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_style import CSS, theme
@@ -37,7 +38,7 @@ LARGEST_UPLOAD = "100mb"  # a ZIP; ui_files limits a single picture
 def build_ui(editor: Editor) -> gr.Blocks:
     """The page and its endpoints for one editor, ready for ``launch(**launch_options())``."""
     editors, samples, leases = Editors(editor), Samples(editor), Leases()
-    with gr.Blocks(title=TITLE, delete_cache=(CLEAR_EVERY, SESSION_SECONDS)) as blocks:
+    with ForgivingBlocks(title=TITLE, delete_cache=(CLEAR_EVERY, SESSION_SECONDS)) as blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
             domain = _lay_out_domains(editor)
@@ -74,7 +75,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": LARGEST_UPLOAD,
         "run_history": False,
         "enable_monitoring": False,
-        "show_error": True,  # or a script that sends too few values is told nothing
+        "show_error": True,  # or a script is told nothing of what Gradio itself finds wrong
         "footer_links": ["api"],
         "state_session_capacity": 1000,
         "ssr_mode": False,
