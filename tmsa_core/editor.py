@@ -39,7 +39,14 @@ from tmsa_core.datatypes import (
     PreparedFace,
 )
 from tmsa_core.devices import find_device, says_when_full
-from tmsa_core.domains import INVERSIONS, Domain, find_domain, inversions_here, needed_roles
+from tmsa_core.domains import (
+    INVERSIONS,
+    Domain,
+    find_domain,
+    first_inversion,
+    inversions_here,
+    needed_roles,
+)
 from tmsa_core.download import Report
 from tmsa_core.errors import BundleError, RequestError, StrengthError, TextError
 from tmsa_core.images import load_image, to_image, to_tensor
@@ -102,8 +109,10 @@ class Editor:
             self.warm_up()
 
     def warm_up(self) -> None:
-        """Load what the first edit would load otherwise: CLIP and what scores an edit."""
+        """Load what the first edit would load otherwise: CLIP, what scores an edit, HFGI."""
         self._scorer  # noqa: B018 - a cached property, which takes in CLIP
+        if first_inversion(self.domain, self.bundle) == "hfgi":
+            self._hfgi  # noqa: B018 - the same
 
     def align(
         self,
