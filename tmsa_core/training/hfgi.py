@@ -40,9 +40,9 @@ ARCHITECTURE = avatar_architecture(
         int(generator_stage.ARCHITECTURE["channel_max"]),
     )
 )
-IMAGES = 9_000
+IMAGES = 31_000
 KEPT, EDITED = 2, 4  # portraits of a batch that keep their code, and that are edited
-PAIRS = 2048  # edited portraits that are drawn
+PAIRS = 4096  # edited portraits that are drawn
 RATE = 3e-3
 STRENGTHS = (0.6, 1.3)  # of edits; texts do not push exactly as far as the code of an attribute
 DISTORTED, DISTORTION = 0.9, 0.15  # share and strength of HFGI's random perspectives
