@@ -10,10 +10,12 @@ from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 from tmsa_core.avatars.render import render
 from tmsa_core.avatars.scenes import Placement, scene
 from tmsa_core.avatars.visibility import visible
+from tmsa_core.baselines.world import BASELINES, STEERED
 from tmsa_core.bundles import open_bundle
 from tmsa_core.evaluation.prompts import SIX, Prompt, fits
 from tmsa_core.images import to_image, to_tensor
 from tmsa_core.training.data import held_out_portraits
+from tmsa_core.weights import read_metadata
 
 COUNT = 24
 
@@ -47,8 +49,16 @@ def test_every_file_is_the_one_of_the_manifest():
 
 
 def test_the_bundle_stays_small():
+    files = [path for path in open_bundle("avatar").folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 60e6
+
+
+def test_what_comes_for_a_baseline_belongs_to_these_weights():
     bundle = open_bundle("avatar")
-    assert sum(entry.bytes for entry in bundle.files.values()) < 60e6
+    (folder,) = (bundle.folder / BASELINES).iterdir()
+    assert folder.name == bundle.fingerprint(STEERED)
+    made = read_metadata(folder / "styleclip_global.safetensors")["origin"]
+    assert made["pairs"] == 100 and made["seconds"] > 0
 
 
 def test_inversions_show_the_portrait(judge, people, faces):

@@ -13,6 +13,11 @@ from tmsa_core.evaluation.metrics import bootstrap
 CLOSE = 0.005  # differences of shares and cosines that no table shows
 
 
+def spent(seconds: float) -> str:
+    """Seconds as a table has them: three digits, or whole ones."""
+    return f"{seconds:,.0f}" if seconds >= 100 else f"{seconds:.3g}"
+
+
 def summary(data: Comparison) -> str:
     """The table of the README: every method over all prompts, and where ours is not ahead."""
     pictures = {len({r["image"] for r in data.counted(m)}) for m in data.methods}
@@ -38,8 +43,8 @@ def methods_table(data: Comparison) -> str:
             METHODS[m].title,
             *(METRICS[k].text(data.interval(k, m)) for k in METRICS),
             str(len(data.counted(m))),
-            f"{data.seconds(m, 'picture'):.3g}",
-            f"{data.seconds(m, 'text'):.3g}",
+            spent(data.seconds(m, "picture")),
+            spent(data.seconds(m, "text")),
         )
         for m in data.methods
     ]
@@ -163,8 +168,8 @@ def costs_table(data: Comparison) -> str:
     for method in data.methods:
         once = data.find("strength", method=method)[-1]["once"]
         seconds = (data.seconds(method, what) for what in ("text", "picture"))
-        first = "trained with the bundle" if once is None else f"{once:.3g} s"
-        body.append((METHODS[method].title, first, *(f"{s:.3g} s" for s in seconds)))
+        first = "trained with the bundle" if once is None else f"{spent(once)} s"
+        body.append((METHODS[method].title, first, *(f"{spent(s)} s" for s in seconds)))
     return table(head, body)
 
 
