@@ -244,3 +244,17 @@ def test_bfloat16_stays_close(cast):
             rough = generator.synthesise(w_plus)
     assert rough.dtype == torch.float32
     assert (rough - exact).abs().mean() < 0.02 * exact.std()
+
+
+@pytest.mark.parametrize("side", [8, 16, 32])
+def test_drawing_twice_equals_two_drawings(side):
+    torch.manual_seed(0)
+    generator = Generator(32, w_dim=16, channel_max=8, mapping_layers=1).eval()
+    w_plus = torch.randn(2, generator.levels, 16)
+    change = (torch.randn(2, 8, side, side), torch.randn(2, 8, side, side))
+    with torch.inference_mode():
+        plain, redraw = generator.draw_twice(w_plus, side)
+        assert torch.equal(plain, generator.synthesise(w_plus))
+        changed = generator.synthesise(w_plus, features={side: change})
+        assert torch.equal(redraw(change), changed) and not torch.equal(plain, changed)
+        assert torch.equal(redraw(change), changed)  # nothing of the first drawing was spent

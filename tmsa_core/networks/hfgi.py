@@ -180,9 +180,8 @@ class HFGI(nn.Module):
         Two passes of the generator: a preview of the edit, to which the residual is aligned, and
         the picture itself.
         """
-        preview = self.small(generator.synthesise(w_edit))
-        features = {self.side: self.conditions(residual, preview)}
-        return generator.synthesise(w_edit, features=features)
+        preview, redraw = generator.draw_twice(w_edit, self.side)
+        return redraw(self.conditions(residual, self.small(preview)))
 
     def forward(
         self, generator: Generator, images: Tensor, w_plus: Tensor, w_edit: Tensor

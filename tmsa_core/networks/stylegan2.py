@@ -12,7 +12,7 @@ This equals convolving each sample with its own weights, and is several times fa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -28,7 +28,10 @@ from tmsa_core.networks.channelwise import (
 )
 
 Noise = Literal["buffers", "random", "none"]
-Features = Mapping[int, tuple[Tensor, Tensor]]
+Change = tuple[Tensor, Tensor]  # scale and shift of features: x (1 + scale) + shift
+Features = Mapping[int, Change]
+Redraw = Callable[[Change], Tensor]
+NoiseMaps = Sequence[Tensor | None]
 
 GAIN = math.sqrt(2.0)  # keeps the variance that the leaky ReLU takes away
 EPS = 1e-8
@@ -345,22 +348,64 @@ class Generator(nn.Module):
         last = up_to or self.resolution
         if last not in self.resolutions:
             raise ValueError(f"up_to must be one of {self.resolutions}, not {up_to}")
-        batch = styles[0].shape[0]
-        maps = self._noise_maps(noise, batch, generator)
-        x = self.input.input.contiguous(memory_format=torch.channels_last)
-        x = self.conv1(x, styles[0], maps[0])
-        image = self.to_rgb1(x, styles[1], None)
+        maps = self._noise_maps(noise, styles[0].shape[0], generator)
+        x, image = self._lowest(styles, maps)
         for b, r in enumerate(self.resolutions[1:]):
             if r > last:
                 break
-            first, second, rgb = styles[3 * b + 2 : 3 * b + 5]
-            x = self.convs[2 * b](x, first, maps[2 * b + 1])
-            if r in features:
-                scale, shift = features[r]
-                x = x * (1 + scale).to(x.dtype) + shift.to(x.dtype)
-            x = self.convs[2 * b + 1](x, second, maps[2 * b + 2])
-            image = self.to_rgbs[b](x, rgb, image)
+            x = self._enlarged(b, x, styles, maps)
+            x, image = self._settled(b, x, image, styles, maps, features.get(r))
         return image
+
+    def draw_twice(self, w_plus: Tensor, side: int) -> tuple[Tensor, Redraw]:
+        """The picture of w_plus (B,L,w_dim), and what draws it anew with the features of ``side``
+        scaled and shifted: ``synthesise`` without and with ``features``.
+
+        The second drawing begins at those features, and so costs little more than half.
+        """
+        styles = self.to_styles(w_plus)
+        maps = self._noise_maps("buffers", w_plus.shape[0], None)
+        blocks, start = len(self.to_rgbs), self.resolutions[1:].index(side)
+        x, image = self._lowest(styles, maps)
+        for b in range(start):
+            x = self._enlarged(b, x, styles, maps)
+            x, image = self._settled(b, x, image, styles, maps, None)
+        x = self._enlarged(start, x, styles, maps)
+
+        def drawn(change: Change | None) -> Tensor:
+            y, picture = self._settled(start, x, image, styles, maps, change)
+            for b in range(start + 1, blocks):
+                y = self._enlarged(b, y, styles, maps)
+                y, picture = self._settled(b, y, picture, styles, maps, None)
+            return picture
+
+        return drawn(None), drawn
+
+    def _lowest(self, styles: Sequence[Tensor], maps: NoiseMaps) -> tuple[Tensor, Tensor]:
+        """Features (B,C,4,4) and image (B,3,4,4)."""
+        x = self.input.input.contiguous(memory_format=torch.channels_last)
+        x = self.conv1(x, styles[0], maps[0])
+        return x, self.to_rgb1(x, styles[1], None)
+
+    def _enlarged(self, b: int, x: Tensor, styles: Sequence[Tensor], maps: NoiseMaps) -> Tensor:
+        """The first convolution of block ``b``: (B,C,r/2,r/2) -> (B,C',r,r)."""
+        return self.convs[2 * b](x, styles[3 * b + 2], maps[2 * b + 1])
+
+    def _settled(
+        self,
+        b: int,
+        x: Tensor,
+        image: Tensor,
+        styles: Sequence[Tensor],
+        maps: NoiseMaps,
+        change: Change | None,
+    ) -> tuple[Tensor, Tensor]:
+        """The second one, after a change of the features, and the image with the block's part."""
+        if change is not None:
+            scale, shift = change
+            x = x * (1 + scale).to(x.dtype) + shift.to(x.dtype)
+        x = self.convs[2 * b + 1](x, styles[3 * b + 3], maps[2 * b + 2])
+        return x, self.to_rgbs[b](x, styles[3 * b + 4], image)
 
     def forward(self, w_plus: Tensor) -> Tensor:
         """``synthesise`` with its defaults."""
