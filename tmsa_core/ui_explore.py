@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw, ImageFont
 
 from tmsa_core.datatypes import EditRequest, PreparedFace
-from tmsa_core.domains import find_domain
+from tmsa_core.domains import find_domain, first_inversion
 from tmsa_core.editor import Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
@@ -211,7 +211,8 @@ class Explore:
         if key not in self._samples:
             self._samples[key] = Samples(editor)
         samples = self._samples[key]
-        faces += [samples.prepared(name, "e4e") for name in samples.names if name in portraits]
+        how = first_inversion(editor.domain, editor.bundle)
+        faces += [samples.prepared(name, how) for name in samples.names if name in portraits]
         if not faces:
             raise RequestError("No portrait is chosen; tick at least one.")
         return faces
