@@ -18,6 +18,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def _drag(page: Page) -> tuple[float, list[float]]:
     _wait_until_still(page)
     alphas = [f"{-1 + 3 * i / 80:.2f}" for i in range(80)]
     moved, shown = page.evaluate(DRAG, [alphas, 25, 3000])
-    return _newest(shown, moved), [b - a for a, b in zip(shown, shown[1:], strict=False)]
+    return _newest(shown, moved), [b - a for a, b in pairwise(shown)]
 
 
 def _newest(shown: list[float], moved: float) -> float:

@@ -110,9 +110,10 @@ def inversions_here(bundle: Bundle) -> tuple[str, ...]:
     return tuple(name for name in INVERSIONS if bundle.has(name))
 
 
-def first_inversion(domain: Domain, bundle: Bundle) -> str:
+def first_inversion(bundle: Bundle) -> str:
     """What a page starts with: the domain's own inversion, or e4e where that one is not here."""
-    return domain.inversion if bundle.has(domain.inversion) else "e4e"
+    own = find_domain(bundle.domain).inversion
+    return own if bundle.has(own) else "e4e"
 
 
 def _status(domain: Domain) -> DomainStatus:

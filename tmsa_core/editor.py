@@ -111,7 +111,7 @@ class Editor:
     def warm_up(self) -> None:
         """Load what the first edit would load otherwise: CLIP, what scores an edit, HFGI."""
         self._scorer  # noqa: B018 - a cached property, which takes in CLIP
-        if first_inversion(self.domain, self.bundle) == "hfgi":
+        if first_inversion(self.bundle) == "hfgi":
             self._hfgi  # noqa: B018 - the same
 
     def align(

@@ -81,7 +81,7 @@ class BatchHandlers:
         request = EditRequest(wishes.neutral_text or "", wishes.target_text or "", wishes.alpha)
         try:
             editor = self.editors.get(wishes.domain)
-            inversion = first_inversion(editor.domain, editor.bundle)
+            inversion = first_inversion(editor.bundle)
             options = BatchOptions(inversion, format=wishes.kind, notice=wishes.notice)
             work = run_batch(editor, paths, [request], out, options)
             count = count_entries(paths)

@@ -194,7 +194,7 @@ def inversion_choice(bundle: Bundle) -> dict[str, Any]:
     names = dict.fromkeys(("e4e", *inversions_here(bundle)))
     return {
         "choices": [(INVERSION_LABELS[name], name) for name in names],
-        "value": first_inversion(find_domain(bundle.domain), bundle),
+        "value": first_inversion(bundle),
     }
 
 
@@ -365,7 +365,7 @@ def connect_edit(
 
     def arrive(request: gr.Request) -> Any:
         editor = handlers.editors.first
-        start = first_inversion(editor.domain, editor.bundle)
+        start = first_inversion(editor.bundle)
         first = Screen(domain=editor.domain.key, inversion=start)
         first |= controls(start_history(editor).now.request)
         query = request.query_params.multi_items()

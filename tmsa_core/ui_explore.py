@@ -211,7 +211,7 @@ class Explore:
         if key not in self._samples:
             self._samples[key] = Samples(editor)
         samples = self._samples[key]
-        how = first_inversion(editor.domain, editor.bundle)
+        how = first_inversion(editor.bundle)
         faces += [samples.prepared(name, how) for name in samples.names if name in portraits]
         if not faces:
             raise RequestError("No portrait is chosen; tick at least one.")

@@ -49,7 +49,7 @@ def held_out_faces(editor: Editor, count: int, seed: int = 0) -> list[PreparedFa
     from tmsa_core.training.data import held_out_portraits
 
     images = render(held_out_portraits(count, seed), editor.domain.resolution).images
-    inversion = first_inversion(editor.domain, editor.bundle)
+    inversion = first_inversion(editor.bundle)
     return [editor.prepare(to_image(image), inversion, aligned=True) for image in images]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ def avatar_architecture(channels: int) -> dict[str, Any]:
 
 def chain(inputs: int, widths: Sequence[int], stride: int = 1) -> nn.Sequential:
     """IR units one after the other, without squeeze and excitation; the first one strides."""
-    sides = zip((inputs, *widths), widths, strict=False)
+    sides = pairwise((inputs, *widths))
     return nn.Sequential(
         *(Unit(a, b, stride if i == 0 else 1, squeeze=False) for i, (a, b) in enumerate(sides))
     )

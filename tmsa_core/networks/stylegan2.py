@@ -350,12 +350,8 @@ class Generator(nn.Module):
             raise ValueError(f"up_to must be one of {self.resolutions}, not {up_to}")
         maps = self._noise_maps(noise, styles[0].shape[0], generator)
         x, image = self._lowest(styles, maps)
-        for b, r in enumerate(self.resolutions[1:]):
-            if r > last:
-                break
-            x = self._enlarged(b, x, styles, maps)
-            x, image = self._settled(b, x, image, styles, maps, features.get(r))
-        return image
+        blocks = range(self.resolutions.index(last))
+        return self._blocks(blocks, x, image, styles, maps, features)[1]
 
     def draw_twice(self, w_plus: Tensor, side: int) -> tuple[Tensor, Redraw]:
         """The picture of w_plus (B,L,w_dim), and what draws it anew with the features of ``side``
@@ -365,19 +361,14 @@ class Generator(nn.Module):
         """
         styles = self.to_styles(w_plus)
         maps = self._noise_maps("buffers", w_plus.shape[0], None)
-        blocks, start = len(self.to_rgbs), self.resolutions[1:].index(side)
-        x, image = self._lowest(styles, maps)
-        for b in range(start):
-            x = self._enlarged(b, x, styles, maps)
-            x, image = self._settled(b, x, image, styles, maps, None)
+        start = self.resolutions[1:].index(side)
+        x, image = self._blocks(range(start), *self._lowest(styles, maps), styles, maps, {})
         x = self._enlarged(start, x, styles, maps)
+        above = range(start + 1, len(self.to_rgbs))
 
         def drawn(change: Change | None) -> Tensor:
             y, picture = self._settled(start, x, image, styles, maps, change)
-            for b in range(start + 1, blocks):
-                y = self._enlarged(b, y, styles, maps)
-                y, picture = self._settled(b, y, picture, styles, maps, None)
-            return picture
+            return self._blocks(above, y, picture, styles, maps, {})[1]
 
         return drawn(None), drawn
 
@@ -386,6 +377,22 @@ class Generator(nn.Module):
         x = self.input.input.contiguous(memory_format=torch.channels_last)
         x = self.conv1(x, styles[0], maps[0])
         return x, self.to_rgb1(x, styles[1], None)
+
+    def _blocks(
+        self,
+        blocks: range,
+        x: Tensor,
+        image: Tensor,
+        styles: Sequence[Tensor],
+        maps: NoiseMaps,
+        features: Features,
+    ) -> tuple[Tensor, Tensor]:
+        """Whole blocks, each twice as large: features (B,C,r,r) and image (B,3,r,r) after them."""
+        for b in blocks:
+            x = self._enlarged(b, x, styles, maps)
+            change = features.get(self.resolutions[b + 1])
+            x, image = self._settled(b, x, image, styles, maps, change)
+        return x, image
 
     def _enlarged(self, b: int, x: Tensor, styles: Sequence[Tensor], maps: NoiseMaps) -> Tensor:
         """The first convolution of block ``b``: (B,C,r/2,r/2) -> (B,C',r,r)."""

@@ -7,6 +7,7 @@ gradient is slow on a CPU.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -101,9 +102,7 @@ class Discriminator(nn.Module):
         widths = [channels_at(side, channel_multiplier, channel_max) for side in sides]
         last = widths[-1]
         self.from_rgb = EqualConv(3, widths[0], 1)
-        self.blocks = nn.ModuleList(
-            ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.blocks = nn.ModuleList(ResidualBlock(a, b) for a, b in pairwise(widths))
         self.final_conv = EqualConv(last + 1, last, 3)
         self.final_linear = EqualLinear(last * 16, last, activation=True)
         self.judge = EqualLinear(last, 1)
