@@ -13,8 +13,8 @@ from tests.tiny_world import LEVELS, SETTINGS, W_DIM, tiny_world
 from tmsa_core.baselines import METHODS, Edit, Method, check_methods
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation import tuning
-from tmsa_core.evaluation.compare import FACTORS, Plan, Results, Scene, mend
-from tmsa_core.evaluation.comparison import Comparison
+from tmsa_core.evaluation.compare import FACTORS, Plan, Results, Scene, read_rows
+from tmsa_core.evaluation.comparison import Comparison, read_comparison
 from tmsa_core.evaluation.prompts import Prompt
 from tmsa_core.evaluation.scoring import Judges
 from tmsa_core.evaluation.subjects import find_subjects
@@ -58,7 +58,7 @@ def run(out: Path, plan: Plan = PLAN, mapper: str = "m") -> list[dict]:
         alpha = scene.strength(name, METHODS[name])
         for prompt in plan.prompts:
             scene.edit(name, METHODS[name], prompt, alpha)
-    return mend(out)
+    return read_rows(out)
 
 
 def kinds(rows: list[dict]) -> dict[str, int]:
@@ -111,17 +111,65 @@ def test_another_mapper_does_only_our_edits_again(out: Path):
     added = run(out, plan, mapper="n")[len(first) :]
     assert {row["row"] for row in added} == {"strength", "edit", "picture", "cost"}
     assert {(row["method"], row["mapper"]) for row in added} == {("tmsa", "n")}
-    data = Comparison(mend(out))
+    data = Comparison(read_rows(out))
     assert data.mapper == "n" and len(data.counted("tmsa")) == 4
     assert {row.get("mapper") for row in data.edits} == {"n", None}
 
 
-def test_a_file_of_something_else_is_left_alone(tmp_path: Path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"my notes\nmore\n",
+        b"one line without an end",
+        b'{"report": "edit", "weights": "w"}\n',  # of another command
+        b'{"row": "edit"}\n',
+        b"[1]\n3\n",
+        b"\xff\xfe\x00",
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_a_file_of_something_else_is_left_alone(text: bytes, tmp_path: Path):
     path = tmp_path / "notes.txt"
-    path.write_text("my notes\nmore\n")
-    with pytest.raises(RequestError, match="no file of JSON lines"):
-        mend(path)
-    assert path.read_text() == "my notes\nmore\n"
+    path.write_bytes(text)
+    for use in (read_rows, read_comparison, lambda p: Results(p, RUN)):
+        with pytest.raises(RequestError, match=r"(no file of JSON lines|holds no results of)"):
+            use(path)
+    assert path.read_bytes() == text
+
+
+def test_reading_leaves_a_half_written_line_to_the_run_that_writes_it(out: Path):
+    rows = run(out)
+    with out.open("a") as file:
+        file.write('{"domain": "pho')
+    before = out.read_bytes()
+    assert read_rows(out) == rows and len(read_comparison(out).edits) > 0
+    assert out.read_bytes() == before
+    assert run(out) == rows
+
+
+def test_a_run_that_was_killed_before_its_first_edit_says_so(out: Path):
+    rows = [row for row in run(out) if row["row"] in ("prompt", "inversion", "picture")]
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(RequestError, match="no edits yet"):
+        read_comparison(out)
+
+
+def test_no_cut_loses_the_cost_of_edits_that_are_kept(out: Path):
+    run(out)
+    lines = out.read_text().splitlines(keepends=True)
+    for end in range(2, len(lines) + 1):
+        rows = [json.loads(line) for line in lines[:end]]
+        if any(row["row"] == "edit" for row in rows):
+            assert Comparison(rows).seconds("tmsa", "picture") > 0
+
+
+def test_pictures_that_were_not_kept_at_first_can_be_had_later(out: Path):
+    run(out, replace(PLAN, kept=0))
+    rows = run(out, replace(PLAN, kept=3))
+    data = Comparison(rows)
+    assert all(data.picture("tmsa", "happy", i) for i in range(3))
+    assert len(data.counted("tmsa")) == 4
+    assert run(out, replace(PLAN, kept=3)) == rows
 
 
 def test_a_wrong_method_is_told():

@@ -12,7 +12,8 @@ Every line says what it is in ``row``:
 
 A run that was stopped goes on where it was: what a line of the same domain, weights, inversion and
 folder already says is not done again. Lines about TMSA name its mapping network besides, so that a
-new one leaves the other methods' lines as they are. A half-written last line is cut off.
+new one leaves the other methods' lines as they are. A half-written last line is cut off; a file
+of something else is never written to.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from tmsa_core.avatars.visibility import visible
 from tmsa_core.baselines import METHODS, Edit, Method, Texts, World, open_world
 from tmsa_core.baselines.world import STEERED
 from tmsa_core.bundles import Bundle
+from tmsa_core.devices import says_when_full
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.evaluation.metrics import agreement, psnr, ssim
 from tmsa_core.evaluation.prompts import Prompt
@@ -48,7 +51,8 @@ from tmsa_core.shift import embed_text
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the working strength: the curve along alpha
 BATCH = 16
 QUALITY = 90  # of the kept pictures
-NO_EDIT = Edit(w_shift=torch.zeros(1, 1, 1))
+BEGINNING = b'{"domain": '
+"""How every line begins, which tells a half-written one from something else."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ class Results:
     def __init__(self, path: Path, run: Row) -> None:
         self.path, self.run = path, run
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows = [row for row in mend(path) if same_run(row, run)]
+        self.rows = [row for row in read_rows(path) if same_run(row, run)]
+        _cut_half_line(path)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Append lines, at once on disk."""
@@ -104,19 +109,33 @@ def same_run(row: Row, run: Row) -> bool:
     return all(row.get(key) == value for key, value in run.items())
 
 
-def mend(path: Path) -> list[Row]:
-    """The lines of a file; what a killed run left of its last one is cut off."""
+def read_rows(path: Path) -> list[Row]:
+    """The lines of a file but for a half-written last one; the file stays as it is.
+
+    Raises RequestError for a file of anything else than the comparison's results.
+    """
     if not path.exists():
         return []
-    whole, _, half = path.read_text(encoding="utf-8").rpartition("\n")
-    if half:
-        path.write_text(whole + "\n" if whole else "", encoding="utf-8")
+    whole, _, half = path.read_bytes().rpartition(b"\n")
     try:
-        return [json.loads(line) for line in whole.splitlines()]
-    except ValueError as error:
+        rows = [json.loads(line) for line in whole.decode().splitlines()]
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"{path} is no file of JSON lines ({error}): name another.") from error
+    ours = all(isinstance(row, dict) and {"row", "domain"} <= row.keys() for row in rows)
+    if not ours or not (half.startswith(BEGINNING) or BEGINNING.startswith(half)):
+        raise RequestError(f"{path} holds no results of `tmsa evaluate`: name another file.")
+    return rows
 
 
+def _cut_half_line(path: Path) -> None:
+    """Take away what a killed run left of its last line."""
+    if path.exists():
+        text = path.read_bytes()
+        with path.open("r+b") as file:
+            file.truncate(text.rfind(b"\n") + 1)
+
+
+@says_when_full
 def compare(bundle: Bundle, plan: Plan, out: Path, parts: Path, device: str = "cpu") -> list[Row]:
     """Run what the plan asks for and the file lacks; the lines of this run."""
     world = open_world(bundle, parts, device)
@@ -166,7 +185,8 @@ class Scene:
         self.mapper, self.hfgi = mapper, hfgi
         self.subjects = find_subjects(world, plan.images, folder=plan.folder)
         every = torch.arange(plan.images)
-        self.before = self._read(self._apply(NO_EDIT, every, every, 0.0), every)
+        still = Edit(w_shift=torch.zeros(1, 1, 1, device=world.device))
+        self.before = self._read(self._apply(still, every, every, 0.0), every)
 
     def note_prompts(self) -> None:
         """Lines about the prompts, so that the file explains itself."""
@@ -262,16 +282,18 @@ class Scene:
                             if i < self.plan.kept and factor == 1.0:
                                 rows.append(_picture(image, **marked))
                             rows.append({"row": "edit"} | marked | row)
-                rows.append(_cost(about, method, once, found, seconds, len(part)))
-                self.results.add(rows)
+                # the cost first: a run killed in between does the missing edits again, not it
+                self.results.add([_cost(about, method, once, found, seconds, len(part)), *rows])
                 bar.update(len(part))
 
     def _about(self, name: str, method: Method) -> Row:
         return {"method": name} | ({"mapper": self.mapper} if method.mapper else {})
 
     def _missing(self, about: Row, lacking: Sequence[bool]) -> list[tuple[int, list[float]]]:
-        """(picture, factors) that the file has no line about."""
+        """(picture, factors) that the file has no line about, or no picture that is to be kept."""
         done = {(row["image"], row["factor"]) for row in self.results.find("edit", **about)}
+        kept = {row["image"] for row in self.results.find("picture", **about)}
+        done -= {(i, 1.0) for i in range(self.plan.kept) if i not in kept}
         todo = []
         for i, lacks in enumerate(lacking):
             factors = FACTORS if lacks and i < self.plan.curve else (1.0,)
@@ -310,8 +332,10 @@ class Scene:
             )
             for name in ATTRIBUTES
         }
-        mean = sum(rates.values()) / len(rates)
-        rounded = {name: round(rate, 4) for name, rate in rates.items()}
+        seen = [rate for rate in rates.values() if not math.isnan(rate)]
+        mean = sum(seen) / len(seen)
+        # what none of a few portraits shows has no rate, and JSON has no "not a number"
+        rounded = {k: None if math.isnan(rate) else round(rate, 4) for k, rate in rates.items()}
         return {"row": "judge", "images": self.plan.images, "mean": round(mean, 4)} | rounded
 
     def _inversion_row(self, real: Reading, i: int) -> Row:

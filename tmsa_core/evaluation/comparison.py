@@ -6,6 +6,7 @@ intervals over pictures.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from tmsa_core.baselines import METHODS
 from tmsa_core.errors import RequestError
-from tmsa_core.evaluation.compare import mend, same_run
+from tmsa_core.evaluation.compare import read_rows, same_run
 from tmsa_core.evaluation.metrics import Interval, bootstrap
 from tmsa_core.evaluation.scoring import Row
 
@@ -126,8 +127,13 @@ class Comparison:
         return bootstrap([v for v in values if v is not None])
 
     def seconds(self, method: str, what: str) -> float:
-        """Median over texts: ``text``, of the first pictures of each, or ``picture``."""
+        """Median over texts: ``text``, of the first pictures of each, or ``picture``.
+
+        Not a number where a run was stopped before it had noted them.
+        """
         first = {row["prompt"]: row for row in reversed(self.find("cost", method=method))}
+        if not first:
+            return math.nan
         return statistics.median(float(str(row[what])) for row in first.values())
 
 
@@ -136,8 +142,11 @@ def _key(row: Row) -> tuple[object, ...]:
 
 
 def read_comparison(path: Path) -> Comparison:
-    """The last run of a file; RequestError if there is none."""
-    rows = mend(path)
+    """The last run of a file, which is only read; RequestError if it has no edits."""
+    rows = read_rows(path)
     if not rows:
         raise RequestError(f"{path} holds no results: run `tmsa evaluate --images 64` first.")
-    return Comparison(rows)
+    data = Comparison(rows)
+    if not data.edits:
+        raise RequestError(f"The last run of {path} has no edits yet: let `tmsa evaluate` go on.")
+    return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from tmsa_core.baselines import METHODS
@@ -14,7 +15,9 @@ CLOSE = 0.005  # differences of shares and cosines that no table shows
 
 
 def spent(seconds: float) -> str:
-    """Seconds as a table has them: three digits, or whole ones."""
+    """Seconds as a table has them: three digits, or whole ones; "-" where nobody measured them."""
+    if math.isnan(seconds):
+        return "-"
     return f"{seconds:,.0f}" if seconds >= 100 else f"{seconds:.3g}"
 
 
@@ -169,7 +172,8 @@ def costs_table(data: Comparison) -> str:
         once = data.find("strength", method=method)[-1]["once"]
         seconds = (data.seconds(method, what) for what in ("text", "picture"))
         first = "trained with the bundle" if once is None else f"{spent(once)} s"
-        body.append((METHODS[method].title, first, *(f"{spent(s)} s" for s in seconds)))
+        cells = ("-" if math.isnan(s) else f"{spent(s)} s" for s in seconds)
+        body.append((METHODS[method].title, first, *cells))
     return table(head, body)
 
 
