@@ -39,6 +39,8 @@ def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]):
         (["evaluate", "--inversion", "magic"], "use e4e or hfgi"),
         (["evaluate", "--domain", "moon"], "no domain 'moon'"),
         (["evaluate", "moon"], "Only the domain 'avatar'"),
+        (["evaluate", "--device", "gpu"], "device 'gpu' is not available"),
+        (["prepare-baselines", "--device", "gpu"], "device 'gpu' is not available"),
         (["prepare-baselines", "--methods", "tmsa,magic"], "no method 'magic'"),
         (["figures", "figure-99", "-o", "x.png"], "no figure 'figure-99'"),
         (
@@ -61,6 +63,27 @@ def test_a_wrong_call_ends_in_one_sentence(
     assert output.out == "" and len(output.err.strip().splitlines()) == 1
     assert output.err.startswith("Error: ") and said in output.err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_few_portraits_are_compared_from_end_to_end(tmp_path: Path, capsys):
+    prompts, out = tmp_path / "prompts.json", tmp_path / "new" / "results.jsonl"
+    hat = {"name": "hat", "target": "human face with a hat", "without": "human face"}
+    prompts.write_text(json.dumps([hat | {"wanted": {"headwear": ["cap", "hat"]}}]))
+    command = ["evaluate", "--images", "1", "--pictures", "1", "--methods", "tmsa"]
+    command += ["--prompts", str(prompts), "--parts", str(tmp_path), "-o", str(out)]
+    assert main(command) == 0
+    assert f"{out}: " in capsys.readouterr().out
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    lines = out.read_text().splitlines()
+    rows = [json.loads(line, parse_constant=refuse) for line in lines]
+    kinds = {str(row["row"]) for row in rows}
+    assert kinds == {"prompt", "judge", "inversion", "strength", "cost", "edit", "picture"}
+    judge = next(row for row in rows if row["row"] == "judge")
+    assert 0 < judge["mean"] <= 1 and None in judge.values()  # one portrait cannot show everything
+    assert main(command) == 0 and out.read_text().splitlines() == lines
 
 
 def test_no_pictures_at_all_is_wrong_usage(capsys: pytest.CaptureFixture[str]):

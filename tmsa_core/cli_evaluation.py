@@ -68,6 +68,7 @@ def evaluate(
         _measure(bundle, portraits, output or RESULTS / "avatar.jsonl")
         return
     from tmsa_core.bundles import open_bundle
+    from tmsa_core.devices import find_device
     from tmsa_core.domains import INVERSIONS, find_domain
     from tmsa_core.evaluation.compare import Plan, compare
 
@@ -85,7 +86,7 @@ def evaluate(
     )
     key = find_domain(domain).key
     out = output or RESULTS / "comparison.jsonl"
-    rows = compare(open_bundle(key), plan, out, parts or _parts(key), _device(device))
+    rows = compare(open_bundle(key), plan, out, parts or _parts(key), find_device(device))
     print(
         f"{out}: {sum(row['row'] == 'edit' for row in rows)} edits of {len(plan.methods)} methods"
     )
@@ -107,8 +108,9 @@ def prepare_baselines(
     """Train and measure what the baselines need beforehand; `evaluate` does it too, when needed."""
     from tmsa_core.baselines import METHODS, Texts, open_world
     from tmsa_core.bundles import open_bundle
+    from tmsa_core.devices import find_device
 
-    world = open_world(open_bundle(domain), parts or _parts(domain), _device(device))
+    world = open_world(open_bundle(domain), parts or _parts(domain), find_device(device))
     for name in _methods(methods):
         method = METHODS[name]
         if method.prepare and (seconds := method.prepare(world)) is not None:
@@ -277,11 +279,3 @@ def _short(value: object) -> str:
 def _only_avatar(domain: str, done: str) -> None:
     if domain != "avatar":
         raise RequestError(f"Only the domain 'avatar' can be {done} so far, not {domain!r}.")
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"

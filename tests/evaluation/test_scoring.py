@@ -82,7 +82,8 @@ def test_prompts_are_read_from_a_file(tmp_path):
     path = tmp_path / "prompts.json"
     entry = {"name": "hat", "target": "a hat", "without": "no hat", "wanted": {"headwear": ["cap"]}}
     path.write_text(
-        json.dumps([entry, {"name": "x", "target": "x", "without": "y", "neutral": "z"}])
+        json.dumps([entry, {"name": "x", "target": "x", "without": "y", "neutral": "z"}]),
+        encoding="utf-8-sig",  # as some editors write it
     )
     assert read_prompts(path) == (
         Prompt("hat", "a hat", "no hat", (("headwear", ("cap",)),)),
@@ -105,6 +106,15 @@ def test_prompts_are_read_from_a_file(tmp_path):
             "no option 'crown'",
         ),
         (f"[{TWICE}, {TWICE}]", "two prompts called 'a'"),
+        ("", "no JSON file"),
+        ("[" * 200_000, "no JSON file"),
+        ('[{"name": "a", "target": "b", "without": "c", "neutral": 5}]', "neutral of 'a' is no"),
+        ('[{"name": "a", "target": "b", "without": "c", "neutral": " "}]', "neutral of 'a' is no"),
+        ('[{"name": "a", "target": "human face", "without": "c"}]', "asks for what its neutral"),
+        ('[{"name": "a", "target": "b", "without": "b"}]', "or the one without, says"),
+        ('[{"name": "a", "target": "b", "without": "c", "implied": [["age"]]}]', "is no attribute"),
+        ('[{"name": "a", "target": "b", "without": "c", "wanted": {"age": []}}]', "needs a list"),
+        ('[{"name": "a", "target": "b", "without": "c", "wanted": {"age": 3}}]', "needs a list"),
     ],
 )
 def test_a_wrong_prompts_file_is_told_in_one_sentence(tmp_path, text, said):

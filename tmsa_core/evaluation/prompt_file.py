@@ -25,8 +25,8 @@ EXAMPLE = (
 def read_prompts(path: Path) -> tuple[Prompt, ...]:
     """The prompts of a file. Raises RequestError, which shows what a file looks like."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a mark
+    except (OSError, ValueError, RecursionError) as error:
         raise RequestError(f"{path} is no JSON file ({error}); write: {EXAMPLE}") from error
     if not isinstance(entries, list) or not entries:
         raise RequestError(f"{path} holds no list of prompts; write: {EXAMPLE}")
@@ -44,15 +44,27 @@ def _prompt(path: Path, entry: Any) -> Prompt:
         raise RequestError(f"{path}: {str(entry)[:60]!r} needs name, target, without: {EXAMPLE}")
     if unknown := sorted(entry.keys() - {*TEXTS, "wanted", "implied"}):
         raise RequestError(f"{path}: {entry['name']!r} has an unknown field {unknown[0]!r}.")
+    neutral = entry.get("neutral", Prompt.neutral)
+    if not isinstance(neutral, str) or not neutral.strip():
+        raise RequestError(f"{path}: neutral of {entry['name']!r} is no text: {EXAMPLE}")
+    if entry["target"].strip() in (neutral.strip(), entry["without"].strip()):
+        raise RequestError(
+            f"{path}: {entry['name']!r} asks for what its neutral text, or the one without, says "
+            "already; let its target differ from both."
+        )
     wanted, implied = entry.get("wanted", {}), entry.get("implied", [])
     if not isinstance(wanted, dict) or not isinstance(implied, list):
         raise RequestError(f"{path}: wanted is an object and implied a list: {EXAMPLE}")
     for name in (*wanted, *implied):
-        options = wanted.get(name, [])
-        if name not in ATTRIBUTES or not isinstance(options, list):
+        if not isinstance(name, str) or name not in ATTRIBUTES:
             raise RequestError(
-                f"{path}: {name!r} is no attribute with a list of options; attributes are "
-                f"{', '.join(ATTRIBUTES)}."
+                f"{path}: {name!r} is no attribute; attributes are {', '.join(ATTRIBUTES)}."
+            )
+    for name, options in wanted.items():
+        if not isinstance(options, list) or not options:
+            raise RequestError(
+                f"{path}: {name} needs a list of options that count as success, of "
+                f"{', '.join(ATTRIBUTES[name].options)}."
             )
         if wrong := [o for o in options if o not in ATTRIBUTES[name].options]:
             raise RequestError(
@@ -65,5 +77,5 @@ def _prompt(path: Path, entry: Any) -> Prompt:
         entry["without"],
         tuple((name, tuple(options)) for name, options in wanted.items()),
         tuple(implied),
-        **({"neutral": entry["neutral"]} if "neutral" in entry else {}),
+        neutral,
     )
