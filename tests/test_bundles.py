@@ -37,6 +37,16 @@ def test_everybody_may_read_a_saved_network(bundle_folder):
     assert (bundle_folder / "generator.safetensors").stat().st_mode & 0o777 == 0o644
 
 
+def test_the_same_network_gives_the_same_bytes(bundle_folder):
+    path = bundle_folder / "generator.safetensors"
+    network, origin = load_network("stylegan2", path), {"seed": 3, "town": "Köln"}
+    files = set()
+    for _ in range(12):  # of three entries there are six orders
+        save_network("stylegan2", network, path, SMALL, origin)
+        files.add(path.read_bytes())
+    assert len(files) == 1 and read_metadata(path)["origin"] == origin
+
+
 def test_a_file_describes_itself(bundle_folder):
     metadata = read_metadata(bundle_folder / "generator.safetensors")
     assert metadata == {"kind": "stylegan2", "architecture": SMALL, "origin": {"seed": 3}}

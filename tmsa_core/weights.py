@@ -50,7 +50,7 @@ def save_tensors(
 ) -> None:
     """Write named tensors as safetensors, floats as ``dtype``, with what they are and whence.
 
-    The file is written aside and moved into place.
+    The file is written aside and moved into place. The same tensors and words give the same bytes.
     """
     tensors = {
         k: (v.to(dtype) if v.is_floating_point() else v).contiguous().cpu().clone()
@@ -64,8 +64,23 @@ def save_tensors(
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".half")
     save_file(tensors, half, metadata)
+    _sort_metadata(half)
     half.chmod(0o644)  # the library writes for its owner alone
     os.replace(half, path)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the metadata in the order of its keys: the library writes them in a random one.
+
+    A bundle's fingerprint hashes its files, so equal weights have to be equal files.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        file.seek(8)
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
+        file.write(text.encode().ljust(size))
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
