@@ -168,7 +168,7 @@ def _ask(url: str, place: Place, download: Download, endpoint: str | None) -> Do
             f"{download.name} is not on this machine, and the Hub may not be asked because "
             "HF_HUB_OFFLINE is set: unset it, or download on another machine and copy the cache."
         ) from error
-    except _network_errors() as error:
+    except network_errors() as error:
         raise _Unusable(_words(error)) from error
     digest = stated.etag if _SHA256.fullmatch(stated.etag or "") else None
     if download.sha256 is None:
@@ -194,7 +194,7 @@ def _receive(url: str, part: Path, wanted: Download, report: Report) -> None:
             if wanted.bytes is None or part.stat().st_size >= wanted.bytes:
                 return
             reason = "the connection ended early"
-        except _network_errors() as error:
+        except network_errors() as error:
             reason = _words(error)
         grown = part.exists() and part.stat().st_size > old
         failures = 0 if grown else failures + 1
@@ -235,7 +235,7 @@ def _check_space(target: Path, needed: int) -> None:
         )
 
 
-def _network_errors() -> tuple[type[Exception], ...]:
+def network_errors() -> tuple[type[Exception], ...]:
     """What a request raises: the base of httpx's or httpx2's errors, whichever the Hub uses."""
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError
 

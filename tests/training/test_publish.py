@@ -66,8 +66,13 @@ class Hub(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub(monkeypatch):
+def online(monkeypatch):
+    """The Hub's library tries to reach what it is told to."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+
+
+@pytest.fixture
+def hub(online):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     server.seen = []
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -107,6 +112,13 @@ def test_an_upload_sends_both_files_in_one_commit(bundle, hub):
     sent = base64.b64decode(files["mapper.safetensors"]["content"])
     assert sent == bundle.path("mapper").read_bytes()
     assert hub.seen[0][2] == "Bearer hf_secret"
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "no address"])
+def test_a_hub_that_cannot_be_reached_is_said_in_one_sentence(bundle, online, endpoint):
+    with pytest.raises(RequestError, match="upload to me/tmsa failed.*log in") as said:
+        publish_mapper(bundle, "me/tmsa", endpoint=endpoint, token="nonsense")
+    assert len(str(said.value).splitlines()) == 1
 
 
 def test_what_cannot_be_published_is_said(bundle, tmp_path):

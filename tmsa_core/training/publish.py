@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tmsa_core.bundles import Bundle
 from tmsa_core.domains import find_domain
+from tmsa_core.download import network_errors
 from tmsa_core.errors import RequestError
 from tmsa_core.training.save import FILE
 from tmsa_core.version import VERSION
@@ -31,7 +32,7 @@ def publish_mapper(
     without a mapper, RequestError for a name the Hub would not take and where the upload fails.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
     try:
@@ -47,8 +48,10 @@ def publish_mapper(
             api.create_repo(repository, private=private, exist_ok=True)
             message = f"TMSA mapper for {bundle.domain}"
             done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
-        except (HfHubHTTPError, OSError) as error:
-            reason = str(error).strip().splitlines()[0].rstrip(".")
+        # an address or a login that is no such thing is a ValueError, a broken upload of large
+        # files a RuntimeError
+        except (*network_errors(), OSError, ValueError, RuntimeError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             raise RequestError(
                 f"The upload to {repository} failed ({reason}): check the network, and log in with "
                 "`hf auth login`."
