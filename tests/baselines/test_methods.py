@@ -119,6 +119,22 @@ def test_beta_is_the_largest_that_leaves_more_than_twenty_channels():
     assert styleclip_global.automatic_beta(torch.full((50,), 0.05)) == pytest.approx(0.05)
 
 
+def test_beta_leaves_more_channels_where_there_are_no_faces(world: World, codes, monkeypatch):
+    asked = []
+
+    def beta(relevance: Tensor, fewest: int) -> float:
+        asked.append(fewest)
+        return 0.0
+
+    monkeypatch.setattr(styleclip_global, "automatic_beta", beta)
+    for domain in ("ffhq", "avatar", "car", "church"):
+        monkeypatch.setitem(
+            styleclip_global.SETTINGS, domain, SETTINGS[styleclip_global]
+        )  # as few pictures as there can be
+        styleclip_global.find_edit(replace(world, domain=domain), codes, TEXTS)
+    assert asked == [20, 20, 100, 100]  # as the authors' code has it
+
+
 def test_channels_below_beta_stay_and_the_strongest_moves_by_one():
     step = styleclip_global.channel_step(torch.tensor([0.1, -0.4, 0.2, 0.05]), 0.1)
     torch.testing.assert_close(step, torch.tensor([0.25, -1.0, 0.5, 0.0]))

@@ -99,16 +99,50 @@ def test_where_a_baseline_is_ahead_is_said_with_its_reason():
     worse = [edit("tmsa", "smile", i, clip=False, identity=0.95) for i in range(3)]
     said = behind(Comparison(comparison_rows() + worse))
     assert "CLIP accuracy: TediGAN, CLIP-guided on smile, 100 % against 0 %" in said
-    assert "it changes more of the rest and of the person" in said
+    assert "100 % against 0 %; it changes more of the person." in said  # and not of the rest
+    worse = [edit("tmsa", "smile", i, clip=False) for i in range(3)]
+    rough = [edit("tedigan", "smile", i, changed=["clothes"], identity=0.5) for i in range(3)]
+    said = behind(Comparison(comparison_rows() + worse + rough))
+    assert "smile, 100 % against 0 %; it changes more of the rest and of the person." in said
+
+
+def test_a_method_is_held_against_ours_on_the_portraits_that_both_edited():
+    ours = [edit("tmsa", "beard", i, identity=(0.5, 0.95, 0.95)[i]) for i in range(3)]
+    rows = [r for r in comparison_rows() if r.get("method") != "tedigan" or r.get("image") != 0]
+    data = Comparison(rows + ours)
+    assert data.beside("identity", "tedigan", "beard") == pytest.approx((0.9, 0.95))
+    assert "identity: TediGAN" not in behind(data)  # 0.9 against 0.8 over all of ours
+    theirs, mine = data.beside("identity", "styleclip_global", "beard")
+    assert theirs != theirs and mine != mine  # it was not run
+
+
+def test_intervals_over_prompts_draw_all_edits_of_a_portrait_together():
+    rows = [edit("tmsa", p, i, identity=float(i)) for p in ("beard", "smile") for i in range(3)]
+    data = Comparison(comparison_rows() + rows)
+    both, one = data.interval("identity", "tmsa"), data.interval("identity", "tmsa", "beard")
+    assert both == pytest.approx(one)  # the second prompt repeats what the first one said
 
 
 def test_budgets_that_were_cut_are_said():
     rows = comparison_rows()
-    assert "published settings" in budgets(Comparison(rows))
+    assert "published budgets" in budgets(Comparison(rows))
     for row in rows:
         if row["row"] == "strength" and row["method"] == "tedigan":
             row["settings"] = {"steps": [40, 200]}
     assert "- TediGAN, CLIP-guided: steps 40 (published: 200)" in budgets(Comparison(rows))
+
+
+def test_the_page_says_what_is_not_as_the_authors_have_it():
+    page = document(Comparison(comparison_rows()))
+    assert "- StyleCLIP, latent mapper: Adam trains it in place of Ranger" in page
+    assert "- CLIP2StyleGAN: A text takes" in page and "- TMSA (ours):" not in page
+
+
+def test_a_cost_that_was_not_noted_is_no_number():
+    rows = [r for r in comparison_rows() if (r["row"], r.get("method")) != ("cost", "tedigan")]
+    data = Comparison(rows)
+    assert cells(costs_table(data), "TediGAN")[1:] == ["2 s", "-", "-"]
+    assert cells(methods_table(data), "TediGAN")[6:] == ["-", "-"]
 
 
 def test_costs_are_told_apart():
@@ -145,6 +179,24 @@ def test_a_grid_shows_each_picture_in_its_place(tmp_path: Path):
     order = list(Comparison(rows).methods)
     assert left == 190 + 3 * 18  # the column of the second prompt
     assert top == 18 + 4 * 18 + 10 + order.index("tedigan") * 18
+
+
+def test_a_grid_has_no_rows_of_portraits_that_were_not_kept(results: Path, tmp_path: Path):
+    for name in ("figure-5", "figure-10"):
+        sizes = []
+        for portraits in (3, 100):
+            write_figure(name, tmp_path / "f.png", results, portraits)
+            with Image.open(tmp_path / "f.png") as image:
+                sizes.append(image.size)
+        assert sizes[0] == sizes[1]
+
+
+def test_a_plot_of_nothing_is_refused(tmp_path: Path):
+    rows = [r for r in comparison_rows() if r.get("factor", 1.0) == 1.0]
+    path = tmp_path / "c.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(RequestError, match="--curve-images 16"):
+        write_figure("pareto", tmp_path / "p.png", path, 4)
 
 
 def test_missing_results_are_told(tmp_path: Path):

@@ -68,6 +68,15 @@ def test_the_bootstrap_interval_holds_the_mean_and_shrinks():
     assert all(x != x for x in bootstrap([]))
 
 
+def test_the_bootstrap_draws_whole_groups():
+    # two portraits: both drawn alike give 0 or 1, a quarter of the time each, else (0 + 0 + 1) / 3
+    assert bootstrap([0.0, 0.0, 1.0], [7, 7, 9]) == pytest.approx((1 / 3, 0.0, 1.0))
+    values = [0.1, 0.5, 0.2, 0.9]
+    assert bootstrap(values, [1, 2, 3, 4]) == bootstrap(values)
+    alone, copied = bootstrap(values), bootstrap(values * 6, [1, 2, 3, 4] * 6)
+    assert copied == pytest.approx(alone)  # saying the same six times proves nothing
+
+
 def test_structural_similarity_of_known_pictures():
     a = torch.rand(2, 3, 24, 24) * 2 - 1
     torch.testing.assert_close(ssim(a, a), torch.ones(2))

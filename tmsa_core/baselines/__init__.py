@@ -34,7 +34,7 @@ class Method:
     seconds that it took, whenever that was. searches: an edit is an optimisation for every
     picture, so that fewer pictures are affordable. mapper: edits depend on TMSA's mapping network
     too. strengths: from which its alpha is tuned. published: its settings as its authors have
-    them; settings: those of domains that differ.
+    them; settings: those of domains that differ. changed: what else is not as its authors have it.
     """
 
     title: str
@@ -46,6 +46,7 @@ class Method:
     strengths: tuple[float, ...] = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
     published: object | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+    changed: str = ""
 
     def differences(self, domain: str) -> dict[str, list[object]]:
         """Settings that differ in a domain: name -> [here, published]."""
@@ -69,6 +70,8 @@ METHODS: dict[str, Method] = {
         strengths=SEARCHED,
         published=styleclip_optimise.Settings(),
         settings=styleclip_optimise.SETTINGS,
+        changed="CLIP sees a picture with its mean and deviation, which the authors' code leaves "
+        "out; the identity loss has the paper's weight 0.005, which their code sets to 0.",
     ),
     "styleclip_mapper": Method(
         "StyleCLIP, latent mapper",
@@ -76,6 +79,8 @@ METHODS: dict[str, Method] = {
         prepare_text=styleclip_mapper.prepare_text,
         published=styleclip_mapper.Settings(),
         settings=styleclip_mapper.SETTINGS,
+        changed="Adam trains it in place of Ranger, on random codes alone, one of the two sources "
+        "that its authors use.",
     ),
     "styleclip_global": Method(
         "StyleCLIP, global directions",
@@ -84,6 +89,9 @@ METHODS: dict[str, Method] = {
         strengths=(0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0),
         published=styleclip_global.Settings(),
         settings=styleclip_global.SETTINGS,
+        changed="The text direction averages all 80 templates, of which their list has 79; all "
+        "codes behind the channels' mean and deviation are truncated; every layer but the to-RGB "
+        "ones is measured, and a channel keeps its value once it has been.",
     ),
     "tedigan": Method(
         "TediGAN, CLIP-guided",
@@ -92,14 +100,26 @@ METHODS: dict[str, Method] = {
         strengths=SEARCHED,
         published=tedigan.Settings(),
         settings=tedigan.SETTINGS,
+        changed="There is no perceptual loss (of weight 0.00005), which needs VGG's weights; CLIP "
+        "sees a picture through its own preprocessing.",
     ),
     "tedigan_mixing": Method(
         "TediGAN, style mixing",
         tedigan.find_mixing_edit,
         tedigan.prepare,
         strengths=(0.25, 0.5, 0.75, 1.0),
+        changed="CLIP's text tower and a linear map, fitted to captioned portraits, stand in for "
+        "the paper's recurrent text encoder; rows 4 to 7 are mixed for every text, where the paper "
+        "picks rows by hand.",
     ),
-    "clip2stylegan": Method("CLIP2StyleGAN", clip2stylegan.find_edit, clip2stylegan.prepare),
+    "clip2stylegan": Method(
+        "CLIP2StyleGAN",
+        clip2stylegan.find_edit,
+        clip2stylegan.prepare,
+        changed="A text takes its share of every component, where its authors name single "
+        "components after texts; on drawn portraits it ranks 2,048 random pictures, elsewhere "
+        "20,000.",
+    ),
 }
 
 

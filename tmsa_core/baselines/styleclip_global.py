@@ -34,7 +34,8 @@ from tmsa_core.shift import embed_text
 PART = "styleclip_global"
 BATCH = 32
 BETAS = tuple(round(0.29 - 0.01 * i, 2) for i in range(20))  # 0.29, 0.28 ... 0.10
-FEWEST = 20  # channels that the automatic beta leaves
+FACES = ("avatar", "ffhq")
+FEWEST, FEWEST_ELSEWHERE = 20, 100  # channels that the automatic beta leaves at least: on faces
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,19 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:
     prepare(world)
     part = load_part(world, PART)
     relevance = part["directions"] @ F.normalize(target - neutral, dim=0)  # (channels,)
-    step = channel_step(relevance, automatic_beta(relevance)) * part["std"]
+    fewest = FEWEST if world.domain in FACES else FEWEST_ELSEWHERE
+    step = channel_step(relevance, automatic_beta(relevance, fewest)) * part["std"]
     return Edit(style_shift=to_layers(world.generator, step))
 
 
-def automatic_beta(relevance: Tensor) -> float:
-    """The largest of 0.29, 0.28 ... 0.10 that leaves more than 20 channels, or else 0.10.
+def automatic_beta(relevance: Tensor, fewest: int = FEWEST) -> float:
+    """The largest of 0.29, 0.28 ... 0.10 that leaves more than ``fewest`` channels, or else 0.10.
 
-    Where even that leaves none, the strength of the single most relevant channel.
+    relevance: (channels,). Where even 0.10 leaves none, the strength of the most relevant channel.
     """
     size = relevance.abs()
     for beta in BETAS:
-        if int((size >= beta).sum()) > FEWEST:
+        if int((size >= beta).sum()) > fewest:
             return beta
     return min(BETAS[-1], float(size.max()))
 

@@ -1,7 +1,7 @@
 """The comparison's results as numbers, from its JSON lines alone.
 
 An edit counts where its inversion lacked what the prompt asks for. Intervals are 95 % bootstrap
-intervals over pictures.
+intervals over portraits: all edits of a portrait are drawn together.
 """
 
 from __future__ import annotations
@@ -123,8 +123,27 @@ class Comparison:
 
     def interval(self, metric: str, method: str, *prompts: str) -> Interval:
         """The mean of a metric over some prompts or all, and its interval."""
-        values = [METRICS[metric].value(row) for row in self.counted(method, *prompts)]
-        return bootstrap([v for v in values if v is not None])
+        return over_portraits(self.counted(method, *prompts), METRICS[metric].value)
+
+    def beside(self, metric: str, method: str, *prompts: str) -> tuple[float, float]:
+        """Means of a metric, a method's and ours, over the edits that count with both.
+
+        A method that searches edits fewer portraits; only those are held against ours. Not
+        numbers where there are none.
+        """
+        value = METRICS[metric].value
+        theirs, ours = (
+            {
+                (row["prompt"], row["image"]): found
+                for row in self.counted(name, *prompts)
+                if (found := value(row)) is not None
+            }
+            for name in (method, OURS)
+        )
+        shared = theirs.keys() & ours.keys()
+        if not shared:
+            return math.nan, math.nan
+        return tuple(statistics.fmean(of[key] for key in shared) for of in (theirs, ours))
 
     def seconds(self, method: str, what: str) -> float:
         """Median over texts: ``text``, of the first pictures of each, or ``picture``.
@@ -135,6 +154,12 @@ class Comparison:
         if not first:
             return math.nan
         return statistics.median(float(str(row[what])) for row in first.values())
+
+
+def over_portraits(rows: Sequence[Row], value: Callable[[Row], float | None]) -> Interval:
+    """The mean of a value over edits that have it, and its interval."""
+    found = [(v, int(str(row["image"]))) for row in rows if (v := value(row)) is not None]
+    return bootstrap([v for v, _ in found], [image for _, image in found])
 
 
 def _key(row: Row) -> tuple[object, ...]:

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 
 from tmsa_core.baselines import METHODS
 from tmsa_core.evaluation import paper
-from tmsa_core.evaluation.comparison import METRICS, OURS, Comparison, comparable, names
+from tmsa_core.evaluation.comparison import (
+    METRICS,
+    OURS,
+    Comparison,
+    comparable,
+    names,
+    over_portraits,
+)
 from tmsa_core.evaluation.markdown import table
 from tmsa_core.evaluation.metrics import bootstrap
 
@@ -30,7 +37,7 @@ def summary(data: Comparison) -> str:
             f"Every method edits the same inversions ({count} {data.run['domain']} portraits, "
             f"{len(data.prompts)} prompts, weights `{data.run['weights']}`, mapper "
             f"`{data.mapper}`), each at the strength that one rule found for it. Means with 95 % "
-            "bootstrap intervals:",
+            "bootstrap intervals, over portraits:",
             methods_table(data),
             budgets(data),
             behind(data),
@@ -65,7 +72,7 @@ def budgets(data: Comparison) -> str:
             )
             lines.append(f"- {METHODS[method].title}: {', '.join(parts)}")
     if not lines:
-        return "All methods ran with their published settings."
+        return "All methods ran with their published budgets."
     return (
         "Methods whose published budgets were cut to what the machine of the run affords; more "
         "would help them, so read their rows with that in mind:\n\n" + "\n".join(lines)
@@ -116,19 +123,20 @@ def behind(data: Comparison) -> str:
                     )
     if not lines:
         return "Ours is ahead, or level, on every prompt by every measure."
-    return "Where a baseline is ahead of ours, on average over the prompts named:\n\n" + "\n".join(
-        lines
+    return (
+        "Where a baseline is ahead of ours, on average over the prompts named and the portraits "
+        "that both edited:\n\n" + "\n".join(lines)
     )
 
 
 def _lead(data: Comparison, metric: str, method: str, *prompts: str) -> float:
-    """How far a method is ahead of ours; 0 where a measure has no values."""
-    lead = data.interval(metric, method, *prompts).mean - data.interval(metric, OURS, *prompts).mean
-    return lead if lead == lead else 0.0
+    """How far a method is ahead of ours on the same edits; 0 where a measure has no values."""
+    theirs, ours = data.beside(metric, method, *prompts)
+    return 0.0 if math.isnan(theirs) else theirs - ours
 
 
 def _against(data: Comparison, metric: str, method: str, *prompts: str) -> str:
-    theirs, ours = (data.interval(metric, m, *prompts).mean for m in (method, OURS))
+    theirs, ours = data.beside(metric, method, *prompts)
     if METRICS[metric].percent:
         return f"{100 * theirs:.0f} % against {100 * ours:.0f} %"
     return f"{theirs:.2f} against {ours:.2f}"
@@ -146,8 +154,9 @@ def _reason(data: Comparison, metric: str, method: str, *prompts: str) -> str:
         return f"it pleases CLIP more than it changes the picture: {shown}"
     if metric in ("kept", "identity"):
         return f"at no smaller success: {shown}"
-    if min(kept, identity) < -CLOSE:
-        return "it changes more of the rest and of the person"
+    harm = [what for what, lead in (("rest", kept), ("person", identity)) if lead < -CLOSE]
+    if harm:
+        return f"it changes more of the {' and of the '.join(harm)}"
     return "at no cost to the rest or the person"
 
 
@@ -161,7 +170,8 @@ def attributes_table(data: Comparison) -> str:
 
 def _attribute_kept(data: Comparison, method: str, name: str) -> str:
     rows = [row for row in data.counted(method) if name in comparable(row)]
-    return METRICS["kept"].text(bootstrap([name not in names(row, "changed") for row in rows]))
+    alone = over_portraits(rows, lambda row: float(name not in names(row, "changed")))
+    return METRICS["kept"].text(alone)
 
 
 def costs_table(data: Comparison) -> str:
@@ -188,6 +198,14 @@ def strengths_table(data: Comparison) -> str:
         cells = (METHODS[method].title, f"{row['alpha']:.3g}", str(row["portraits"]), curve or "-")
         body.append(cells)
     return table(head, body)
+
+
+def _changes(data: Comparison) -> str:
+    """What the run cut, and what no run does as the authors do."""
+    always = [
+        f"- {METHODS[m].title}: {METHODS[m].changed}" for m in data.methods if METHODS[m].changed
+    ]
+    return "\n\n".join((budgets(data), *(("In every run:", "\n".join(always)) if always else ())))
 
 
 def _inversions(data: Comparison) -> str:
@@ -221,6 +239,7 @@ def document(data: Comparison) -> str:
     sections = [
         ("# Every method on known truth", summary(data)),
         ("## How the strengths were found", f"{RULE}\n\n{strengths_table(data)}"),
+        ("## What is not as the authors have it", _changes(data)),
         ("## What it costs", f"{COSTS}\n\n{costs_table(data)}"),
         *((f"## {METRICS[m].title.capitalize()}", prompt_table(data, m)) for m in METRICS),
         ("## Table 2 of the paper: identity", _beside(data, "identity", paper.IDENTITY)),
@@ -246,8 +265,8 @@ RULE = (
     "validation portraits as near to the target text, in CLIP's eyes, as those portraits are that "
     "fit it best (the best quarter). A method works at the weakest strength that goes 95 % as much "
     "of that way, on average over the prompts, as any of its strengths does. The rule sees no "
-    "label, no classifier and no test portrait. All other settings are the authors' unless the "
-    "method's `SETTINGS` say otherwise. 0 is the inversion, 1 the goal:"
+    "label, no classifier and no test portrait. All other settings are the authors', but for what "
+    "the next section names. 0 is the inversion, 1 the goal:"
 )
 COSTS = (
     "Seconds on the machine of the run. A search for every picture counts under the picture, "

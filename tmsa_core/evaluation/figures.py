@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,13 @@ from PIL import Image, ImageDraw
 from tmsa_core.baselines import METHODS
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.compare import FACTORS
-from tmsa_core.evaluation.comparison import Comparison, read_comparison
-from tmsa_core.evaluation.metrics import bootstrap
-from tmsa_core.evaluation.scoring import Row
+from tmsa_core.evaluation.comparison import (
+    METRICS,
+    Comparison,
+    over_portraits,
+    read_comparison,
+)
+from tmsa_core.evaluation.metrics import Interval
 
 RESULTS = Path("results")
 GAP, BLOCK_GAP, HEADER, LABEL = 2, 10, 18, 190
@@ -44,7 +49,7 @@ def method_grid(data: Comparison, portraits: int) -> Image.Image:
     """A block for each portrait: methods by prompts (figures 5 and 6 of the paper)."""
     columns = ["portrait", "inversion", *data.prompts]
     blocks = []
-    for i in range(portraits):
+    for i in data.kept()[:portraits]:
         rows = []
         for k, method in enumerate(data.methods):
             before = [picture(data, n, None, i) if not k else None for n in columns[:2]]
@@ -55,10 +60,13 @@ def method_grid(data: Comparison, portraits: int) -> Image.Image:
 
 
 def prompt_grid(data: Comparison, portraits: int) -> Image.Image:
-    """A row for each portrait: itself, its inversion, our edits (figure 10 of the paper)."""
+    """A row for each portrait: itself, its inversion, the first method's edits, ours as a rule.
+
+    Figure 10 of the paper.
+    """
     columns = ["portrait", f"inversion ({data.run['inversion']})", *data.prompts]
     rows: list[tuple[str, list[Image.Image | None]]] = []
-    for i in range(portraits):
+    for i in data.kept()[:portraits]:
         before = [picture(data, name, None, i) for name in ("portrait", "inversion")]
         rows.append(("", before + [picture(data, data.methods[0], p, i) for p in data.prompts]))
     return _blocks(columns, [rows])
@@ -99,12 +107,18 @@ def pareto(data: Comparison, portraits: int) -> Image.Image:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Plot
 
+    curves = {method: points for method in data.methods if (points := _curve(data, method))}
+    if not curves:
+        raise RequestError(
+            "The results hold no pictures whose truth and person are known at several strengths: "
+            "run `tmsa evaluate` on drawn portraits, with --curve-images 16."
+        )
     plot = Plot(figsize=(7.5, 5.5), dpi=120, layout="constrained")
     axes = plot.add_subplot()
     for k, method in enumerate(data.methods):
-        colour, points = f"C{k}", _curve(data, method)
-        if not points:
+        if method not in curves:
             continue
+        colour, points = f"C{k}", curves[method]
         axes.plot([p[1][0] for p in points], [p[0][0] for p in points], "o-", color=colour, ms=3)
         success, identity = points[FACTORS.index(1.0)]
         axes.errorbar(
@@ -124,27 +138,27 @@ def pareto(data: Comparison, portraits: int) -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _curve(data: Comparison, method: str) -> list[tuple]:
+def _curve(data: Comparison, method: str) -> list[tuple[Interval, Interval]]:
     """(success, identity) with intervals at every factor, over pictures that got all of them."""
     by_factor = {f: data.counted(method, factor=f) for f in FACTORS}
     every = [{(r["prompt"], r["image"]) for r in rows} for rows in by_factor.values()]
     shared = set.intersection(*every)
 
-    def values(rows: list[Row], field: str) -> list[float]:
+    points = []
+    for rows in by_factor.values():
         chosen = [r for r in rows if (r["prompt"], r["image"]) in shared]
-        return [float(r[field]) for r in chosen if isinstance(r[field], (bool, float, int))]
-
-    points = [
-        (bootstrap(values(rows, "success")), bootstrap(values(rows, "identity")))
-        for rows in by_factor.values()
-    ]
-    return points if shared and points[0][0].mean == points[0][0].mean else []
+        success, identity = (
+            over_portraits(chosen, METRICS[name].value) for name in ("success", "identity")
+        )
+        points.append((success, identity))
+    known = shared and not any(math.isnan(x.mean) for x in points[0])
+    return points if known else []
 
 
 FIGURES = {
     "figure-5": Figure(RESULTS / "comparison.jsonl", method_grid, "methods x prompts x portraits"),
     "figure-6": Figure(RESULTS / "figure-6.jsonl", method_grid, "against global directions"),
-    "figure-10": Figure(RESULTS / "figure-10.jsonl", prompt_grid, "edits on HFGI's inversions"),
+    "figure-10": Figure(RESULTS / "figure-10.jsonl", prompt_grid, "portraits x prompts"),
     "pareto": Figure(RESULTS / "comparison.jsonl", pareto, "attribute success against identity"),
 }
 

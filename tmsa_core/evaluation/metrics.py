@@ -76,12 +76,23 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return (top / ((mean_a.square() + mean_b.square() + c1) * (var_a + var_b + c2))).mean((1, 2, 3))
 
 
-def bootstrap(values: Sequence[float], level: float = 0.95, resamples: int = 2000) -> Interval:
-    """Mean of a sample and its percentile bootstrap interval (Efron 1979), always the same."""
+def bootstrap(
+    values: Sequence[float],
+    groups: Sequence[int] | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+) -> Interval:
+    """Mean of a sample and its percentile bootstrap interval (Efron 1979), always the same.
+
+    groups: of each value, which it belongs with. Whole groups are drawn then, since the edits of
+    one portrait say less than as many edits of different portraits.
+    """
     if not len(values):
         return Interval(math.nan, math.nan, math.nan)
     x = np.asarray(values, dtype=float)
-    rng = np.random.default_rng(0)
-    means = x[rng.integers(len(x), size=(resamples, len(x)))].mean(axis=1)
+    of = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sums, sizes = np.bincount(of, weights=x), np.bincount(of)
+    drawn = np.random.default_rng(0).integers(len(sums), size=(resamples, len(sums)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(x.mean()), float(low), float(high))
