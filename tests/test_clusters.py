@@ -11,23 +11,25 @@ from tmsa_core.clusters import (
     refine,
     row_norm,
     two_clusters,
+    unmixed_means,
+    weighted_means,
 )
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.shift import CROSSING, semantic_shift, shift_direction
 
 
-def world(share, count=2000, seed=0):
+def world(share, count=2000, seed=0, gap=0.3):
     """Pictures of which a share has an attribute: embeddings, codes, who has it, true directions.
 
-    Codes move by 6 along the last axis. Embeddings move by 0.3 along axis 0, vary most along axis 1
-    for other reasons, and not at all along axis 2, where texts differ.
+    Codes move by 6 along the last axis. Embeddings move by ``gap`` along axis 0, vary most along
+    axis 1 for other reasons, and not at all along axis 2, where texts differ.
     """
     rng = torch.Generator().manual_seed(seed)
     has = torch.rand(count, generator=rng) < share
     codes = torch.randn(count, 24, generator=rng)
     codes[:, -1] += 6 * has
     embeddings = 0.05 * torch.randn(count, 16, generator=rng)
-    embeddings[:, 0] += 0.3 * has
+    embeddings[:, 0] += gap * has
     embeddings[:, 1] += torch.randn(count, generator=rng)
     embeddings[:, 2] = 0
     text = torch.zeros(16)
@@ -40,7 +42,7 @@ def test_two_clusters_are_found_whatever_their_shares(share):
     rng = torch.Generator().manual_seed(1)
     has = torch.rand(3000, generator=rng) < share
     scores = torch.randn(3000, generator=rng) * 0.5 + 3.0 * has
-    upper = two_clusters(scores)
+    upper = two_clusters(scores).upper
     assert ((upper > 0.5) == has).float().mean() > 0.99
     assert upper.mean().item() == pytest.approx(share, abs=0.03)
 
@@ -51,7 +53,7 @@ def test_of_two_ways_to_meet_a_text_the_better_one_is_taken(share):
     has = torch.rand(3000, generator=rng) < 0.5
     better = has & (torch.rand(3000, generator=rng) < share)
     scores = 0.2 * torch.randn(3000, generator=rng) + 2.0 * has + 0.7 * better
-    way = best_way(scores, two_clusters(scores))
+    way = best_way(scores, two_clusters(scores).upper)
     assert ((way > 0.5) == better).float().mean() > 0.95
 
 
@@ -60,10 +62,10 @@ def test_one_way_stays_whole_and_few_pictures_are_not_divided(count):
     rng = torch.Generator().manual_seed(3)
     has = torch.rand(count, generator=rng) < 0.3
     scores = 0.3 * torch.randn(count, generator=rng) + 2.0 * has
-    members = two_clusters(scores)
+    members = two_clusters(scores).upper
     assert torch.equal(best_way(scores, members), members)
     outliers = torch.where(torch.rand(count, generator=rng) < 0.02, 3.0, 0.0)
-    members = two_clusters(scores + has * outliers)
+    members = two_clusters(scores + has * outliers).upper
     assert torch.equal(best_way(scores + has * outliers, members), members)
     few = torch.arange(count) < 100
     members = few.float()
@@ -71,7 +73,7 @@ def test_one_way_stays_whole_and_few_pictures_are_not_divided(count):
 
 
 def test_scores_of_one_value_do_not_break():
-    members = two_clusters(torch.ones(200))
+    members = two_clusters(torch.ones(200)).upper
     assert torch.isfinite(members).all()
     assert torch.isfinite(best_way(torch.ones(200), members)).all()
 
@@ -91,6 +93,43 @@ def test_the_direction_is_that_between_the_mean_codes(share):
     true = codes[has].mean(dim=0) - codes[~has].mean(dim=0)
     assert F.cosine_similarity(direction, true, dim=0) > 0.99
     assert direction.norm().item() == pytest.approx(true.norm().item(), rel=0.05)
+
+
+@pytest.mark.parametrize(("share", "gap"), [(0.3, 0.15), (0.5, 0.125), (0.15, 0.15)])
+def test_the_length_is_right_where_clusters_overlap(share, gap):
+    embeddings, codes, has, text = world(share, count=6000, gap=gap)
+    text[0] = gap
+    scores = discriminant(embeddings, text)
+    split = two_clusters(scores)
+    assert 2 < split.distance < 3.5
+    members = torch.stack([1 - split.upper, split.upper], dim=1)
+    low, high = weighted_means(members, codes)
+    assert (high - low).norm() < 0.92 * 6
+    direction = cluster_direction(embeddings, codes, text)
+    assert direction.norm().item() == pytest.approx(6, rel=0.08)
+
+
+def test_unmixed_means_are_those_that_made_the_codes():
+    rng = torch.Generator().manual_seed(4)
+    members = torch.rand(500, 3, generator=rng)
+    members /= members.sum(dim=1, keepdim=True)
+    means = torch.randn(3, 8, generator=rng)
+    assert torch.allclose(unmixed_means(members, members @ means), means, atol=1e-4)
+    two = torch.cat([members[:, :1], 1 - members[:, :1], torch.zeros(500, 1)], dim=1)
+    found = unmixed_means(two, two @ means)
+    assert torch.allclose(found[:2], means[:2], atol=1e-4)
+    assert found[2].abs().max() < 1e-4
+
+
+def test_one_heap_of_scores_gives_no_longer_step_than_its_averages():
+    rng = torch.Generator().manual_seed(5)
+    embeddings, noise = torch.randn(1536, 8, generator=rng), torch.randn(1536, 6, generator=rng)
+    text = torch.eye(8)[0]
+    codes = noise + embeddings[:, :1]
+    split = two_clusters(discriminant(embeddings, text))
+    low, high = weighted_means(torch.stack([1 - split.upper, split.upper], dim=1), codes)
+    direction = cluster_direction(embeddings, codes, text)
+    assert torch.allclose(direction, high - low, atol=1e-4)
 
 
 def test_refining_trusts_a_direction_as_far_as_it_agrees():

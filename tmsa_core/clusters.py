@@ -5,11 +5,16 @@ than was asked. But the difference need only be good enough to sort pictures: am
 its scores fall into two clusters, those that look like the target text and the rest, and the
 distance between the mean codes of the two is "the distance of the average of different attribute
 codes" that section 3.4 of the TMSA paper wants a shift to be. No label is used.
+
+Where the clusters overlap, nobody knows of a picture to which it belongs, only how likely. Averages
+weighted by that mix the two and understate their distance, by half where a text sorts badly; so
+the mean codes are those that explain all codes best, given how likely each picture is of which.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,10 +52,29 @@ def cluster_direction(embeddings: Tensor, codes: Tensor, difference: Tensor) -> 
 
     embeddings (N,D) of pictures, codes (N,C) they were made from, difference t - t0 (D,) -> (C,)
     """
-    scores = discriminant(embeddings, difference)
-    upper = two_clusters(scores)
-    best, lower = best_way(scores, upper), 1 - upper
-    return best @ codes / best.sum() - lower @ codes / lower.sum()
+    scores = _standardised(discriminant(embeddings, difference))
+    split, everyone = two_clusters(scores), torch.ones_like(scores)
+    best = best_way(scores, split.upper)
+    members = torch.stack([1 - split.upper, best, split.upper - best], dim=1)
+    means = unmixed_means if _is_two(split, scores, everyone) else weighted_means
+    lower, upper, _ = means(members, codes)
+    return upper - lower
+
+
+def unmixed_means(members: Tensor, codes: Tensor) -> Tensor:
+    """The codes (K,C) of K groups that explain the codes (N,C) of their likely members best.
+
+    members (N,K), rows that sum to 1. Least squares of members @ means = codes, so that what one
+    group holds of another is taken out of its mean; a group without members gets zeros.
+    """
+    gram = (members.T @ members).cpu().double()  # (K,K); not every device has the inverse
+    inverse = torch.linalg.pinv(gram, hermitian=True)
+    return inverse.to(members) @ (members.T @ codes)
+
+
+def weighted_means(members: Tensor, codes: Tensor) -> Tensor:
+    """The mean codes (K,C) of K groups, each code weighted by how likely it belongs there."""
+    return members.T @ codes / members.sum(dim=0).clamp_min(1e-6)[:, None]
 
 
 def discriminant(embeddings: Tensor, difference: Tensor) -> Tensor:
@@ -64,15 +88,13 @@ def discriminant(embeddings: Tensor, difference: Tensor) -> Tensor:
     return centred @ torch.linalg.solve(covariance, difference)
 
 
-def two_clusters(scores: Tensor) -> Tensor:
-    """How likely each score (N,) belongs to the upper of two clusters -> (N,) in [0, 1].
+def two_clusters(scores: Tensor) -> Split:
+    """Scores (N,) as a mixture of two Gaussians of the same variance.
 
-    The likelier of several runs of expectation maximisation for a mixture of two Gaussians of the
-    same variance.
+    The likelier of several runs of expectation maximisation.
     """
     x = _standardised(scores)
-    runs = [_fit(x, x >= x.quantile(start), torch.ones_like(x)) for start in STARTS]
-    return max(runs, key=lambda run: run.likelihood).upper
+    return _split(x, STARTS, torch.ones_like(x))
 
 
 def best_way(scores: Tensor, members: Tensor) -> Tensor:
@@ -83,19 +105,31 @@ def best_way(scores: Tensor, members: Tensor) -> Tensor:
     is taken.
     """
     x, count = _standardised(scores), float(members.sum())
-    inside = x[members > 0.5]
-    if len(inside) < LEAST_PICTURES:
+    if int((members > 0.5).sum()) < LEAST_PICTURES:
         return members
-    runs = [_fit(x, x >= inside.quantile(start), members) for start in HALVES]
-    split = max(runs, key=lambda run: run.likelihood)
-    evidence = split.likelihood - _likelihood_of_one(x, members) - math.log(count)
-    is_two = evidence > EVIDENCE and split.distance > TWO_MODES
+    split = _split(x, HALVES, members)
     large = LEAST_PART < split.share < 1 - LEAST_PART and split.share * count > LEAST_PICTURES
-    return members * split.upper if is_two and large else members
+    return members * split.upper if large and _is_two(split, x, members) else members
 
 
 def _standardised(scores: Tensor) -> Tensor:
     return (scores - scores.mean()) / scores.std().clamp_min(1e-8)
+
+
+def _split(x: Tensor, starts: Sequence[float], weight: Tensor) -> Split:
+    """The likeliest of the mixtures found from several quantiles of the members of a cluster.
+
+    x: standardised scores (N,). weight: how likely each is a member (N,).
+    """
+    inside = x[weight > 0.5]
+    runs = [_fit(x, x >= inside.quantile(start), weight) for start in starts]
+    return max(runs, key=lambda run: run.likelihood)
+
+
+def _is_two(split: Split, x: Tensor, weight: Tensor) -> bool:
+    """Whether two clusters explain the scores far better than one, and show as two peaks."""
+    gain = split.likelihood - _likelihood_of_one(x, weight) - math.log(float(weight.sum()))
+    return gain > EVIDENCE and split.distance > TWO_MODES
 
 
 def _fit(x: Tensor, start: Tensor, weight: Tensor) -> Split:

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip
 
 CROSSING = 1.25
-"""How far beyond the mean difference of its two clusters a shift goes. Soft clusters understate the
-difference, as each holds some of the other, and a portrait that only arrives at the mean of those
-who have an attribute shows it half the time where the attribute is a matter of degree."""
+"""How far beyond the mean difference of its two clusters a shift goes: a portrait that only arrives
+at the mean of those who have an attribute shows it half the time where it is a matter of degree."""
 SAME_MEANING = 0.05
 """Embeddings closer than this differ by wording alone. In the drawn world "face", "a portrait of a
 person" and words never seen lie within 0.03 of "human face", and the faintest traits 0.1 away."""
