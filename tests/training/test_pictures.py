@@ -60,11 +60,38 @@ def test_folders_that_cannot_be_used_say_why(tmp_path):
     (broken / "005.png").write_bytes(b"\x89PNG no picture")
     with pytest.raises(ImageError, match="005.png cannot be read"):
         open_pictures(broken, AVATAR)
-    cut = fill(tmp_path / "cut", size=(256, 256))
-    whole = (cut / "002.png").read_bytes()
-    (cut / "002.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ImageError, match="002.png cannot be read"):
-        open_pictures(cut, AVATAR)
+    huge = fill(tmp_path / "huge")
+    Image.new("1", (9000, 9000)).save(huge / "005.png")
+    with pytest.raises(ImageError, match="005.png cannot be read.*64 megapixels"):
+        open_pictures(huge, AVATAR)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
+def test_a_picture_that_ends_half_way_is_refused_at_once(tmp_path, suffix):
+    cut = fill(tmp_path / "cut") / f"002{suffix}"
+    pixels = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(cut)
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match=f"002{suffix} cannot be read"):
+        open_pictures(tmp_path / "cut", AVATAR)
+
+
+def test_another_picture_of_the_same_size_makes_another_folder(tmp_path):
+    fill(tmp_path / "a")
+    Image.new("RGB", (128, 128), "green").save(tmp_path / "a" / "004.bmp")
+    before = open_pictures(tmp_path / "a", AVATAR).digest()
+    Image.new("RGB", (128, 128), "white").save(tmp_path / "a" / "004.bmp")
+    assert open_pictures(tmp_path / "a", AVATAR).digest() != before
+
+
+def test_pictures_of_every_mode_become_colour_crops(tmp_path):
+    fill(tmp_path / "a")
+    for mode, suffix in (("L", "png"), ("RGBA", "png"), ("P", "png"), ("CMYK", "jpg")):
+        Image.new("RGB", (160, 160), "red").convert(mode).save(tmp_path / "a" / f"{mode}.{suffix}")
+    pictures = open_pictures(tmp_path / "a", AVATAR)
+    images = pictures.images(torch.arange(FEWEST, len(pictures)))
+    assert images.shape == (4, 3, 128, 128) and images.abs().max() <= 1
 
 
 def test_training_refuses_bad_input_before_any_work(tmp_path):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from tmsa_core.align import crop_whole, crop_without_face
 from tmsa_core.domains import Domain
 from tmsa_core.errors import ImageError, RequestError
-from tmsa_core.images import load_image, to_tensor
+from tmsa_core.images import MAX_PIXELS, load_image, to_tensor
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 FEWEST = 16
@@ -41,9 +43,10 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """The pictures of a folder as crops of a domain."""
+    """The pictures of a folder as crops of a domain, with the SHA-256 of each file."""
 
     paths: tuple[Path, ...]
+    hashes: tuple[str, ...]
     domain: Domain
 
     def __len__(self) -> int:
@@ -59,8 +62,7 @@ class PictureFolder:
 
     def digest(self) -> str:
         """Tells this set of pictures from others."""
-        named = (f"{path.name} {path.stat().st_size}" for path in self.paths)
-        return hashlib.sha256("\n".join(named).encode()).hexdigest()
+        return hashlib.sha256("\n".join(self.hashes).encode()).hexdigest()
 
     def _crop(self, path: Path) -> Tensor:
         photo, size = load_image(path), self.domain.resolution
@@ -83,19 +85,31 @@ def open_pictures(folder: Path, domain: Domain) -> PictureFolder:
             f"{folder} holds {len(paths)} pictures, at least {FEWEST} are needed: add more, or "
             "leave the folder out to train on synthetic images alone."
         )
-    for path in paths:
-        _check(path, domain)
-    return PictureFolder(paths, domain)
+    return PictureFolder(paths, _check_all(paths, domain), domain)
 
 
-def _check(path: Path, domain: Domain) -> None:
-    """A picture's header and, where the format has them, its checksums; decodes no pixels."""
+def _check_all(paths: Sequence[Path], domain: Domain) -> tuple[str, ...]:
+    """The SHA-256 of every picture, the first that cannot be used stopping it all."""
+    with ThreadPoolExecutor() as pool:
+        checks = [pool.submit(_check, path, domain) for path in paths]
+        try:
+            return tuple(
+                c.result() for c in tqdm(checks, "pictures checked", unit="image", delay=2)
+            )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _check(path: Path, domain: Domain) -> str:
+    """Read a picture to its last pixel, as training will: many formats have no checksums."""
     try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            picture.verify()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path} cannot be read as a picture: repair or remove it.") from error
+        data = path.read_bytes()
+        width, height = load_image(data).size
+    except (OSError, ImageError) as error:
+        raise ImageError(
+            f"{path} cannot be read as a picture of at most {MAX_PIXELS // 1_000_000} megapixels: "
+            "repair or remove it."
+        ) from error
     least = min(domain.resolution, SMALLEST_SIDE)
     if min(width, height) < least:
         raise ImageError(
@@ -107,3 +121,4 @@ def _check(path: Path, domain: Domain) -> None:
             f"{path} is {width} x {height} and not square: give aligned crops, as `tmsa align` "
             "writes them."
         )
+    return hashlib.sha256(data).hexdigest()
