@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -13,10 +15,12 @@ import torch
 
 from tmsa_core.bundles import checkpoints_folder, open_bundle
 from tmsa_core.errors import RequestError
-from tmsa_core.training import align
-from tmsa_core.training.align import train_alignment
+from tmsa_core.evaluation.loss_study import DrawnPictures
+from tmsa_core.training import align, calibrate, texts
+from tmsa_core.training.align import train_alignment, train_step
 from tmsa_core.training.presets import FAST, PAPER, Weights
 from tmsa_core.training.run import Options
+from tmsa_core.weights import read_metadata
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = replace(FAST, iterations=4, batch=8, image_batch=2, image_every=2, bank=16, hidden=(8,))
@@ -69,10 +73,55 @@ def test_training_moves_the_weights_and_counts_what_it_draws(unbroken):
 
 def test_another_configuration_is_refused_before_any_work(bundle, unbroken):
     _, options = unbroken
-    with pytest.raises(RequestError, match="another preset.*--restart"):
-        train_alignment(bundle, replace(SMALL, noise=0.3), options, None, "mapper")
-    with pytest.raises(RequestError, match="another seed"):
-        train_alignment(bundle, SMALL, replace(options, seed=1), None, "mapper")
+
+    def train(preset=SMALL, options=options, pictures=None):
+        train_alignment(bundle, preset, options, pictures, "mapper")
+
+    with pytest.raises(RequestError, match="differs in its preset: .*--restart"):
+        train(replace(SMALL, noise=0.3))
+    with pytest.raises(RequestError, match="differs in its steps: "):
+        train(replace(SMALL, iterations=9))
+    with pytest.raises(RequestError, match="differs in its seed and pictures: "):
+        train(SMALL, replace(options, seed=1), DrawnPictures(8, 128))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"dom'])
+def test_a_damaged_configuration_is_another_one(bundle, unbroken, tmp_path, content):
+    shutil.copytree(unbroken[1].work, tmp_path / "work")
+    (tmp_path / "work" / "mapper" / "configuration.json").write_text(content)
+    with pytest.raises(RequestError, match="differs in its domain and .*--restart"):
+        train_alignment(bundle, SMALL, Options(tmp_path / "work", bundle.folder), None, "mapper")
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(bundle, unbroken, tmp_path, monkeypatch):
+    """Ctrl-C in the second step: the step is ended and kept."""
+    steps, options = [], Options(tmp_path, bundle.folder)
+
+    def step_and_interrupt(state, accelerator):
+        steps.append(state.step)
+        if state.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return train_step(state, accelerator)
+
+    monkeypatch.setattr(align, "train_step", step_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train_alignment(bundle, SMALL, options, None, "mapper")
+    state = train_alignment(bundle, SMALL, options, None, "mapper")
+    assert steps == [0, 1, 2, 3]
+    assert same(state.model, unbroken[0].model, 1e-6)
+
+
+def test_a_mapper_says_how_it_was_made(bundle, unbroken, tmp_path, monkeypatch):
+    monkeypatch.setitem(texts.TARGETS, "avatar", texts.FACE_TARGETS[:2])
+    monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
+    state = replace(unbroken[0], studio=replace(unbroken[0].studio))
+    own = replace(bundle, folder=tmp_path)
+    before = state.studio.evaluations
+    origin = align.export_alignment(state, own, "a command")
+    assert origin["real_images"] == 0 and origin["steps"] == 4
+    # the calibration draws up to 16 subjects for no text, and for each of two at two lengths
+    assert origin["evaluations"] == before + 16 * (1 + 2 * 2)
+    assert read_metadata(tmp_path / "mapper.safetensors")["origin"] == origin
 
 
 def test_two_processes_do_what_one_does(bundle, unbroken, tmp_path):

@@ -122,3 +122,11 @@ def test_arrays_come_from_disk_until_their_key_changes(tmp_path):
     assert len(list(tmp_path.glob("kind-*"))) == 1
     file = next(tmp_path.glob("kind-*/x.npy"))
     assert isinstance(np.load(file, mmap_mode="r"), np.memmap)
+
+
+def test_damaged_arrays_are_made_again(tmp_path):
+    first = cached(tmp_path, "kind", "key", lambda: {"x": torch.arange(600.0)})
+    file = next(tmp_path.glob("kind-*/x.npy"))
+    file.write_bytes(file.read_bytes()[:1000])
+    again = cached(tmp_path, "kind", "key", lambda: {"x": torch.arange(600.0)})
+    assert torch.equal(again["x"], torch.arange(600.0)) and len(first) == len(again) == 1

@@ -1,6 +1,10 @@
 """Loss terms and small parts of the encoder, identity and mapper stages."""
 
+import json
 import math
+import os
+import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +12,7 @@ import torch
 from tmsa_core.avatars.params import same_person
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.training import avatar
+from tmsa_core.training import run as training_run
 from tmsa_core.training.calibrate import first_crossing
 from tmsa_core.training.data import LOOKS, draw_portraits, held_out_portraits, to_bytes, to_range
 from tmsa_core.training.e4e import crop_errors, delta_loss
@@ -89,6 +94,56 @@ def test_a_run_resumes_where_it_stopped_and_forgets_on_demand(tmp_path):
     assert '"loss": 0.5' in (run.folder / "metrics.jsonl").read_text()
     fresh = Run("stage", Options(options.work, options.out, restart=True), total=10)
     assert fresh.resume({"model": again}) == 0
+
+
+def test_a_resumed_log_has_no_line_twice(tmp_path):
+    options, model = Options(tmp_path, tmp_path), torch.nn.Linear(2, 2)
+    run = Run("stage", options, total=10)
+    for step in (1, 2, 3):
+        run.log(step, loss=0.5)
+        if step == 2:
+            run.keep({"model": model}, step)
+    log = run.folder / "metrics.jsonl"
+    log.write_text(log.read_text() + '{"done": 4, "lo')  # killed as it wrote the fourth
+    assert Run("stage", options, total=10).resume({"model": model}) == 2
+    assert [json.loads(line)["done"] for line in log.read_text().splitlines()] == [1, 2]
+    assert Run("stage", replace(options, restart=True), total=10).resume({"model": model}) == 0
+    assert log.read_text() == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"no state", None])
+def test_a_state_that_is_none_is_refused(tmp_path, content):
+    run = Run("stage", Options(tmp_path, tmp_path), total=10)
+    if content is None:
+        torch.save({"another": 1}, run.state_path)
+    else:
+        run.state_path.write_bytes(content)
+    with pytest.raises(RequestError, match="state.pt is damaged.*--restart"):
+        run.resume({"model": torch.nn.Linear(2, 2)})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_lets_the_step_end_and_the_state_be_kept(tmp_path, number):
+    run, model = Run("stage", Options(tmp_path, tmp_path), total=10), torch.nn.Linear(2, 2)
+    usual, steps = signal.getsignal(number), 0
+    with pytest.raises(KeyboardInterrupt), run.whole_steps():
+        while run.going(steps):
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)  # as a launcher passes it on
+            steps += 1
+        run.keep({"model": model}, steps)
+    assert Run("stage", Options(tmp_path, tmp_path), total=10).resume({"model": model}) == 1
+    assert signal.getsignal(number) is usual
+
+
+def test_who_interrupts_again_does_not_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_run, "IMPATIENT_SECONDS", 0.0)
+    run = Run("stage", Options(tmp_path, tmp_path), total=10)
+    with pytest.raises(KeyboardInterrupt, match="^$"), run.whole_steps():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not run.going(0)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the second interrupt did nothing")
 
 
 def test_a_run_ends_with_its_total_or_its_minutes(tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,7 @@ def train_alignment(
     The state lies in ``options.work / name``. until: stop as soon as the generator was evaluated so
     often; the same call with more goes on. Raises BundleError for missing networks and
     RequestError for a state of another configuration or a batch that the processes cannot share.
+    Ctrl-C keeps the state, too.
     """
     accelerator = start_processes(options.device)
     if preset.batch % accelerator.num_processes or preset.image_batch % accelerator.num_processes:
@@ -108,6 +110,8 @@ def train_alignment(
     images = preset.iterations * preset.batch
     run = Run(name, options, images, "image", quiet=not accelerator.is_main_process)
     check_configuration(run, configuration(bundle, preset, options, pictures))
+    if pictures is None and accelerator.is_main_process:
+        tqdm.write("Note: without real images losses (1) and (4) are left out.", file=sys.stderr)
     device = str(accelerator.device)
     generator, clip = bundle.load("generator", device), bundle.load("clip", device)
     studio = Studio(generator, clip, device, accelerator.num_processes)
@@ -116,21 +120,22 @@ def train_alignment(
     studio.evaluations = len(bank.w)
     state = new_alignment(studio, bank, preset, options.seed)
     state.step = run.resume(state.parts())
-    while agree(accelerator, run.going(state.step * preset.batch)):
-        if until is not None and studio.evaluations >= until:
-            break
-        losses = train_step(state, accelerator)
-        if state.step % LOG_EVERY == 0 or state.step == preset.iterations:
-            rate, evaluations = preset.rate_at(state.step - 1), studio.evaluations
-            losses = averaged(accelerator, losses)
-            run.log(state.step, evaluations=evaluations, rate=rate, **losses)
-        if accelerator.is_main_process and run.due():
+    with run.whole_steps():
+        while agree(accelerator, run.going(state.step * preset.batch)):
+            if until is not None and studio.evaluations >= until:
+                break
+            losses = train_step(state, accelerator)
+            if state.step % LOG_EVERY == 0 or state.step == preset.iterations:
+                rate, evaluations = preset.rate_at(state.step - 1), studio.evaluations
+                losses = averaged(accelerator, losses)
+                run.log(state.step, evaluations=evaluations, rate=rate, **losses)
+            if accelerator.is_main_process and run.due():
+                run.keep(state.parts(), state.step)
+                show(state, pictures, run)
+        if accelerator.is_main_process:
             run.keep(state.parts(), state.step)
             show(state, pictures, run)
-    if accelerator.is_main_process:
-        run.keep(state.parts(), state.step)
-        show(state, pictures, run)
-    accelerator.wait_for_everyone()
+        accelerator.wait_for_everyone()
     return state
 
 
@@ -147,13 +152,14 @@ def export_alignment(state: Alignment, bundle: Bundle, command: str) -> dict[str
         "preset": state.preset.name,
         "seed": state.seed,
         "steps": state.step,
-        "evaluations": state.studio.evaluations,
+        "real_images": len(state.bank.real),
     }
     if not PartialState().is_main_process:
-        return origin
+        return origin | {"evaluations": state.studio.evaluations}
     if state.preset.calibrated:
         texts = embed_pairs(state.studio.clip, bundle.domain)
         origin |= calibrate_mapper(mapper, state.bank, state.studio, texts)
+    origin["evaluations"] = state.studio.evaluations  # the calibration's are among them
     save_mapper(mapper, bundle, origin)
     return origin
 
@@ -304,15 +310,34 @@ def check_configuration(run: Run, wanted: dict[str, object]) -> None:
     Raises RequestError that names what differs.
     """
     path = run.folder / "configuration.json"
-    if run.state_path.exists():
-        found = json.loads(path.read_text()) if path.exists() else {}
-        different = [name for name, value in wanted.items() if found.get(name) != value]
-        if different:
-            raise RequestError(
-                f"The run in {run.folder} was made with another {' and '.join(different)}: go on "
-                "as it was started, choose another folder with --work, or use --restart."
-            )
-    path.write_text(json.dumps(wanted, indent=2) + "\n")
+    if not run.state_path.exists():
+        path.write_text(json.dumps(wanted, indent=2) + "\n")
+        return
+    different = differences(read_configuration(path), wanted)
+    if different:
+        raise RequestError(
+            f"The run in {run.folder} differs in its {' and '.join(different)}: go on as it was "
+            "started, choose another folder with --work, or use --restart."
+        )
+
+
+def read_configuration(path: Path) -> dict[str, object]:
+    """What ``check_configuration`` noted; nothing where that is lost or damaged."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def differences(found: dict[str, object], wanted: dict[str, object]) -> list[str]:
+    """The names of what differs; of two presets alike but for their length it is the steps."""
+    names = [name for name, value in wanted.items() if found.get(name) != value]
+    if "preset" in names and isinstance(was := found.get("preset"), dict):
+        now: dict[str, object] = wanted["preset"]  # type: ignore[assignment]
+        if was | {"iterations": now["iterations"]} == now:
+            names[names.index("preset")] = "steps"
+    return names
 
 
 def start_processes(device: str) -> Accelerator:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +18,25 @@ def cached(folder: Path, kind: str, key: object, make: Callable[[], dict[str, Te
     """The tensors that ``make`` returns, from disk if they were made from the same ``key`` before.
 
     key: everything the result depends on, as JSON. Arrays made from another key are deleted: a
-    changed network or folder makes them useless.
+    changed network or folder makes them useless. Damaged ones are made again.
     """
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     ready = folder / f"{kind}-{name}"
-    if not ready.is_dir():
-        half = folder / f"{kind}.half"
-        shutil.rmtree(half, ignore_errors=True)
-        tensors = make()
-        for old in folder.glob(f"{kind}-*"):
-            shutil.rmtree(old)
-        half.mkdir(parents=True)
-        for tensor_name, tensor in tensors.items():
-            np.save(half / f"{tensor_name}.npy", tensor.numpy())
-        half.rename(ready)
+    if ready.is_dir():
+        with suppress(OSError, ValueError, EOFError):  # cut short, as by a machine that went down
+            return _open(ready)
+    half = folder / f"{kind}.half"
+    shutil.rmtree(half, ignore_errors=True)
+    tensors = make()
+    for old in folder.glob(f"{kind}-*"):
+        shutil.rmtree(old)
+    half.mkdir(parents=True)
+    for tensor_name, tensor in tensors.items():
+        np.save(half / f"{tensor_name}.npy", tensor.numpy())
+    half.rename(ready)
+    return _open(ready)
+
+
+def _open(folder: Path) -> dict[str, Tensor]:
     # copy on write: the file is never changed, and torch needs no warning about that
-    paths = sorted(ready.glob("*.npy"))
-    return {path.stem: torch.from_numpy(np.load(path, mmap_mode="c")) for path in paths}
+    return {p.stem: torch.from_numpy(np.load(p, mmap_mode="c")) for p in folder.glob("*.npy")}

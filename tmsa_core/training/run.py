@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,7 +24,12 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 from tqdm import tqdm
 
+from tmsa_core.errors import BundleError, RequestError
+
 CHECKPOINT_SECONDS = 120.0
+IMPATIENT_SECONDS = 2.0  # launchers pass Ctrl-C on, so that one may arrive twice at once
+UNREADABLE = (RuntimeError, UnpicklingError, EOFError, LookupError, TypeError, ValueError)
+"""What PyTorch raises on a state that is damaged or of something else."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,7 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
     bar: tqdm | None = None
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -70,20 +81,60 @@ class Run:
         return self.folder / "state.pt"
 
     def resume(self, parts: Mapping[str, Any]) -> int:
-        """Load the last checkpoint into ``parts`` (whatever has a state dict); how much is done."""
-        if not self.state_path.exists():
-            return 0
-        state = torch.load(self.state_path, map_location=self.options.device, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        return state["done"]
+        """Load the last checkpoint into ``parts`` (whatever has a state dict); how much is done.
+
+        Lines of the log about what is not done, or to be done again, are taken away. Raises
+        RequestError for a checkpoint that is damaged or of something else.
+        """
+        done = self._load(parts) if self.state_path.exists() else 0
+        if not self.quiet:
+            self._cut_log(done)
+        return done
 
     def keep(self, parts: Mapping[str, Any], done: int) -> None:
-        """Write the checkpoint in one step, so that a kill never leaves half a file."""
+        """Write the checkpoint in one step, so that a kill never leaves half a file.
+
+        Raises BundleError where the disk does not take it; the last one is then still there.
+        """
         half = self.state_path.with_suffix(".half")
-        torch.save({name: part.state_dict() for name, part in parts.items()} | {"done": done}, half)
+        state = {name: part.state_dict() for name, part in parts.items()} | {"done": done}
+        try:
+            torch.save(state, half)
+        except RuntimeError as error:  # what PyTorch makes of a full disk
+            half.unlink(missing_ok=True)
+            raise BundleError(
+                f"The state of the training cannot be written to {self.folder}: make room on that "
+                "disk, and give the same command again."
+            ) from error
         os.replace(half, self.state_path)
         self.saved = time.monotonic()
+
+    @contextmanager
+    def whole_steps(self) -> Iterator[None]:
+        """Within it Ctrl-C lets the step under way end: then ``going`` says no.
+
+        The block can so keep what was done before KeyboardInterrupt is raised at its end. The same
+        goes for SIGTERM. Who asks twice is not made to wait.
+        """
+        if threading.current_thread() is not threading.main_thread():  # others get no signals
+            yield
+            return
+        asked = 0.0
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            nonlocal asked
+            if self.stopped and time.monotonic() - asked > IMPATIENT_SECONDS:
+                raise KeyboardInterrupt
+            self.stopped, asked = True, time.monotonic()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self.stopped:
+            raise KeyboardInterrupt
 
     def due(self) -> bool:
         """Whether the wall clock asks for a checkpoint."""
@@ -103,7 +154,7 @@ class Run:
         self.bar.update(done - self.bar.n)
         limit = self.options.minutes
         late = limit is not None and time.monotonic() - self.started > 60 * limit
-        if done >= self.total or late:
+        if done >= self.total or late or self.stopped:
             self.bar.close()
             return False
         return True
@@ -118,6 +169,30 @@ class Run:
             file.write(json.dumps(row) + "\n")
         if self.bar is not None:
             self.bar.set_postfix({k: f"{_plain(v):.3f}" for k, v in metrics.items()})
+
+    def _load(self, parts: Mapping[str, Any]) -> int:
+        try:
+            state = torch.load(self.state_path, map_location=self.options.device, weights_only=True)
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            return int(state["done"])
+        except torch.OutOfMemoryError:
+            raise
+        except UNREADABLE as error:
+            raise RequestError(
+                f"{self.state_path} is damaged or of another training: choose another folder with "
+                "--work, or use --restart."
+            ) from error
+
+    def _cut_log(self, done: int) -> None:
+        """Keep the lines of the log up to ``done``; a kill may have left half of one."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["done"] <= done]
+        if kept != lines:
+            path.write_text("".join(kept))
 
     def pairs(self, real: Tensor, made: Tensor, columns: int = 8) -> None:
         """Write ``latest.png``: rows of real images, each above the row that was made for it.
