@@ -30,6 +30,7 @@ from tmsa_core.ui_edit import inversion_choice
 from tmsa_core.ui_faces import faces_html
 from tmsa_core.ui_files import MOST_BYTES, SHOWN_SIDE, Leases, cached, new_folder, shown, uploaded
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, download_name
+from tmsa_core.ui_parts import Slider
 from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_scores import plain, times
 from tmsa_core.ui_stack import History, new_history
@@ -304,6 +305,68 @@ def test_dropped_result_of_a_drawn_portrait_draws_it_anew(
     assert page["picture"] == drawn["picture"] and page["seed"] == 7
     again = last(handlers.edit(page["visit"], page["history"], asked, how="open"))
     assert again["before_after"] == edited["before_after"]
+
+
+def test_drawn_portrait_is_shown_with_its_crop_and_inversion(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    first = last(handlers.edit(None, start, wishes))
+    drawn = handlers.portrait(7)
+    for part in ("crop", "inversion_picture"):
+        assert np.array_equal(pixels(drawn[part]), pixels(drawn["picture"]))
+        assert drawn[part] != first[part]
+    assert "whole picture" in drawn["faces"]
+
+
+def test_link_and_recipe_of_a_drawn_portrait_leave_the_inversion(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    drawn = handlers.portrait(7)
+    asked = replace(wishes, picture=drawn["picture"])
+    edited = last(handlers.edit(drawn["visit"], start, asked))
+    saved = handlers.restore(handlers.download(edited["visit"], edited["history"], asked))
+    query = handlers.link(edited["visit"], edited["history"])
+    linked = handlers.arrive(urllib.parse.parse_qsl(query.removeprefix("?")))
+    assert "inversion" not in saved and "inversion" not in linked
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"edits": 5},
+        {"edits": [{"target_text": "old human face"}]},
+        {"seed": -4},
+        {"seed": 1e30},
+        {"edits": [{"neutral_text": "a", "target_text": "b", "alpha": float("nan")}]},
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_leaves_a_picture_like_any_other(
+    handlers: Handlers, wishes: Wishes, tmp_path: Path, recipe: dict[str, object]
+) -> None:
+    save_picture(load_image(wishes.picture), tmp_path / "odd.png", {"domain": "avatar"} | recipe)
+    with pytest.warns(UserWarning, match="could not be followed"):
+        assert handlers.restore(str(tmp_path / "odd.png")) == {}
+
+
+def test_strengths_beyond_the_slider_are_brought_to_its_ends(
+    handlers: Handlers, wishes: Wishes, tmp_path: Path
+) -> None:
+    edits = [asdict(replace(wishes.request, alpha=5.0, threshold=0.99))]
+    save_picture(load_image(wishes.picture), tmp_path / "a.png", {"domain": "", "edits": edits})
+    page = handlers.restore(str(tmp_path / "a.png"))
+    assert (page["alpha"], page["threshold"]) == (3.0, 0.95)
+    assert handlers.arrive([("target", "old human face"), ("alpha", "-9")])["alpha"] == -2.0
+
+
+def test_a_picture_too_large_to_read_has_no_recipe(handlers: Handlers, tmp_path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    assert handlers.restore(str(tmp_path / "huge.png")) == {}
+
+
+def test_slider_takes_what_is_being_typed() -> None:
+    slider = Slider(-2, 3, value=1, step=0.05)
+    typed = [slider.preprocess(value) for value in (None, 99, -99, 1.23)]
+    assert typed == [None, 3, -2, 1.23]
 
 
 def test_link_brings_the_settings_back(handlers: Handlers, start: History, wishes: Wishes) -> None:

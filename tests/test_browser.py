@@ -256,6 +256,30 @@ def test_strength_by_key_is_set_before_the_next_press(visitor: Visitor) -> None:
     visitor.wait_until_still()
 
 
+def test_a_typed_strength_may_be_anything_on_the_way(visitor: Visitor) -> None:
+    page = visitor.page
+    field = page.locator("#alpha input[type=number]")
+    field.fill("")
+    visitor.wait_until_still()
+    field.fill("99")
+    visitor.wait_until_still()
+    expect(page.locator("#stack li")).to_contain_text("+3.00")
+    field.fill("0.5")
+    visitor.wait_until_still()
+    expect(page.locator("#stack li")).to_contain_text("+0.50")
+    expect(page.locator(".toast-body")).to_have_count(0)
+
+
+def test_drawn_portrait_takes_the_place_of_the_last_one_everywhere(visitor: Visitor) -> None:
+    parts = ("#crop img", "#inversion img", "#faces")
+    shown = [visitor.page.locator(part).inner_html() for part in parts[2:]]
+    shown += [visitor.page.locator(part).get_attribute("src") or "" for part in parts[:2]]
+    visitor.change(lambda: visitor.page.locator("#random").click())
+    expect(visitor.page.locator("#faces")).to_contain_text("The whole picture is the face")
+    for part, old in zip(parts[:2], shown[1:], strict=True):
+        expect(visitor.page.locator(part)).not_to_have_attribute("src", old)
+
+
 def test_edits_stack_switch_off_and_undo(visitor: Visitor) -> None:
     page = visitor.page
     visitor.change(lambda: page.locator("#random").click())
@@ -331,7 +355,9 @@ def test_what_cannot_be_edited_is_explained_and_the_page_goes_on(
 ) -> None:
     (tmp_path / "text.png").write_bytes(b"no picture")
     Image.new("RGB", (300, 300), "white").save(tmp_path / "blank.png")
-    for name, explained in (("text.png", "not a picture"), ("blank.png", "face")):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    cases = (("text.png", "not a picture"), ("huge.png", "megapixels"), ("blank.png", "face"))
+    for name, explained in cases:
         _upload(visitor, tmp_path / name)
         expect(visitor.page.locator("#notes")).to_contain_text(explained)
         expect(visitor.page.locator(PICTURES)).to_have_count(0)

@@ -108,11 +108,19 @@ def test_link_may_be_written_by_hand() -> None:
         {"edits": ["a"]},
         {"edits": [], "seed": "x"},
         {"edits": [{"neutral_text": "a", "target_text": "b", "levels": ["x"]}]},
+        {"edits": [{"neutral_text": "a", "target_text": "b", "alpha": float("nan")}]},
+        {"edits": [{"neutral_text": "a", "target_text": "b", "threshold": float("inf")}]},
     ],
 )
 def test_foreign_recipe_is_refused(recipe: dict) -> None:
     with pytest.raises(RequestError, match="recipe"):
         from_recipe(recipe)
+
+
+def test_recipe_of_a_drawn_portrait_leaves_the_inversion() -> None:
+    assert from_recipe({"edits": []}).inversion == "e4e"  # what scripts get unless they say more
+    assert from_recipe({"edits": [], "seed": 3}).inversion == ""
+    assert from_query([("seed", "3")]).inversion == ""
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ class Editor:
         RequestError for a seed or a truncation that cannot be used.
         """
         if not _is_whole(seed) or not 0 <= seed < 2**63:
-            raise RequestError(f"seed is {seed!r}; use a whole number from 0 up to 2**63 - 1.")
+            raise RequestError(f"seed is {seed!r}; use a whole number from 0 to {2**63 - 1}.")
         share = _number(truncation)
         if share is None or not 0 <= share <= 1:
             raise RequestError(f"truncation is {truncation!r}; use a number from 0 to 1.")

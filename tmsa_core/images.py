@@ -31,7 +31,7 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "
 _ADVICE = "please use a JPEG, PNG or WebP photo."
 _HEIC = tuple(b"ftyp" + b for b in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"))
 # What Pillow's readers raise on damaged files, beside UnidentifiedImageError (an OSError).
-_DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError,
+DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError,
             EOFError, OverflowError, struct.error, zlib.error)  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def _turn_upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF rotation; a tag block that cannot be read leaves the picture as it is."""
     try:
         return ImageOps.exif_transpose(image)
-    except _DAMAGED:
+    except DAMAGED:
         return image
 
 
@@ -215,7 +215,7 @@ def _plain_errors(name: str) -> Iterator[None]:
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not a picture that can be read: {_ADVICE}") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise ImageError(f"{name} is damaged or incomplete: {_ADVICE}") from error
 
 

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 from PIL import Image, PngImagePlugin
 
 from tmsa_core.errors import ImageError
+from tmsa_core.images import DAMAGED
 from tmsa_core.version import VERSION
 
 RECIPE_KEY = "tmsa"
@@ -121,14 +122,15 @@ def _check_suffix(suffix: str, name: str) -> None:
 def read_recipe(source: str | Path | Image.Image) -> dict[str, Any] | None:
     """The recipe inside a picture that this package saved, or None where there is none.
 
-    Raises ImageError where ``source`` is a path to something that is not a picture.
+    Raises ImageError where ``source`` is a path to something that is not a picture, or too large
+    a one; pixels are not decoded.
     """
     if isinstance(source, Image.Image):
         return _recipe_of(source)
     try:
         with Image.open(source) as image:
             return _recipe_of(image)
-    except OSError as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise ImageError(f"{source} cannot be read as a picture; use PNG, JPEG or WebP.") from error
 
 

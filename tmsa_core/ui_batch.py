@@ -18,7 +18,8 @@ from tmsa_core.datatypes import EditRequest
 from tmsa_core.domains import first_inversion
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import Leases, new_folder
-from tmsa_core.ui_parts import HIDDEN, ON_LONG, told_steps
+from tmsa_core.ui_links import STRENGTHS
+from tmsa_core.ui_parts import HIDDEN, ON_LONG, Slider, told_steps
 from tmsa_core.ui_words import BATCH_WORDS
 
 HEADINGS = ["file", "status", "identity", "text", "message"]
@@ -173,7 +174,7 @@ def lay_out_batch(
             )
             neutral = gr.Textbox(texts[0], label="What they show", elem_id="batch-neutral")
             target = gr.Textbox(texts[1], label="What they should show", elem_id="batch-target")
-            alpha = gr.Slider(-2, 3, value=1, step=0.05, label="Strength", elem_id="batch-alpha")
+            alpha = Slider(*STRENGTHS, value=1, step=0.05, label="Strength", elem_id="batch-alpha")
             kind = gr.Radio(KINDS, value="png", label="Files", elem_id="batch-kind")
             notice = gr.Checkbox(True, label="Write “AI-edited” on the pictures")
         with gr.Column(min_width=300):

@@ -14,6 +14,7 @@ from tmsa_core.domains import find_domain, first_inversion, inversions_here
 from tmsa_core.editor import Editor
 from tmsa_core.errors import BundleError
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, controls
+from tmsa_core.ui_links import STRENGTHS, THRESHOLDS
 from tmsa_core.ui_parts import (
     EACH_PRESS,
     HIDDEN,
@@ -22,6 +23,7 @@ from tmsa_core.ui_parts import (
     REPORT_BUTTON,
     REPORT_REST,
     BeforeAfter,
+    Slider,
     picture_input,
     small_picture,
     told,
@@ -31,7 +33,6 @@ from tmsa_core.ui_scores import scores_html
 from tmsa_core.ui_stack import History, new_history, stack_html
 from tmsa_core.ui_words import COPY_LINK, PRESS_SAVE_LINK, SHOW_RESULT, chips_html, presets
 
-ALPHA_MIN, ALPHA_MAX = -2.0, 3.0
 SESSION_SECONDS = 3600
 LEVELS = [("all", "all"), ("coarse: shape, pose", "coarse"), ("medium: features", "medium"),
           ("fine: colours", "fine")]  # fmt: skip
@@ -127,7 +128,7 @@ def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:
     )
     with gr.Row(equal_height=True, elem_id="draw"):
         random = gr.Button("Random portrait", size="md", min_width=150, elem_id="random")
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=120, elem_id="seed")
+        seed = gr.Number(0, label="Seed", precision=0, min_width=120, elem_id="seed")
     return {"picture": picture, "samples": gallery, "random": random, "seed": seed}
 
 
@@ -160,9 +161,8 @@ def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
             allow_custom_value=True,
             elem_id="levels",
         )
-        threshold = gr.Slider(
-            0,
-            0.95,
+        threshold = Slider(
+            *THRESHOLDS,
             value=0,
             step=0.05,
             label="Threshold",
@@ -208,9 +208,8 @@ def _lay_out_result() -> dict[str, Any]:
         max_height=520,
         elem_id="before-after",
     )
-    alpha = gr.Slider(
-        ALPHA_MIN,
-        ALPHA_MAX,
+    alpha = Slider(
+        *STRENGTHS,
         value=1.0,
         step=0.05,
         label="Strength",
@@ -277,6 +276,10 @@ def connect_edit(
 
     def given(data: dict[Any, Any]) -> tuple[Visit | None, History, Wishes]:
         values = {name: data[part] for name, part in wishes.items()}
+        edit = data[page.history].now.request
+        for name in ("alpha", "threshold"):  # a field that is just being typed into is empty
+            if values[name] is None:
+                values[name] = getattr(edit, name)
         return data[page.visit], data[page.history], Wishes(**values)
 
     def shows(screen: Screen) -> dict[Any, Any]:
@@ -392,7 +395,8 @@ def connect_edit(
     domain.input(enter, domain, entered, **at_once, **quick)
     page.chips.click(None, js=SHOW_RESULT, **HIDDEN)
 
-    portrait = [page.picture, page.seed, page.visit]
+    portrait = [page.picture, page.seed, page.visit, page.before_after, page.faces, page.crop]
+    portrait += [page.inversion_picture, page.notes, page.scores]
     setting = [*portrait, page.history, page.stack, page.undo, page.redo, *given_back]
     setting += [domain, page.inversion, page.chips]
     in_turn = {**HIDDEN, **ON_MODEL, **LAST_PRESS}

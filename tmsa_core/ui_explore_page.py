@@ -17,7 +17,8 @@ from tmsa_core.spaces import METHODS as MAP_METHODS
 from tmsa_core.ui_edit import EditPage
 from tmsa_core.ui_explore import MINE, Explore
 from tmsa_core.ui_faces import file_address
-from tmsa_core.ui_parts import HIDDEN, ON_LONG, ON_MODEL, told, told_steps
+from tmsa_core.ui_links import STRENGTHS
+from tmsa_core.ui_parts import HIDDEN, ON_LONG, ON_MODEL, Slider, told, told_steps
 from tmsa_core.ui_samples import sample_names
 
 EXPLORE_WORDS = """
@@ -93,7 +94,7 @@ def _grid(explore: Explore, page: EditPage, domain: gr.components.Component) -> 
         elem_id="grid-prompts",
     )
     portraits = gr.CheckboxGroup(names, value=names[:4], label="Portraits")
-    alpha = gr.Slider(-2, 3, value=1, step=0.05, label="Strength")
+    alpha = Slider(*STRENGTHS, value=1, step=0.05, label="Strength")
     start = gr.Button("Show the grid", variant="primary", elem_id="grid-start")
     sheet = gr.Image(
         label="Prompts x portraits",
@@ -183,7 +184,7 @@ def _draw(explore: Explore, domain: gr.components.Component) -> None:
     text = gr.Textbox(
         "an old man with a white beard and glasses", label="A text", elem_id="draw-text"
     )
-    strength = gr.Slider(
+    strength = Slider(
         0,
         2,
         value=1,

@@ -34,7 +34,15 @@ from tmsa_core.notice import add_notice
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_faces import faces_html
 from tmsa_core.ui_files import Leases, data_url, new_folder, refreshed, shown
-from tmsa_core.ui_links import Setting, from_query, from_recipe, parse_levels, to_query
+from tmsa_core.ui_links import (
+    STRENGTHS,
+    Setting,
+    from_query,
+    from_recipe,
+    parse_levels,
+    to_query,
+    within_page,
+)
 from tmsa_core.ui_parts import spoken
 from tmsa_core.ui_samples import TRUNCATION, Samples
 from tmsa_core.ui_scores import plain, scores_html, times
@@ -245,7 +253,7 @@ class Handlers:
         prepared = self.editors.get(domain).sample(number, TRUNCATION)
         source = self.leases.keep(owner, prepared.crop)
         visit = self._new_visit(owner, source, prepared, seed=number)
-        return Screen(picture=visit.source, visit=visit, seed=number)
+        return _portrait(visit) | Screen(picture=visit.source, seed=number)
 
     def random(self, owner: str = "", domain: str = "") -> Screen:
         """Draw any portrait."""
@@ -255,15 +263,20 @@ class Handlers:
         """Where a picture carries a recipe of ours, set the page as it says.
 
         Its portrait is drawn anew where the recipe names one of ours. Otherwise the picture
-        itself is taken, with its edits switched off, as it already shows them.
+        itself is taken, with its edits switched off, as it already shows them. A recipe that
+        cannot be followed leaves the page as it is, and the picture is one like any other.
         """
         recipe = _recipe_in(picture)
         if recipe is None:
             return Screen()
-        setting = from_recipe(recipe)
-        if setting.seed is None and not self._is_here(setting.domain):
-            setting = replace(setting, domain="", inversion="")  # the picture is here, at least
-        screen = self.setting(setting, owner)
+        try:
+            setting = from_recipe(recipe)
+            if setting.seed is None and not self._is_here(setting.domain):
+                setting = replace(setting, domain="", inversion="")  # the picture is here, at least
+            screen = self.setting(setting, owner)
+        except TmsaError as error:
+            gr.Warning(f"The recipe inside the picture could not be followed. {error}")
+            return Screen()
         if "picture" in screen or "history" not in screen:
             return screen
         history = screen["history"]
@@ -287,7 +300,11 @@ class Handlers:
         if setting.inversion in self.editors.get(setting.domain).inversions:
             screen["inversion"] = setting.inversion
         if setting.edits:
-            history = new_history(setting.edits)
+            edits = tuple(map(within_page, setting.edits))
+            if edits != setting.edits:
+                gr.Info("What lay beyond the ends of a slider, {:g} and {:g} for the strength, was "
+                        "brought to its end.".format(*STRENGTHS))  # fmt: skip
+            history = new_history(edits)
             screen |= controls(history.now.request) | stack_screen(history)
         if setting.seed is not None:
             screen |= self.portrait(setting.seed, owner, setting.domain)
@@ -332,9 +349,9 @@ class Handlers:
     def recipe(self, visit: Visit, history: History) -> dict[str, object]:
         """What made the visitor's picture, its portrait included where that is one of ours."""
         recipe = self.editors.get(visit.prepared.domain).recipe(history.now.active)
-        ours = {"seed": visit.seed, "sample": visit.sample, "inversion": visit.prepared.inversion}
-        if visit.seed is not None:
-            ours["inversion"] = "e4e"
+        ours = {"seed": visit.seed, "sample": visit.sample}
+        if visit.seed is None:  # or there was nothing to invert
+            ours["inversion"] = visit.prepared.inversion
         return recipe | {key: value for key, value in ours.items() if value is not None}
 
     def _is_here(self, domain: str) -> bool:

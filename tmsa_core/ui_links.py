@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,8 @@ from tmsa_core.errors import RequestError
 from tmsa_core.ui_stack import MOST_LAYERS
 
 MOST_LETTERS = 600  # of a text; the text encoder reads far fewer
+STRENGTHS = (-2.0, 3.0)  # of the page's slider; scripts may go further
+THRESHOLDS = (0.0, 0.95)
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,22 @@ def from_recipe(recipe: Mapping[str, Any]) -> Setting:
         return Setting(
             edits[:MOST_LAYERS],
             str(recipe.get("domain", "")),
-            str(recipe.get("inversion", "e4e")),
+            # the code of a drawn portrait is known: there is nothing to invert
+            str(recipe.get("inversion", "e4e" if seed is None else "")),
             None if seed is None else int(seed),
             None if sample is None else str(sample),
         )
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise RequestError("The recipe cannot be read; set the texts by hand.") from error
+
+
+def within_page(edit: EditRequest) -> EditRequest:
+    """The edit with its numbers brought to where the page's sliders end."""
+    return replace(
+        edit,
+        alpha=min(max(edit.alpha, STRENGTHS[0]), STRENGTHS[1]),
+        threshold=min(max(edit.threshold, THRESHOLDS[0]), THRESHOLDS[1]),
+    )
 
 
 def parse_levels(text: object) -> str | tuple[int, ...]:
@@ -109,12 +122,15 @@ def parse_levels(text: object) -> str | tuple[int, ...]:
 
 def _edit(raw: Mapping[str, Any]) -> EditRequest:
     levels = raw.get("levels", "all")
+    numbers = [float(raw.get("alpha", 1.0)), float(raw.get("threshold", 0.0))]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("a strength or threshold that is no number")
     return EditRequest(
         neutral_text=str(raw["neutral_text"])[:MOST_LETTERS],
         target_text=str(raw["target_text"])[:MOST_LETTERS],
-        alpha=float(raw.get("alpha", 1.0)),
+        alpha=numbers[0],
         levels=levels if isinstance(levels, str) else tuple(int(i) for i in levels),
-        threshold=float(raw.get("threshold", 0.0)),
+        threshold=numbers[1],
     )
 
 

@@ -113,6 +113,21 @@ class BeforeAfter(gr.ImageSlider):
         return value if isinstance(value, SliderData) else super().postprocess(value)
 
 
+class Slider(gr.Slider):
+    """Gradio's slider, whose number may be typed: beyond an end counts as that end, empty as None.
+
+    Gradio's own refuses both, and says so for every letter on the way to a number.
+    """
+
+    is_template = True
+
+    def preprocess(self, payload: float | None) -> float | None:
+        """The number that an event gets."""
+        if payload is None:
+            return None
+        return super().preprocess(min(max(payload, self.minimum), self.maximum))
+
+
 def small_picture(label: str, name: str, height: int = 170) -> gr.Image:
     """A picture to look at only."""
     return gr.Image(
