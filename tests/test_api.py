@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +71,7 @@ def test_edit_gives_a_png_with_its_recipe(client: Client, file: Path) -> None:
         assert image.format == "PNG"
     recipe = read_recipe(path)
     assert recipe["edits"][0]["target_text"] == TEXTS[1] and recipe["domain"] == "avatar"
+    assert recipe["inversion"] == "e4e"
     assert pixels(path).shape == pixels(file).shape
     assert np.abs(pixels(path) - pixels(file)).mean() > 1
 
@@ -350,6 +352,55 @@ def test_a_raw_call_without_a_picture_is_told_so(server: str) -> None:
 def test_a_file_in_the_wrong_form_is_told_so(server: str, name: str, value: object) -> None:
     answer = post(server, name, [value, *TEXTS])
     assert "event: error" in answer and f"What /{name} was sent as a file is none" in answer
+
+
+@pytest.mark.parametrize("form", ["url", "path", "bare"])
+def test_an_address_that_cannot_be_opened_is_told_in_our_words(server: str, form: str) -> None:
+    address = "http://no-such-host.invalid/face.png"
+    picture: dict[str, object] = {"path" if form == "path" else "url": address}
+    picture |= {} if form == "bare" else {"meta": {"_type": "gradio.FileData"}}
+    answer = post(server, "edit", [picture, *TEXTS])
+    assert f"The picture at {address} could not be fetched" in answer
+
+
+def test_a_refused_path_does_not_say_where_the_server_lies(server: str) -> None:
+    for path in ("", "/etc/passwd"):
+        answer = post(
+            server, "edit", [{"path": path, "meta": {"_type": "gradio.FileData"}}, *TEXTS]
+        )
+        assert "was not sent to this page" in answer and str(Path.cwd()) not in answer
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "explained"),
+    [
+        ("v2/edit", {}, "image"),
+        ("v2/edit", {"image": None, "neutral_text": "a"}, "target_text"),
+        ("v2/sample", {"sed": 3}, "sed"),
+        ("v2/nothing", {}, "no such endpoint"),
+        ("nothing", {"data": []}, "no such endpoint"),
+    ],
+)
+def test_a_call_that_does_not_fit_is_told_so(
+    server: str, name: str, body: dict[str, object], explained: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(
+        f"{server}gradio_api/call/{name}", json.dumps(body).encode(), headers
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=60)
+    assert caught.value.code == 400
+    assert explained in json.load(caught.value)["error"]
+
+
+def test_a_world_that_is_not_here_is_not_fetched_for_a_call(
+    client: Client, file: Path, outside_hosts: list[str]
+) -> None:
+    before = list(outside_hosts)
+    with pytest.raises(AppError, match="cannot be used here yet.*download church"):
+        client.predict(handle_file(file), *TEXTS, 1.0, domain="church", api_name="/edit")
+    assert outside_hosts == before
 
 
 def test_edit_notes_words_that_it_does_not_know(client: Client, file: Path) -> None:

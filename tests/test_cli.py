@@ -81,6 +81,7 @@ def test_edit_writes_picture_and_recipe(
     assert "edited in" in capsys.readouterr().out
     assert pixels(out).shape == pixels(picture).shape
     edit = read_recipe(out)["edits"][0]
+    assert read_recipe(out)["inversion"] == "e4e"
     assert (edit["target_text"], edit["alpha"]) == (TEXTS[3], 1.5)
 
 

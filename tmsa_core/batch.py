@@ -124,7 +124,8 @@ def _edit_one(
     result = editor.edit(prepared, requests)
     scores = editor.scores(prepared, result)
     image = add_notice(result.image) if options.notice else result.image
-    picture = encode_picture(image, editor.recipe(requests), suffix=f".{options.format}")
+    recipe = editor.recipe(requests) | {"inversion": options.inversion}
+    picture = encode_picture(image, recipe, suffix=f".{options.format}")
     notes = list(result.notes)
     if len(prepared.faces) > 1:
         notes.append(f"{len(prepared.faces)} faces were found; number {options.face} is edited.")

@@ -116,7 +116,7 @@ def edit(
     editor = _load(domain, device, output)
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     result = editor.edit(prepared, requests)
-    _write(result.image, output, editor, requests)
+    _write(result.image, output, editor, requests, inversion)
     _note(result.notes)
     seconds = sum(prepared.timings.values()) + sum(result.timings.values())
     print(f"{output}: edited in {seconds:.2f} s")
@@ -153,7 +153,7 @@ def sweep(
         editor.total_shift([request])  # fails before work is done in vain
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     results = [editor.edit(prepared, r) for r in tqdm(requests, "Editing", leave=False)]
-    _write(_side_by_side([r.crop for r in results]), output, editor, requests)
+    _write(_side_by_side([r.crop for r in results]), output, editor, requests, inversion)
     _note(results[0].notes)
     print(f"{output}: strengths {', '.join(f'{alpha:g}' for alpha in alphas)}")
 
@@ -246,7 +246,7 @@ def sample(
     """Draw a portrait of nobody."""
     editor = _load(domain, device, output)
     crop = editor.sample(seed, truncation).crop
-    _write(crop, output, editor, [], edited=False)
+    _write(crop, output, editor, [])
     print(f"{output}: seed {seed}, {crop.width} px")
 
 
@@ -374,11 +374,17 @@ def _download_bar() -> Iterator[Report]:
 
 
 def _write(
-    image: Image, output: Path, editor: Editor, requests: Sequence[EditRequest], edited: bool = True
+    image: Image,
+    output: Path,
+    editor: Editor,
+    requests: Sequence[EditRequest],
+    inversion: str | None = None,
 ) -> None:
+    """Save a picture with its recipe. inversion: how it was brought in, None where it was drawn."""
     from tmsa_core.metadata import save_picture
 
-    save_picture(image, output, editor.recipe(requests), edited)
+    recipe = editor.recipe(requests) | ({"inversion": inversion} if inversion else {})
+    save_picture(image, output, recipe, edited=inversion is not None)
 
 
 def _requests(

@@ -18,7 +18,7 @@ from tmsa_core.ui_edit import SESSION_SECONDS, connect_edit, lay_out_edit
 from tmsa_core.ui_explore import Explore
 from tmsa_core.ui_explore_page import lay_out_explore
 from tmsa_core.ui_files import Leases
-from tmsa_core.ui_forgiving import ForgivingBlocks
+from tmsa_core.ui_forgiving import MISFITS, ForgivingBlocks, refuse_call
 from tmsa_core.ui_handlers import Handlers
 from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_style import CSS, theme
@@ -79,6 +79,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "state_session_capacity": 1000,
         "ssr_mode": False,
+        "app_kwargs": {"exception_handlers": dict.fromkeys(MISFITS, refuse_call)},
         "mcp_server": find_spec("mcp") is not None,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 
+from tmsa_core.domains import find_domain, list_domains
 from tmsa_core.editor import Editor, load_editor
 from tmsa_core.errors import BundleError
 from tmsa_core.zero_gpu import on_gpu
@@ -23,13 +24,15 @@ class Editors:
     def get(self, domain: str = "") -> Editor:
         """The editor of a domain, "" being the first one.
 
-        Raises RequestError for an unknown domain, BundleError where its files are not complete.
+        Raises RequestError for an unknown domain, BundleError where its files are not complete:
+        to download them here would keep every visitor waiting, see ``ui_worlds``.
         """
         key = domain or self.first.domain.key
         if key in self._loaded:
             return self._loaded[key]
         with self._lock:
             if key not in self._loaded:
+                _check_complete(key)
                 self._loaded[key] = load_editor(
                     key, device=self.first.device, on_gpu=self.first.on_gpu
                 )
@@ -39,6 +42,13 @@ class Editors:
         """Load a domain anew when it is next asked for: its files have changed."""
         with self._lock:
             self._loaded.pop(domain, None)
+
+
+def _check_complete(domain: str) -> None:
+    find_domain(domain)
+    status = next(status for status in list_domains() if status.key == domain)
+    if not status.available:
+        raise BundleError(f"The world “{status.title}” cannot be used here yet. {status.reason}")
 
 
 def first_editor(domain: str) -> Editor:

@@ -24,6 +24,10 @@ from tmsa_core.errors import ImageError
 from tmsa_core.metadata import encode_png
 
 MOST_BYTES = 20 << 20  # of one picture's file
+NOT_SENT = (
+    "That file was not sent to this page: upload it first, and name the path that the upload "
+    "answers."
+)
 SHOWN_SIDE = 1024  # px; larger pictures are shown reduced and downloaded whole
 
 
@@ -122,6 +126,8 @@ def received(payload: ImageData | None) -> str | None:
             return save_base64_to_cache(payload.url, cache_dir=get_upload_folder())
         except ValueError as error:
             raise ImageError("The picture's data URL cannot be decoded; send base64.") from error
+    if payload.url and not payload.path:
+        raise ImageError("The picture's url must begin with https://, http:// or data:.")
     return sent(payload.path) if payload.path else None
 
 
@@ -132,10 +138,7 @@ def sent(path: str) -> str:
     of a picture only where the value says of itself that it is a file.
     """
     if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
-        raise ImageError(
-            "That file was not sent to this page: upload it first, and name the path that the "
-            "upload answers."
-        )
+        raise ImageError(NOT_SENT)
     return path
 
 
