@@ -102,6 +102,9 @@ def test_votes_are_printed_and_exported(
     said = capsys.readouterr().out
     assert f"{out}: 1 votes" in said and "100.0 % [100, 100]" in said
     assert out.read_text().splitlines()[1].split(",")[0] == "a"
+    assert main(["study", "--votes", str(votes.path), "--shares", str(out)]) == 0
+    assert f"{out}: the results of 1 votes" in capsys.readouterr().out
+    assert f"4,{item.prompt},tmsa,1,1.0000,1.0000,1.0000," in out.read_text()
 
 
 def test_figures_are_drawn_from_named_results(

@@ -184,6 +184,10 @@ def study(
     csv: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write the votes as CSV and stop.")
     ] = None,
+    shares: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write the results and intervals as CSV and stop."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 7861,
 ) -> None:
@@ -192,8 +196,8 @@ def study(
 
     if choices not in (2, 4):
         raise RequestError(f"choices is {choices}; use 2 for pairs or 4 for fours.")
-    if table or csv:
-        _print_votes(Votes(_existing(votes)), table, csv)
+    if table or csv or shares:
+        _print_votes(Votes(_existing(votes)), table, csv, shares)
         return
     from tmsa_core.evaluation.comparison import read_comparison
     from tmsa_core.study.items import make_items
@@ -212,7 +216,13 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
         "evaluate avatar --portraits 200 -o quick.jsonl",
     ),
     prepare_baselines: ("prepare-baselines", "prepare-baselines --methods styleclip_global"),
-    study: ("study", "study --choices 2 --port 8000", "study --table", "study --csv votes.csv"),
+    study: (
+        "study",
+        "study --choices 2 --port 8000",
+        "study --table",
+        "study --csv votes.csv",
+        "study --shares results.csv",
+    ),
     figures: ("figures figure-5 -o docs/figure-5.webp", "figures pareto -o docs/pareto.png"),
 }
 """Each command with the examples that its help shows."""
@@ -237,12 +247,15 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _print_votes(votes: Votes, table: bool, csv: Path | None) -> None:
-    from tmsa_core.study.results import preference_table
+def _print_votes(votes: Votes, table: bool, csv: Path | None, shares: Path | None) -> None:
+    from tmsa_core.study.results import preference_table, shares_csv
 
     if csv:
         csv.write_text(votes.csv(), encoding="utf-8", newline="")
         print(f"{csv}: {len(votes.all())} votes")
+    if shares:
+        shares.write_text(shares_csv(votes.all()), encoding="utf-8", newline="")
+        print(f"{shares}: the results of {len(votes.all())} votes")
     if table:
         print(preference_table(votes.all()))
 

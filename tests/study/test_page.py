@@ -79,3 +79,59 @@ def test_two_visitors_double_clicks_and_reloads(browser: Browser, address: str, 
         end = f"{done + 1} of 4" if done < 4 else "Thank you"
         expect(page.get_by_text(end)).to_be_visible(timeout=WAIT)
     assert len(study.votes.all()) == 5
+
+
+def test_a_page_goes_on_with_a_server_that_was_started_again(
+    browser: Browser, study: Study, port: int
+):
+    options = {"prevent_thread_lock": True, "quiet": True, "server_port": port, "ssr_mode": False}
+    first = build_study(study)
+    _, address, _ = first.launch(css=CSS, **options)
+    page = visit(browser, address)
+    page.locator("#choice").get_by_text("B", exact=True).click()
+    first.close(verbose=False)
+
+    again = build_study(Study(study.items, Votes(study.votes.path)))
+    again.launch(css=CSS, **options)
+    page.locator("#choose").click()
+    expect(page.get_by_text("2 of 4")).to_be_visible(timeout=WAIT)
+    assert len(study.votes.all()) == 1
+    again.close(verbose=False)
+
+    others = build_study(Study(study.items[:2], Votes(study.votes.path.with_name("other.sqlite"))))
+    others.launch(css=CSS, **options)  # of other results: a vote must not fall on another item
+    page.locator("#choice").get_by_text("A", exact=True).click()
+    page.locator("#choose").click()
+    expect(page.get_by_text("of 2")).to_be_visible(timeout=WAIT)
+    others.close(verbose=False)
+
+
+def test_tabs_of_one_browser_are_one_visitor(browser: Browser, address: str, study: Study):
+    context = browser.new_context()
+    tabs = [context.new_page() for _ in range(3)]
+    for tab in tabs:
+        tab.goto(address, wait_until="commit")
+    for tab in tabs:
+        expect(tab.get_by_text("1 of 4")).to_be_visible(timeout=WAIT)
+        tab.locator("#choice").get_by_text("A", exact=True).click()
+    for tab in tabs:
+        tab.locator("#choose").click()
+        expect(tab.get_by_text("2 of 4")).to_be_visible(timeout=WAIT)
+    assert len(study.votes.all()) == 1
+
+    tabs[0].goto("about:blank")
+    tabs[0].go_back()
+    expect(tabs[0].get_by_text("2 of 4")).to_be_visible(timeout=WAIT)
+    assert len(study.votes.all()) == 1
+
+
+def test_a_vote_that_cannot_be_kept_is_told_on_the_page(
+    browser: Browser, address: str, study: Study
+):
+    page = visit(browser, address)
+    for file in study.votes.path.parent.glob("v.sqlite*"):
+        file.unlink()
+    page.locator("#choice").get_by_text("A", exact=True).click()
+    page.locator("#choose").click()
+    expect(page.get_by_text("cannot hold votes")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text("1 of 4")).to_be_visible()

@@ -6,9 +6,11 @@ import csv
 import io
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ import pytest
 from tests.comparison_rows import METHODS, PROMPTS, RUN, comparison_rows, picture
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.comparison import Comparison
+from tmsa_core.evaluation.metrics import bootstrap
 from tmsa_core.study.items import Item, make_items, order_for, shuffle_for
 from tmsa_core.study.page import Study
-from tmsa_core.study.results import preference_table
+from tmsa_core.study.results import preference_table, shares_csv
 from tmsa_core.study.votes import COLUMNS, Vote, Votes
 
 ITEM = Item("k", "beard", "with a beard", "", METHODS, ("", "", "", ""))
@@ -69,41 +72,41 @@ def test_orders_are_random_between_visitors_and_fixed_for_each(study: Study):
 
 def test_the_page_names_no_method(study: Study):
     question = study.next("a")
-    shown = question.heading + question.pictures + str(question.choices)
+    shown = question.heading + question.pictures + question.key
     assert not [m for m in METHODS if m in shown] and RUN["weights"] not in shown
-    assert [letter for letter, _ in question.choices] == ["A", "B", "C", "D"]
+    assert question.letters == "ABCD"
 
 
 def test_a_visitor_sees_every_item_once_and_then_the_end(study: Study):
     seen = []
-    while (question := study.next("a")).choices:
-        seen.append(question.choices[0][1].split("/")[0])
-        assert study.vote("a", question.choices[2][1])
-    assert sorted(seen) == [str(i) for i in range(6)]
+    while (question := study.next("a")).key:
+        seen.append(question.key)
+        assert study.vote("a", question.key, "C")
+    assert sorted(seen) == sorted(item.key for item in study.items)
     assert "Thank you" in question.heading and len(study.votes.all()) == 6
 
 
 def test_the_letter_means_the_picture_in_that_place(study: Study):
-    value = study.next("a").choices[1][1]
-    study.vote("a", value)
+    key = study.next("a").key
+    study.vote("a", key, "B")
     vote = study.votes.all()[0]
-    item = study.items[int(value.split("/")[0])]
+    item = next(item for item in study.items if item.key == key)
     assert vote.shown == tuple(item.methods[k] for k in shuffle_for("a", item))
     assert vote.chosen == vote.shown[1] and vote.prompt == item.prompt
 
 
 def test_a_reload_goes_on_at_the_same_question(study: Study):
-    study.vote("a", study.next("a").choices[0][1])
+    study.vote("a", study.next("a").key, "A")
     assert study.next("a") == study.next("a")
     again = Study(study.items, Votes(study.votes.path))  # a restarted server
     assert again.next("a") == study.next("a")
 
 
 def test_a_double_click_counts_once_and_keeps_the_first_choice(study: Study):
-    choices = study.next("a").choices
-    assert study.vote("a", choices[0][1])
-    assert not study.vote("a", choices[0][1])
-    assert not study.vote("a", choices[3][1])  # the same item in another tab
+    key = study.next("a").key
+    assert study.vote("a", key, "A")
+    assert not study.vote("a", key, "A")
+    assert not study.vote("a", key, "D")  # the same item in another tab
     vote = study.votes.all()
     assert len(vote) == 1 and vote[0].chosen == vote[0].shown[0]
 
@@ -141,8 +144,8 @@ for k in range(100_000):
 
 
 def test_csv_has_every_vote(study: Study):
-    study.vote("a", study.next("a").choices[0][1])
-    study.vote("b", study.next("b").choices[1][1])
+    study.vote("a", study.next("a").key, "A")
+    study.vote("b", study.next("b").key, "B")
     rows = list(csv.DictReader(io.StringIO(study.votes.csv())))
     assert tuple(rows[0]) == COLUMNS and [row["visitor"] for row in rows] == ["a", "b"]
     assert [row["chosen"] for row in rows] == [vote.chosen for vote in study.votes.all()]
@@ -159,7 +162,7 @@ def test_the_table_counts_votes_with_intervals_beside_the_paper():
     assert "75.0 % [" in beard and "25.0 % [" in beard and beard.endswith("| 8 |")
     assert "*55.7 %*" in beard and "*2.8 %*" in beard
     assert any(line.startswith("| all | 80.0 % [") for line in lines)
-    assert "another domain" in lines[0]
+    assert "another domain" in lines[0] and "4 pictures at once:" in lines
     assert preference_table([]) == "No votes so far."
 
 
@@ -169,8 +172,40 @@ def test_pairs_count_a_method_only_where_it_was_shown():
         Vote("a", "2", "beard", ("tmsa", "clip2stylegan"), "clip2stylegan", ""),
     ]
     row = next(line for line in preference_table(votes).splitlines() if line.startswith("| beard"))
-    cells = [cell.strip().split(" %")[0] for cell in row.split("|")[2:5]]
-    assert cells == ["50.0", "0.0", "100.0"]
+    cells = [cell.strip().split(" %")[0] for cell in row.split("|")[2:-1]]
+    assert cells == ["50.0", "0.0", "100.0", "2"]  # and not the paper's shares of four
+
+
+def test_pairs_and_fours_in_one_file_are_told_apart():
+    fours = [Vote(f"v{k}", "1", "beard", METHODS, METHODS[k % 4], "") for k in range(8)]
+    pairs = [Vote(f"v{k}", "2", "beard", METHODS[:2], METHODS[0], "") for k in range(3)]
+    text = preference_table(fours + pairs)
+    four, two = text.split("2 pictures at once:")
+    assert "| 25.0 % [" in four and "*55.7 %*" in four and "100.0 %" not in four
+    assert "| 100.0 % [100, 100] | 0.0 % [0, 0] | 3 |" in two and "*" not in two
+
+
+def test_the_shares_are_exported_with_their_intervals():
+    votes = [Vote(f"v{k}", str(k), "beard", METHODS, METHODS[int(k > 5)], "") for k in range(8)]
+    rows = list(csv.DictReader(io.StringIO(shares_csv(votes))))
+    assert {(row["text"], row["method"]) for row in rows} == {
+        (text, method) for text in ("beard", "all") for method in METHODS
+    }
+    ours = next(row for row in rows if (row["text"], row["method"]) == ("beard", "tmsa"))
+    low, high = bootstrap([1.0] * 6 + [0.0] * 2)[1:]
+    numbers = [float(ours[name]) for name in ("share", "low", "high", "paper")]
+    assert numbers == pytest.approx([0.75, low, high, 0.557], abs=1e-4) and ours["votes"] == "8"
+    assert list(csv.DictReader(io.StringIO(shares_csv([])))) == []
+
+
+def test_other_pictures_are_another_item():
+    first = make_items(Comparison(comparison_rows(images=1)))
+    redrawn = [*comparison_rows(images=1), picture("tmsa", "beard", 0, "blue")]
+    second = make_items(Comparison(redrawn))
+    same = {item.key for item in first} & {item.key for item in second}
+    assert [key.split("/")[0] for key in same] == ["smile"]
+    pairs = make_items(Comparison(comparison_rows(images=1)), choices=2)
+    assert len({item.key for item in pairs}) == len(pairs)
 
 
 def test_a_file_that_holds_no_votes_is_told(tmp_path: Path):
@@ -178,3 +213,33 @@ def test_a_file_that_holds_no_votes_is_told(tmp_path: Path):
     path.write_text("this is no database, " * 100)
     with pytest.raises(RequestError, match="cannot hold votes"):
         Votes(path)
+
+
+@pytest.mark.parametrize("table", ["notes (text TEXT)", "votes (a INT)"])
+def test_another_programs_database_is_left_alone(table: str, tmp_path: Path):
+    path = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE {table}")
+    before = path.read_bytes()
+    with pytest.raises(RequestError, match="something else than votes"):
+        Votes(path)
+    assert path.read_bytes() == before
+
+
+def damage(path: Path) -> None:
+    """Spoil the pages in the middle of a database."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    text = bytearray(path.read_bytes())
+    text[2 * 4096 :] = bytes(byte ^ 0x5A for byte in text[2 * 4096 :])
+    path.write_bytes(text)
+
+
+def test_a_damaged_file_of_votes_is_told(votes: Votes):
+    for k in range(400):
+        votes.add(f"visitor {k}", ITEM, METHODS, "tmsa")
+    damage(votes.path)
+    with pytest.raises(RequestError, match="(is damaged|cannot hold votes)"):
+        Votes(votes.path)
+    with pytest.raises(RequestError, match="cannot hold votes"):  # while the page is running
+        votes.all()

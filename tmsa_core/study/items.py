@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ FOUR = tuple(paper.METHOD_OF.values())
 class Item:
     """One question: pictures of one portrait edited by ``methods`` for one text.
 
-    key names it in the file of votes, and belongs to these weights. portrait and pictures are
-    WebP in base64, pictures in the order of methods.
+    key names it in the file of votes and belongs to these very pictures, so that votes on others,
+    of a later mapper say, are never taken for votes on them. portrait and pictures are WebP in
+    base64, pictures in the order of methods.
     """
 
     key: str
@@ -47,10 +49,12 @@ def make_items(data: Comparison, choices: Literal[2, 4] = 4) -> tuple[Item, ...]
                 portrait = data.picture("inversion", None, image)
                 if portrait is None or any(row is None or not row["lacking"] for row in rows):
                     continue
-                key = "/".join((str(data.run["weights"]), prompt, str(image), "+".join(methods)))
+                before, text = str(portrait["webp"]), targets[prompt]
                 pictures = tuple(str(row["webp"]) for row in rows if row is not None)
-                text = targets[prompt]
-                items.append(Item(key, prompt, text, str(portrait["webp"]), methods, pictures))
+                seen = "\n".join((text, before, *methods, *pictures))
+                digest = hashlib.sha256(seen.encode()).hexdigest()[:16]
+                key = f"{prompt}/{image}/{digest}"
+                items.append(Item(key, prompt, text, before, methods, pictures))
     if not items:
         raise RequestError(
             "The results hold no pictures to choose from: run `tmsa evaluate --methods "

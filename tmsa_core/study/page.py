@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from tmsa_core.errors import TmsaError
 from tmsa_core.study.items import Item, order_for, shuffle_for
 from tmsa_core.study.votes import Votes
 
@@ -17,6 +19,7 @@ TITLE = "Which edit is best?"
 LETTERS = "ABCDEFGH"
 HIDDEN: dict[str, Any] = {"api_name": False, "api_visibility": "private"}
 ASK = "Choose a picture first."
+CHANGED = "Those pictures are not asked about any more; here are the next ones."
 THANKS = "## Thank you\n\nThat was the last one; every choice has been kept."
 CSS = """
 .study { display: flex; flex-wrap: wrap; gap: 12px; }
@@ -24,15 +27,40 @@ CSS = """
 .study img { width: 100%; border-radius: 6px; image-rendering: auto; }
 .study figcaption { text-align: center; font-weight: 600; padding-top: 4px; }
 """
+VISITOR = """
+async () => {
+  const random = crypto.getRandomValues(new Uint32Array(2));
+  const fresh = Array.from(random, (x) => x.toString(16).padStart(8, "0")).join("");
+  try {
+    return await new Promise((resolve, reject) => {
+      const open = indexedDB.open("tmsa-study", 1);
+      open.onupgradeneeded = () => open.result.createObjectStore("visitor").add(fresh, 0);
+      open.onsuccess = () => {
+        const read = open.result.transaction("visitor").objectStore("visitor").get(0);
+        read.onsuccess = () => { open.result.close(); resolve(read.result); };
+        read.onerror = reject;
+      };
+      open.onerror = reject;
+    });
+  } catch (blocked) {
+    return fresh;
+  }
+}
+"""
+"""Who votes: a random token that the browser keeps. Its database is made once, however many tabs
+open at the same time, so that they are one visitor, which its local storage does not promise. Where
+it is blocked, the token lasts until the next reload.
+"""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What the page shows next. choices: (letter, value) pairs; a value names its item too."""
+    """What the page shows next. key names its item, and is empty after the last one."""
 
     heading: str
     pictures: str
-    choices: tuple[tuple[str, str], ...]
+    key: str
+    letters: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +76,7 @@ class Study:
         order = order_for(visitor, self.items)
         left = [position for position in order if self.items[position].key not in done]
         if not left:
-            return Question(THANKS, "", ())
+            return Question(THANKS, "", "", "")
         item = self.items[left[0]]
         shown = [item.pictures[k] for k in shuffle_for(visitor, item)]
         letters = LETTERS[: len(shown)]
@@ -57,13 +85,17 @@ class Study:
             f"## {len(order) - len(left) + 1} of {len(order)}: “{text}”\n\n"
             "Which picture fits these words best and still shows the same person?",
             _figures(item.portrait, shown),
-            tuple((letter, f"{left[0]}/{letter}") for letter in letters),
+            item.key,
+            letters,
         )
 
-    def vote(self, visitor: str, value: str) -> bool:
-        """Keep a choice, a value of ``Question.choices``; False if it had been made before."""
-        position, _, letter = value.partition("/")
-        item = self.items[int(position)]
+    def asks(self, key: str) -> bool:
+        """Whether an item has this key; the page of an earlier server may name others."""
+        return any(item.key == key for item in self.items)
+
+    def vote(self, visitor: str, key: str, letter: str) -> bool:
+        """Keep a choice on the item of a key; False if the visitor had made one before."""
+        item = next(item for item in self.items if item.key == key)
         shown = [item.methods[k] for k in shuffle_for(visitor, item)]
         return self.votes.add(visitor, item, shown, shown[LETTERS.index(letter)])
 
@@ -78,43 +110,61 @@ def _figures(portrait: str, shown: Sequence[str]) -> str:
     return f'<div class="study">{"".join(figures)}</div>'
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Show an error of ours, a full disk say, as its one sentence; the page stays as it is."""
+    try:
+        yield
+    except TmsaError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
 def build_study(study: Study) -> gr.Blocks:
     """The page, ready for ``launch(css=CSS)``.
 
-    A random token in the browser's storage says who votes, so that a reload goes on where it was.
-    The choice is made by a letter and a button: the second click of a double click finds no letter
-    chosen, and a value that arrives twice names an item that has its vote.
+    The page itself carries the visitor and the item, and the letters never change, so that a reload
+    goes on where it was and a server that was started again takes the vote of a page of the one
+    before. The choice is made by a letter and a button: the second click of a double click finds no
+    letter chosen, and a vote that arrives twice names an item that has one.
     """
+    letters = list(LETTERS[: len(study.items[0].methods)])
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
-        token = gr.BrowserState("", storage_key="tmsa-study", secret="tmsa-study")
+        token = gr.Textbox(visible="hidden", elem_id="visitor")
+        key = gr.Textbox(visible="hidden", elem_id="item")
         gr.Markdown(f"# {TITLE}")
         heading = gr.Markdown()
         pictures = gr.HTML()
-        choice = gr.Radio([], label="Your choice", elem_id="choice")
-        button = gr.Button("Choose", variant="primary", elem_id="choose")
-        outputs = [heading, pictures, choice, button]
+        choice = gr.Radio(letters, label="Your choice", elem_id="choice", visible=False)
+        button = gr.Button("Choose", variant="primary", elem_id="choose", visible=False)
+        outputs = [heading, pictures, key, choice, button]
 
         def show(visitor: str) -> tuple[object, ...]:
             question = study.next(visitor)
-            asked = bool(question.choices)
+            asked = bool(question.key)
             return (
                 question.heading,
                 question.pictures,
-                gr.update(choices=list(question.choices), value=None, visible=asked),
+                question.key,
+                gr.update(value=None, visible=asked),
                 gr.update(visible=asked),
             )
 
         def begin(visitor: str) -> tuple[object, ...]:
             visitor = visitor or secrets.token_hex(8)
-            return (visitor, *show(visitor))
+            with _told():
+                return (visitor, *show(visitor))
 
-        def choose(visitor: str, value: str | None) -> tuple[object, ...]:
-            if value is None:
+        def choose(visitor: str, item: str, letter: str | None) -> tuple[object, ...]:
+            if letter is None:
                 gr.Info(ASK)
                 return tuple(gr.skip() for _ in outputs)
-            study.vote(visitor, value)
-            return show(visitor)
+            with _told():
+                if study.asks(item):
+                    study.vote(visitor, item, letter)
+                else:
+                    gr.Info(CHANGED)
+                return show(visitor)
 
-        blocks.load(begin, token, [token, *outputs], **HIDDEN)
-        button.click(choose, [token, choice], outputs, trigger_mode="once", **HIDDEN)
+        blocks.load(begin, token, [token, *outputs], js=VISITOR, **HIDDEN)
+        button.click(choose, [token, key, choice], outputs, trigger_mode="once", **HIDDEN)
     return blocks

@@ -45,24 +45,30 @@ class Vote:
 
 
 class Votes:
-    """A file of votes; any number of threads and processes may use it at once."""
+    """A file of votes; any number of threads and processes may use it at once.
+
+    Every method raises RequestError where the file is damaged, cannot grow or holds something else.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with self._open() as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute(TABLE)
-        except (sqlite3.Error, OSError) as error:
-            raise RequestError(f"{path} cannot hold votes ({error}): name another file.") from error
+        with self._open() as connection:
+            _check(path, connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(TABLE)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=WAIT)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            with connection:
-                yield connection
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=WAIT)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                with connection:
+                    yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise RequestError(
+                f"{self.path} cannot hold votes ({error}): try again, or name another file."
+            ) from error
 
     def add(self, visitor: str, item: Item, shown: Sequence[str], chosen: str) -> bool:
         """Keep a vote; False if this visitor has voted on this item before, and nothing changes."""
@@ -95,3 +101,17 @@ class Votes:
         for v in self.all():
             writer.writerow((v.visitor, v.item, v.prompt, " ".join(v.shown), v.chosen, v.at))
         return text.getvalue()
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    """RequestError for a database that is damaged or another program's, before it is written to."""
+    found = [row for (row,) in connection.execute("PRAGMA quick_check")]
+    if found != ["ok"]:
+        raise RequestError(f"{path} is damaged: take a copy of it that is whole, or another file.")
+    tables = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    )
+    names = {name for (name,) in tables}
+    columns = tuple(name for _, name, *_ in connection.execute("PRAGMA table_info(votes)"))
+    if names - {"votes"} or columns not in ((), COLUMNS):
+        raise RequestError(f"{path} holds something else than votes: name another file.")
