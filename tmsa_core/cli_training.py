@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,7 +38,7 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop after so long; the same command goes on.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
     work: Annotated[
         Path | None, typer.Option(help="Folder of states, logs, sample grids [runs/DOMAIN].")
     ] = None,
@@ -47,7 +47,8 @@ def train(
 ) -> None:
     """Train the mapping network of a domain, or one stage of the avatar bundle, into its bundle.
 
-    Several GPUs or CPU processes: `accelerate launch -m tmsa_core train DOMAIN`.
+    Several GPUs: `accelerate launch --num_processes 4 -m tmsa_core train DOMAIN`. Several CPU
+    processes: `torchrun --nproc_per_node 2 -m tmsa_core train DOMAIN --device cpu`.
     """
     from tmsa_core.bundles import checkpoints_folder
     from tmsa_core.devices import find_device
@@ -55,9 +56,21 @@ def train(
     from tmsa_core.training.run import Options
 
     find_domain(domain)
+    given = {
+        repr(stage): stage is not None,
+        "--preset": preset != "fast",
+        "--images": images is not None,
+        "--steps": steps is not None,
+        "--pairs": pairs is not None,
+        "--minutes": minutes is not None,
+        "--work": work is not None,
+        "--restart": restart,
+    }
     if quick:
+        _refuse(given, set(given) - {"--pairs"}, "--quick")
         _quick_align(domain, pairs, device, seed)
         return
+    _refuse(given, {"--pairs"}, "a training without --quick")
     options = Options(
         work=work or Path("runs") / domain,
         out=checkpoints_folder() / domain,
@@ -70,16 +83,28 @@ def train(
         from tmsa_core.training.mapper import train_domain
 
         made = train_domain(domain, options, preset, images, steps)
-        print(f"{domain}: mapper after {made['steps']} steps, {made['evaluations']} images drawn")
+        if made:
+            drawn = made["evaluations"]
+            print(f"{domain}: mapper after {made['steps']} steps, {drawn} images drawn")
         return
     if domain != "avatar":
         raise RequestError(
             f"Only avatar is trained stage by stage; leave {stage!r} out to train the mapping "
             f"network of {domain!r}."
         )
+    _refuse(given, {"--preset", "--images", "--steps"}, f"the stage {stage!r}")
     from tmsa_core.training import avatar
 
     avatar.train(stage, options)
+
+
+def _refuse(given: Mapping[str, bool], useless: Set[str], what: str) -> None:
+    """Raise RequestError for what was given and would have no effect, which nobody would notice."""
+    found = [name for name, is_given in given.items() if is_given and name in useless]
+    if found:
+        raise RequestError(
+            f"{' and '.join(found)} would have no effect on {what}: leave out one or the other."
+        )
 
 
 def _quick_align(domain: str, pairs: int | None, device: str, seed: int) -> None:

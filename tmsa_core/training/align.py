@@ -106,7 +106,7 @@ def train_alignment(
             f"{accelerator.num_processes} processes cannot share batches of {preset.batch} pairs "
             f"and {preset.image_batch} images evenly: use a number that divides both."
         )
-    check_bundle(bundle, pictures)
+    check_bundle(bundle, pictures is not None)
     images = preset.iterations * preset.batch
     run = Run(name, options, images, "image", quiet=not accelerator.is_main_process)
     check_configuration(run, configuration(bundle, preset, options, pictures))
@@ -142,10 +142,13 @@ def train_alignment(
 def export_alignment(state: Alignment, bundle: Bundle, command: str) -> dict[str, object]:
     """Put the averaged M into the bundle, calibrated for text unless the preset wants it raw.
 
-    Returns what its file says of how it was made. Of several processes only the first writes.
+    Returns what its file says of how it was made. Of several processes only the first writes, and
+    the others return nothing.
     """
     from accelerate import PartialState
 
+    if not PartialState().is_main_process:
+        return {}
     mapper = copy.deepcopy(state.average).cpu()
     origin: dict[str, object] = {
         "command": command,
@@ -154,8 +157,6 @@ def export_alignment(state: Alignment, bundle: Bundle, command: str) -> dict[str
         "steps": state.step,
         "real_images": len(state.bank.real),
     }
-    if not PartialState().is_main_process:
-        return origin | {"evaluations": state.studio.evaluations}
     if state.preset.calibrated:
         texts = embed_pairs(state.studio.clip, bundle.domain)
         origin |= calibrate_mapper(mapper, state.bank, state.studio, texts)
@@ -285,9 +286,9 @@ def make_bank(
     return Bank(**drawn, **cached(folder, "real", key, invert))
 
 
-def check_bundle(bundle: Bundle, pictures: Pictures | None) -> None:
-    """Raise BundleError for the first network that is needed and missing."""
-    for role in ("generator", "clip", *(("e4e",) if pictures is not None else ())):
+def check_bundle(bundle: Bundle, real: bool) -> None:
+    """Raise BundleError for the first network that is needed, with real images or without."""
+    for role in ("generator", "clip", *(("e4e",) if real else ())):
         bundle.path(role)
 
 

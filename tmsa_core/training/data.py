@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from tmsa_core.avatars.params import Portraits, same_person, sample_portraits
 from tmsa_core.avatars.render import render
+from tmsa_core.errors import RequestError
 
 CHUNK = 2048
 LOOKS = 8
@@ -119,14 +120,18 @@ class Pool:
 
 
 def open_pool(folder: Path) -> Pool:
-    """Open the complete chunks of a pool, from number 0 up to the first missing one."""
+    """Open the complete chunks of a pool, from number 0 up to the first missing one.
+
+    Raises RequestError where there is none.
+    """
     images, matrices = [], []
     while (path := folder / f"{len(images):04d}.images.npy").exists():
         matrices.append(np.load(folder / f"{len(images):04d}.params.npy"))
         images.append(np.load(path, mmap_mode="r"))
     if not images:
-        raise FileNotFoundError(
-            f"No renders in {folder}: run `python -m tmsa_core train avatar renders` first."
+        raise RequestError(
+            f"There are no renders in {folder}: run "
+            "`python -m tmsa_core train avatar renders` first."
         )
     matrix = torch.from_numpy(np.concatenate(matrices))
     return Pool(tuple(images), Portraits.from_matrix(matrix))

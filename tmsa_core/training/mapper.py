@@ -8,7 +8,7 @@ from pathlib import Path
 from tmsa_core.bundles import open_bundle
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
-from tmsa_core.training.align import export_alignment, train_alignment
+from tmsa_core.training.align import check_bundle, export_alignment, train_alignment
 from tmsa_core.training.data import open_pool
 from tmsa_core.training.pictures import Pictures, open_pictures
 from tmsa_core.training.presets import FAST, find_preset
@@ -38,7 +38,8 @@ def train_domain(
 
     images: folder of aligned crops for losses (1) and (4); without it avatars take the drawn pool,
     if there is one, and other domains learn from synthetic images alone. steps: another number
-    of iterations than the preset's. Raises RequestError, ImageError or BundleError for what is
+    of iterations than the preset's. Of several processes the first alone returns what the file
+    says. Raises RequestError, ImageError or BundleError for what is
     wrong with any of them before any long work.
     """
     facts, chosen = find_domain(domain), find_preset(domain, preset)
@@ -49,6 +50,7 @@ def train_domain(
     bundle = open_bundle(domain, options.out)
     pictures: Pictures | None = None
     if images is not None:
+        check_bundle(bundle, real=True)  # before a large folder is read
         pictures = open_pictures(images, facts)
     elif domain == "avatar" and any((options.work / "renders").glob("*.images.npy")):
         pictures = open_pool(options.work / "renders").first(REAL_IMAGES)
