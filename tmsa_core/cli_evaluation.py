@@ -32,7 +32,8 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="JSON list of prompts [the paper's six].")
     ] = None,
     methods: Annotated[
-        str, typer.Option(help="Methods, separated by commas, or all; a wrong name lists them.")
+        str,
+        typer.Option(help="Methods, separated by commas, or all; a wrong name lists them."),
     ] = "all",
     domain: Annotated[
         str, typer.Option(help="Which world of pictures; `tmsa domains`.")
@@ -74,8 +75,9 @@ def evaluate(
 
     if inversion not in INVERSIONS:
         raise RequestError(f"inversion is {inversion!r}; use {' or '.join(INVERSIONS)}.")
+    key = find_domain(domain).key
     plan = Plan(
-        _methods(methods),
+        _methods(methods, key, inversion),
         _prompts(prompts),
         images=images,
         searched=search_images,
@@ -84,7 +86,6 @@ def evaluate(
         folder=folder,
         inversion=inversion,
     )
-    key = find_domain(domain).key
     out = output or RESULTS / "comparison.jsonl"
     rows = compare(open_bundle(key), plan, out, parts or _parts(key), find_device(device))
     print(
@@ -110,8 +111,9 @@ def prepare_baselines(
     from tmsa_core.bundles import open_bundle
     from tmsa_core.devices import find_device
 
+    names = _methods(methods, domain)
     world = open_world(open_bundle(domain), parts or _parts(domain), find_device(device))
-    for name in _methods(methods):
+    for name in names:
         method = METHODS[name]
         if method.prepare and (seconds := method.prepare(world)) is not None:
             print(f"{method.title}: {seconds:.1f} s, once")
@@ -260,10 +262,17 @@ def _print_votes(votes: Votes, table: bool, csv: Path | None, shares: Path | Non
         print(preference_table(votes.all()))
 
 
-def _methods(names: str) -> tuple[str, ...]:
-    from tmsa_core.baselines import METHODS, check_methods
+def _methods(names: str, domain: str, inversion: str = "e4e") -> tuple[str, ...]:
+    """The methods of a list; all of those that can edit the domain's pictures for "all"."""
+    from tmsa_core.baselines import METHODS, check_methods, obstacle
 
-    chosen = tuple(METHODS) if names == "all" else check_methods(names.split(","))
+    if names == "all":
+        chosen = tuple(name for name in METHODS if obstacle(name, domain, inversion) is None)
+    else:
+        chosen = check_methods(names.split(","))
+    for name in chosen:
+        if why := obstacle(name, domain, inversion):
+            raise RequestError(why)
     if "clip2stylegan" in chosen:
         _need("sklearn", "scikit-learn", "CLIP2StyleGAN")
     return chosen

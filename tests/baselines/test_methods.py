@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +13,14 @@ import torch
 from torch import Tensor
 
 from tests.tiny_world import CLIP_DIM, LEVELS, RESOLUTION, SETTINGS, W_DIM, tiny_world
+from tmsa_core import baselines, cli_evaluation
 from tmsa_core.baselines import (
     METHODS,
     Edit,
     Texts,
     World,
     clip2stylegan,
+    obstacle,
     styleclip_global,
     styleclip_mapper,
     styleclip_optimise,
@@ -249,5 +254,31 @@ def test_settings_that_differ_from_the_published_are_known():
     assert changed.differences("x") == {"steps": [7, 50_000]}
 
 
+def test_all_methods_of_a_domain_are_those_that_can_edit_its_pictures():
+    def able(*where: str) -> set[str]:
+        return {name for name in METHODS if obstacle(name, *where) is None}
+
+    assert able("avatar") == set(METHODS)
+    assert able("ffhq") == set(METHODS) - {"tedigan_mixing"}
+    assert able("avatar", "hfgi") == set(METHODS) - {"styleclip_global"}
+    assert cli_evaluation._methods("all", "ffhq", "e4e") == tuple(
+        name for name in METHODS if name in able("ffhq")
+    )
+
+
 def test_the_scoring_classifier_is_out_of_every_methods_reach():
     assert "classifier" not in World.__dataclass_fields__
+    script = (
+        "import sys, tmsa_core.baselines, tmsa_core.training.data, tmsa_core.avatars.captions; "
+        "print(*(name for name in sys.modules if name.startswith('tmsa_core')))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "tmsa_core.baselines.tedigan" in loaded
+    assert not {"tmsa_core.networks.attributes", "tmsa_core.training.classifier"} & loaded
+    assert not [name for name in loaded if name.startswith("tmsa_core.evaluation")]
+    for path in Path(baselines.__file__).parent.glob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        named = {node.id for node in nodes if isinstance(node, ast.Name)}
+        named |= {node.value for node in nodes if isinstance(node, ast.Constant)}
+        assert not {"AttributeNet", "classifier"} & named

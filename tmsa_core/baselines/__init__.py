@@ -21,7 +21,7 @@ from tmsa_core.baselines import (
 from tmsa_core.baselines.world import Edit, Texts, World, open_world
 from tmsa_core.errors import RequestError
 
-__all__ = ["METHODS", "Edit", "Method", "Texts", "World", "check_methods", "open_world"]
+__all__ = ["METHODS", "Edit", "Method", "Texts", "World", "check_methods", "obstacle", "open_world"]
 
 FindEdit = Callable[[World, Tensor, Texts], Edit]
 
@@ -35,6 +35,8 @@ class Method:
     picture, so that fewer pictures are affordable. mapper: edits depend on TMSA's mapping network
     too. strengths: from which its alpha is tuned. published: its settings as its authors have
     them; settings: those of domains that differ. changed: what else is not as its authors have it.
+    captions: learns from captioned pictures, which only drawn portraits are. styles: edits the
+    style space, past W+.
     """
 
     title: str
@@ -47,6 +49,8 @@ class Method:
     published: object | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     changed: str = ""
+    captions: bool = False
+    styles: bool = False
 
     def differences(self, domain: str) -> dict[str, list[object]]:
         """Settings that differ in a domain: name -> [here, published]."""
@@ -92,6 +96,7 @@ METHODS: dict[str, Method] = {
         changed="The text direction averages all 80 templates, of which their list has 79; all "
         "codes behind the channels' mean and deviation are truncated; every layer but the to-RGB "
         "ones is measured, and a channel keeps its value once it has been.",
+        styles=True,
     ),
     "tedigan": Method(
         "TediGAN, CLIP-guided",
@@ -111,6 +116,7 @@ METHODS: dict[str, Method] = {
         changed="CLIP's text tower and a linear map, fitted to captioned portraits, stand in for "
         "the paper's recurrent text encoder; rows 4 to 7 are mixed for every text, where the paper "
         "picks rows by hand.",
+        captions=True,
     ),
     "clip2stylegan": Method(
         "CLIP2StyleGAN",
@@ -130,3 +136,13 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
         if name not in METHODS:
             raise RequestError(f"There is no method {name!r}; use some of {', '.join(METHODS)}.")
     return tuple(dict.fromkeys(stripped))
+
+
+def obstacle(name: str, domain: str, inversion: str = "e4e") -> str | None:
+    """Why a method cannot edit the pictures of a domain, in a sentence; None where it can."""
+    method = METHODS[name]
+    if method.captions and domain != "avatar":
+        return f"{name} learns from captioned pictures, and {domain!r} has none: leave it out."
+    if method.styles and inversion == "hfgi":
+        return f"{name} edits the style space, and HFGI needs edits in W+: leave it out."
+    return None

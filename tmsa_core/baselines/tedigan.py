@@ -60,7 +60,8 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts, settings: Settings | N
         start = world.generator.synthesise(w_plus)
     w = w_plus.clone().requires_grad_()
     optimiser = torch.optim.Adam([w], lr=settings.rate)
-    for _ in range(settings.steps):
+    for step in range(settings.steps):
+        world.tick(step, settings.steps)
         with torch.autocast(world.device, torch.bfloat16):
             images = world.generator.synthesise(w)
             found = world.encoder(encoder_input(images))
@@ -125,8 +126,8 @@ def captioned_codes(world: World) -> Iterator[tuple[Tensor, Tensor]]:
     """Text embeddings (N,clip_dim) and e4e codes (N,w_dim) of captioned pictures, in batches."""
     if world.domain != "avatar":
         raise RequestError(
-            f"TediGAN's style mixing learns from captioned pictures, and {world.domain!r} has "
-            "none: leave out the method tedigan_mixing."
+            f"Style mixing learns from captioned pictures, and {world.domain!r} has none: leave "
+            "out the method tedigan_mixing."
         )
     from tmsa_core.avatars.captions import captions
     from tmsa_core.avatars.render import render
