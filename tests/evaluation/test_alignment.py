@@ -11,7 +11,15 @@ from tmsa_core.avatars.params import ATTRIBUTES
 from tmsa_core.bundles import checkpoints_folder, open_bundle
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation import alignment_figures, cost_curve, merit, modality_gap
-from tmsa_core.evaluation.alignment import TRAINED_WITH, Log, set_stage, true_direction, try_shift
+from tmsa_core.evaluation.alignment import (
+    TRAINED_WITH,
+    Log,
+    newest,
+    read_rows,
+    set_stage,
+    true_direction,
+    try_shift,
+)
 from tmsa_core.evaluation.alignment_figures import PICTURES, PLOTS, write_alignment_figure
 from tmsa_core.evaluation.more_prompts import ALL
 from tmsa_core.evaluation.prompts import SIX
@@ -110,6 +118,36 @@ def test_log_rounds_and_keeps_the_key(bundle, tmp_path):
     assert row["figure"] == 0.1235 and row["k"] == 1 and row["weights"] == rated
 
 
+def test_a_half_written_row_is_made_again_and_foreign_files_are_left_alone(bundle, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    Log(path, "gap", bundle, TRAINED_WITH).add({"row": "x", "k": 1}, lambda: {"figure": 1.0})
+    whole = path.read_text()
+    path.write_text(whole + whole[:20])
+    log = Log(path, "gap", bundle, TRAINED_WITH)
+    assert [row["k"] for row in log.rows] == [1] and path.read_text() == whole
+    for text in ("hello", "[1, 2\n", '{"another": 1}\n', whole + "my notes"):
+        path.write_text(text)
+        for use in (read_rows, lambda p: Log(p, "gap", bundle, TRAINED_WITH)):
+            with pytest.raises(RequestError, match="no rows of `tmsa measure`"):
+                use(path)
+        assert path.read_text() == text
+
+
+def test_rows_of_fewer_portraits_are_not_mixed_with_the_last_ones():
+    common = {"study": "gap", "weights": "a"}
+    rows = [
+        common | {"row": "gap", "pairs": 8},
+        common | {"row": "treatment", "portraits": 100},
+        common | {"row": "treatment", "portraits": 4},
+    ]
+    assert newest(rows, "gap") == [rows[0], rows[2]]
+    merit_rows = [
+        {"study": "merit", "weights": "a", "of": of, "portraits": lacking}
+        for of, lacking in ((100, 60), (100, 55), (8, 4), (8, 5))
+    ]
+    assert newest(rows + merit_rows, "merit") == merit_rows[2:]
+
+
 def test_the_curve_goes_on_where_it_stopped(stage, tmp_path, monkeypatch):
     small = {"iterations": 4, "batch": 2, "image_batch": 2, "image_every": 1, "hidden": (8,)}
     monkeypatch.setattr(cost_curve, "FAST", replace(cost_curve.FAST, bank=8, **small))
@@ -163,9 +201,17 @@ def test_figure_8_shows_grown_women_and_girls():
     assert people.is_("age", "kid").tolist() == [False] * 3 + [True] * 3
 
 
-def test_unknown_studies_and_domains_without_truth_are_refused(bundle, tmp_path):
+def test_what_no_study_can_do_is_said_before_any_work(bundle, tmp_path):
+    out = tmp_path / "rows.jsonl"
     with pytest.raises(RequestError, match=", ".join(STUDIES)):
-        run_study("gape", bundle, 4, tmp_path / "rows.jsonl", tmp_path)
-    cars = replace(bundle, domain="car")
+        run_study("gape", bundle, 4, out, tmp_path)
     with pytest.raises(RequestError, match="truth"):
-        run_study("gap", cars, 4, tmp_path / "rows.jsonl", tmp_path)
+        run_study("gap", replace(bundle, domain="car"), 4, out, tmp_path)
+    with pytest.raises(RequestError, match="Only the study curve has a limit, not gap"):
+        run_study("gap", bundle, 4, out, tmp_path, limit=1000)
+    with pytest.raises(RequestError, match="All of 2 portraits show .* already.*--portraits"):
+        run_study("merit", bundle, 2, out, tmp_path)
+    assert not list(tmp_path.iterdir())
+    out.write_text("my notes")
+    with pytest.raises(RequestError, match="no rows of `tmsa measure`"):
+        run_study("gap", bundle, 4, out, tmp_path)

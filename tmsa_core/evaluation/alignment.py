@@ -14,7 +14,9 @@ from torch import Tensor
 
 from tmsa_core.avatars.params import ATTRIBUTES, TRAITS
 from tmsa_core.bundles import Bundle
+from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.avatar import make_subjects
+from tmsa_core.evaluation.compare import cut_half_line
 from tmsa_core.evaluation.prompts import Prompt, fits
 from tmsa_core.evaluation.scoring import Judges, Reading, compared, score, shows
 from tmsa_core.networks.tmsa import Mapper
@@ -31,6 +33,8 @@ Direction = Callable[[Tensor, Tensor], Tensor]
 BANK_SEED = 101
 JUDGES = ("classifier", "identity")
 TRAINED_WITH = ("generator", "clip", "e4e")
+BEGINNING = b'{"study": '
+"""How every row begins, which tells a half-written one from something else."""
 COMMON_LENGTH = 0.29  # of the spread of codes: where shifts are compared whatever their own length
 
 
@@ -73,6 +77,16 @@ def set_stage(bundle: Bundle, portraits: int) -> Stage:
     subjects = make_subjects(bundle, portraits)
     before = judges.read(draw(studio, subjects.codes), subjects.portraits.traits)
     return Stage(bundle, studio, judges, subjects.codes, before)
+
+
+def check_stage(stage: Stage, prompts: Sequence[Prompt]) -> None:
+    """Raise RequestError where all portraits show what a prompt asks for, so that none is edited."""
+    for prompt in prompts:
+        if shows(stage.before, prompt).all():
+            raise RequestError(
+                f"All of {len(stage.codes)} portraits show {prompt.name!r} already: use more of "
+                "them with --portraits."
+            )
 
 
 def study_bank(stage: Stage, count: int, folder: Path) -> Bank:
@@ -151,6 +165,7 @@ class Log:
         self.path = path
         self.common: Row = {"study": study, "weights": bundle.fingerprint(roles + JUDGES)}
         self.rows = [row for row in read_rows(path) if row.items() >= self.common.items()]
+        cut_half_line(path)
 
     def add(self, key: Mapping[str, object], make: Callable[[], Row]) -> Row:
         """The row of a key: from the file, or made now and appended."""
@@ -167,14 +182,36 @@ class Log:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All rows of a JSON-lines file, none if it is not there."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The rows of a JSON-lines file but for a half-written last one; none if it is not there.
+
+    Raises RequestError for a file of anything else than these studies.
+    """
+    if not path.exists():
+        return []
+    whole, _, half = path.read_bytes().rpartition(b"\n")
+    try:
+        rows = [json.loads(line) for line in whole.decode().splitlines()]
+    except (ValueError, RecursionError):
+        rows = [None]
+    ours = all(isinstance(row, dict) and {"study", "weights"} <= row.keys() for row in rows)
+    if not ours or not (half.startswith(BEGINNING) or BEGINNING.startswith(half)):
+        raise RequestError(f"{path} holds no rows of `tmsa measure`: name another file.")
+    return rows
 
 
 def newest(rows: Sequence[Row], study: str) -> list[Row]:
-    """The rows of a study that were measured with the weights of its last row."""
+    """The rows of a study with the weights, and of as many portraits, as its last row."""
     found = [row for row in rows if row["study"] == study]
-    return [row for row in found if row["weights"] == found[-1]["weights"]]
+    return [
+        row
+        for row in found
+        if row["weights"] == found[-1]["weights"] and _asked(row) in (None, _asked(found[-1]))
+    ]
+
+
+def _asked(row: Row) -> object:
+    """How many portraits a row was measured on; its ``portraits`` may be those that lacked it."""
+    return row.get("of", row.get("portraits"))
 
 
 def raw_direction(mapper: Mapper) -> Direction:

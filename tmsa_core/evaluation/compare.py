@@ -90,7 +90,7 @@ class Results:
         self.path, self.run = path, run
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = [row for row in read_rows(path) if same_run(row, run)]
-        _cut_half_line(path)
+        cut_half_line(path)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Append lines, at once on disk."""
@@ -127,7 +127,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _cut_half_line(path: Path) -> None:
+def cut_half_line(path: Path) -> None:
     """Take away what a killed run left of its last line."""
     if path.exists():
         text = path.read_bytes()

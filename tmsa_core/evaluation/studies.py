@@ -8,9 +8,9 @@ from pathlib import Path
 from tmsa_core.bundles import Bundle
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation import cost_curve, loss_study, merit, modality_gap
-from tmsa_core.evaluation.alignment import Row, set_stage
+from tmsa_core.evaluation.alignment import Row, check_stage, read_rows, set_stage
+from tmsa_core.evaluation.more_prompts import ALL
 
-RESULTS = Path("results") / "alignment.jsonl"
 STUDIES: dict[str, Callable[..., list[Row]]] = {
     "gap": modality_gap.run,
     "merit": merit.run,
@@ -25,7 +25,7 @@ def run_study(
     """Run one study on held-out portraits; it goes on where it stopped.
 
     limit: generator evaluations up to which ``curve`` goes. Raises RequestError for a study there
-    is none of, and for a bundle without truth.
+    is none of, a bundle without truth, a file of something else, and too few portraits.
     """
     if name not in STUDIES:
         raise RequestError(f"There is no study {name!r}; use one of {', '.join(STUDIES)}.")
@@ -33,5 +33,10 @@ def run_study(
         raise RequestError(
             f"The studies need the truth, which only the avatar bundle has, not {bundle.domain}."
         )
-    further = {"limit": limit} if name == "curve" and limit is not None else {}
-    return STUDIES[name](set_stage(bundle, portraits), out, work, **further)
+    if limit is not None and name != "curve":
+        raise RequestError(f"Only the study curve has a limit, not {name}: leave --limit out.")
+    read_rows(out)  # before any work
+    stage = set_stage(bundle, portraits)
+    check_stage(stage, ALL)
+    further = {} if limit is None else {"limit": limit}
+    return STUDIES[name](stage, out, work, **further)
