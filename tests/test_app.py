@@ -230,6 +230,13 @@ def test_unusable_picture_clears_the_one_before(
         next(steps)
 
 
+def test_an_edit_before_the_first_picture_takes_that_picture(
+    handlers: Handlers, start: History
+) -> None:
+    page = last(handlers.edit(None, start, Wishes(None, *TEXTS, arrived=False)))
+    assert page["visit"].source == handlers.choose_sample(0) and "edited in" in page["notes"]
+
+
 def test_no_picture_and_no_such_world_are_said(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
 
 from tmsa_core import Editor
 from tmsa_core.images import load_image
@@ -187,6 +187,47 @@ def photo(editor: Editor, tmp_path: Path) -> Path:
         both.paste(person.resize((side, side)), (i * side, 0))
     both.save(tmp_path / "both.png")
     return tmp_path / "both.png"
+
+
+def test_edit_pressed_before_the_first_picture_waits_for_it(browser: Browser, server: str) -> None:
+    context = browser.new_context()
+    page, held = context.new_page(), []
+    pressed = False
+
+    def hold(route: Route) -> None:
+        """What the page begins with stays on its way until Edit is pressed."""
+        if pressed:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/queue/data*", hold)
+    page.goto(server, timeout=WAIT)
+    with page.expect_request(lambda request: "/queue/join" in request.url, timeout=WAIT):
+        page.locator("#edit").click(timeout=WAIT)
+    pressed = True
+    for route in held:
+        route.continue_()
+    expect(page.locator("#notes")).to_contain_text("edited in")
+    expect(page.locator(".toast-body")).to_have_count(0)
+    context.close()
+
+
+def test_file_that_is_never_edited_goes_with_its_visitor(
+    browser: Browser, server: str, tmp_path: Path
+) -> None:
+    other = Visitor(browser, server)
+    Image.new("RGB", (301, 303), "pink").save(tmp_path / "blank.png")
+    with other.page.expect_response(lambda answer: "/upload?" in answer.url) as sent:
+        _upload(other, tmp_path / "blank.png")
+    [path] = sent.value.json()
+    expect(other.page.locator("#notes")).to_contain_text("face")
+    assert Path(path).exists()
+    other.context.close()
+    end = time.monotonic() + WAIT / 1000
+    while Path(path).exists():
+        assert time.monotonic() < end, "the file stayed after its visitor had left"
+        time.sleep(0.2)
 
 
 def test_sample_portrait_is_edited_and_follows_the_strength(visitor: Visitor) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
@@ -30,6 +31,7 @@ def client(
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(ui_calls, "KEEP_SENT", KEEP)
     monkeypatch.setattr(ui_calls, "KEEP_ANSWERED", 10 * KEEP)
+    monkeypatch.setattr(ui_calls, "KEEP_UNUSED", 10 * KEEP)
     blocks = build_ui(editor)
     options = {"prevent_thread_lock": True, "quiet": True, "server_port": port}
     _, address, _ = blocks.launch(**options, **launch_options())
@@ -71,6 +73,17 @@ def test_files_of_calls_go_after_the_answer(
     client.predict(sent, *TEXTS, -1, 1, 2, api_name="/sweep", aligned=True)
     archive, _ = client.predict([sent], *TEXTS, 1.0, api_name="/batch", aligned=True)
     assert Path(edited).stat().st_size and Path(archive).stat().st_size  # there was time to fetch
+    wait_for(lambda: cached_files() == own)
+
+
+def test_files_that_nobody_asks_to_use_go_too(
+    client: Client, portrait: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = cached_files()
+    portrait.save(tmp_path / "mine.png")
+    address = f"{client.src}gradio_api/upload"
+    [path] = httpx.post(address, files={"files": (tmp_path / "mine.png").read_bytes()}).json()
+    assert Path(path) in cached_files() - own
     wait_for(lambda: cached_files() == own)
 
 

@@ -19,7 +19,7 @@ from tmsa_core.morph import HOLD, encode_animation, there_and_back
 from tmsa_core.spaces import picture_point, place, text_point
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_explore import MINE, TILE, TITLE_HEIGHT, Explore, spaces_figure
-from tmsa_core.ui_explore_page import grid_portraits, grid_prompts, moving_html
+from tmsa_core.ui_explore_page import TAKES, grid_portraits, grid_prompts, moving_html
 from tmsa_core.ui_files import Leases
 from tmsa_core.ui_handlers import Handlers, Visit
 from tmsa_core.ui_samples import TRUNCATION, Samples, sample_names
@@ -131,6 +131,43 @@ def test_methods_are_put_side_by_side(explore: Explore, visit: Visit, editor: Ed
     assert [caption.split(",")[0] for _, caption in shown][:2] == ["portrait", "inversion"]
     ours = editor.edit(visit.prepared, REQUEST).crop
     assert np.abs(pixels(shown[2][0]) - np.asarray(ours)).max() <= 1
+
+
+def test_a_training_of_minutes_shows_its_steps_and_can_be_cancelled(
+    explore: Explore, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ui_explore, "parts_folder", lambda editor: tmp_path)
+    told: list[tuple[tuple[int, int], str]] = []
+
+    def progress(share: tuple[int, int], desc: str, unit: str) -> None:
+        told.append((share, desc))
+        if share == (3, 1000):
+            assert explore.cancel("me")
+
+    explore.begin("me")
+    methods = ["tmsa", "styleclip_mapper", "clip2stylegan"]
+    *_, shown = explore.compare(visit, REQUEST, methods, owner="me", progress=progress)
+    assert len(shown) == 3, "what was ready stays, and nothing after it is made"
+    assert told[-1][0] == (3, 1000) and "latent mapper" in told[-1][1]
+    assert not list(tmp_path.rglob("*.safetensors")), "half a mapper was kept"
+    assert not explore.cancel("me")
+
+
+def test_a_comparison_can_be_cancelled_while_it_waits(explore: Explore, visit: Visit) -> None:
+    explore.begin("me")
+    assert explore.cancel("me")
+    *_, shown = explore.compare(visit, REQUEST, ["tmsa"], owner="me")
+    assert len(shown) == 2
+    with pytest.raises(ImageError):
+        list(explore.compare(None, REQUEST, ["tmsa"], owner="me"))
+    assert not explore.cancel("me")
+
+
+def test_every_method_that_takes_long_says_so_beforehand() -> None:
+    from tmsa_core.baselines import METHODS
+
+    slow = {key for key, method in METHODS.items() if method.searches or method.prepare_text}
+    assert slow <= TAKES.keys() <= METHODS.keys()
 
 
 def test_another_world_is_explored_with_its_own_editor(

@@ -13,9 +13,10 @@ from PIL import Image
 from tmsa_core import Editor
 from tmsa_core.errors import BundleError, TmsaError
 from tmsa_core.ui_about import CONSENT, licences
-from tmsa_core.ui_batch import BatchHandlers, BatchWishes, duration, progress_html
+from tmsa_core.ui_batch import BatchHandlers, BatchWishes, progress_html
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import Leases
+from tmsa_core.ui_words import duration
 from tmsa_core.ui_worlds import Supplies, find_status, world_words
 
 
@@ -50,6 +51,25 @@ def test_batch_shows_progress_and_gives_an_archive(
     handlers.leases.leave("me")
     assert not Path(screens[-1]["archive"]).exists() and not Path(wishes.files[0]).exists()
     assert all(Path(path).exists() for path in wishes.paths[1:]), "the bundle's samples went too"
+
+
+def test_a_batch_that_cannot_begin_says_why_in_place_of_the_last_one(
+    handlers: BatchHandlers, wishes: BatchWishes
+) -> None:
+    work = handlers.run(dataclasses.replace(wishes, files=None, folder=None), "me")
+    screen = next(work)
+    assert "no file in the batch" in screen["status"]
+    assert screen["table"] == [] and screen["archive"] is None
+    with pytest.raises(TmsaError):
+        next(work)
+
+
+def test_files_of_a_batch_that_never_began_go_with_the_visitor(
+    handlers: BatchHandlers, wishes: BatchWishes
+) -> None:
+    handlers.claim("me", *wishes.files)
+    handlers.leases.leave("me")
+    assert not Path(wishes.files[0]).exists()
 
 
 def test_cancelled_batch_gives_what_was_done(handlers: BatchHandlers, wishes: BatchWishes) -> None:

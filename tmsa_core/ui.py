@@ -12,7 +12,7 @@ from tmsa_core.editor import Editor
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_api import Endpoints, add_endpoints
 from tmsa_core.ui_batch import BatchHandlers, lay_out_batch
-from tmsa_core.ui_calls import Calls
+from tmsa_core.ui_calls import Calls, Uploads
 from tmsa_core.ui_domains import Editors, device_words
 from tmsa_core.ui_edit import SESSION_SECONDS, connect_edit, lay_out_edit
 from tmsa_core.ui_explore import Explore
@@ -38,6 +38,7 @@ LARGEST_UPLOAD = "100mb"  # a ZIP; ui_files limits a single picture
 def build_ui(editor: Editor) -> gr.Blocks:
     """The page and its endpoints for one editor, ready for ``launch(**launch_options())``."""
     editors, samples, leases = Editors(editor), Samples(editor), Leases()
+    batches, explore = BatchHandlers(editors, leases), Explore(editors, samples, leases)
     with ForgivingBlocks(title=TITLE, delete_cache=(CLEAR_EVERY, SESSION_SECONDS)) as blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
@@ -47,9 +48,9 @@ def build_ui(editor: Editor) -> gr.Blocks:
             with gr.Tab("Edit", id="edit"):
                 page = lay_out_edit(editor, list(samples.portraits.values()), leases.leave)
             with gr.Tab("Explore", id="explore"):
-                lay_out_explore(Explore(editors, samples, leases), page, domain)
+                lay_out_explore(explore, page, domain)
             with gr.Tab("Batch", id="batch"):
-                lay_out_batch(BatchHandlers(editors, leases), domain, editor.domain.examples[0])
+                lay_out_batch(batches, domain, editor.domain.examples[0])
             with gr.Tab("Scripts", id="scripts"):
                 lay_out_scripts()
             with gr.Tab("Consent and licences", id="about"):
@@ -61,8 +62,11 @@ def build_ui(editor: Editor) -> gr.Blocks:
         leases.take("page", *map(samples.file, samples.names))
         connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
         connect_worlds(blocks, worlds, domain, Supplies(), editors)
-        add_endpoints(Endpoints(editors), Calls(leases))
-        blocks.unload(_leaving(leases))
+        calls = Calls(leases)
+        add_endpoints(Endpoints(editors), calls)
+        blocks.upload_file_set = Uploads(calls)
+        blocks.temp_file_sets.append(blocks.upload_file_set)
+        blocks.unload(_leaving(leases, batches, explore))
     blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1)
     return blocks
 
@@ -106,8 +110,11 @@ def lay_out_scripts() -> None:
     gr.Code(CLIENT_EXAMPLE, language="python", label="Python, typed", interactive=False)
 
 
-def _leaving(leases: Leases) -> Any:
+def _leaving(leases: Leases, batches: BatchHandlers, explore: Explore) -> Any:
     def leave(request: gr.Request) -> None:
-        leases.leave(request.session_hash or "")
+        owner = request.session_hash or ""
+        batches.cancel(owner)  # nobody is left to fetch what they make
+        explore.cancel(owner)
+        leases.leave(owner)
 
     return leave

@@ -16,11 +16,12 @@ from tmsa_core.archives import count_entries
 from tmsa_core.batch import BatchOptions, Row, run_batch
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.domains import first_inversion
+from tmsa_core.errors import TmsaError
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_links import STRENGTHS
 from tmsa_core.ui_parts import HIDDEN, ON_LONG, Slider, told_steps
-from tmsa_core.ui_words import BATCH_WORDS
+from tmsa_core.ui_words import BATCH_WORDS, duration
 
 HEADINGS = ["file", "status", "identity", "text", "message"]
 WIDTHS = ["26%", "17%", "16%", "12%", "29%"]
@@ -73,6 +74,10 @@ class BatchHandlers:
         self._stops[owner].set()
         return status_html("Stopping after this picture ...")
 
+    def claim(self, owner: str, *paths: str) -> None:
+        """Keep what a visitor has sent until the visitor leaves, whether a batch begins or not."""
+        self.leases.take(owner, *paths)
+
     def run(self, wishes: BatchWishes, owner: str = "") -> Iterator[BatchScreen]:
         """Edit the pictures, one screen after each; the archive at the end."""
         stop = self._stops.setdefault(owner, threading.Event())
@@ -99,6 +104,9 @@ class BatchHandlers:
                     )
             finally:
                 work.close()
+        except TmsaError as error:
+            yield BatchScreen(status=status_html(str(error)), table=[], archive=None)
+            raise
         finally:
             self._stops.pop(owner, None)
         if not rows:
@@ -131,13 +139,6 @@ def progress_html(done: int, count: int, failed: int, left: float | None) -> str
 def status_html(words: str) -> str:
     """A sentence where the bar is otherwise."""
     return f'<div class="batch-status" role="status"><p>{escape(words)}</p></div>'
-
-
-def duration(seconds: float) -> str:
-    """Seconds as one reads them."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min"
 
 
 def _failed(rows: Sequence[Row]) -> int:
@@ -203,6 +204,9 @@ def lay_out_batch(
     def begin(request: gr.Request) -> None:
         handlers.begin(request.session_hash or "")
 
+    def claim(sent: list[str] | None, request: gr.Request) -> None:
+        handlers.claim(request.session_hash or "", *(sent or ()))
+
     def stop(request: gr.Request) -> str:
         return handlers.cancel(request.session_hash or "")
 
@@ -223,6 +227,8 @@ def lay_out_batch(
             yield {parts[name]: value for name, value in screen.items()}
 
     inputs = [files, folder, neutral, target, alpha, kind, notice, domain]
+    for place in (files, folder):
+        place.upload(claim, place, None, queue=False, **HIDDEN)
     begun = start.click(begin, None, None, queue=False, **HIDDEN)
     begun.then(
         run,

@@ -1,4 +1,5 @@
-"""Files of HTTP calls: what was sent goes soon after the answer, what was answered a little later.
+"""Files of HTTP calls: what was sent goes soon after the answer, what was answered a little later,
+and what nobody asks to use, not at all long after it was sent.
 
 A page's files go when its visitor leaves (``Leases``); a script says nothing when it is done. So
 every call leases its files, and gives them back after a while in which nobody else used them.
@@ -10,7 +11,7 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from tmsa_core.ui_files import Leases
 
 KEEP_SENT = 30.0  # seconds: another call with the same picture may wait in the queue
 KEEP_ANSWERED = 600.0  # seconds to fetch the result
+KEEP_UNUSED = 600.0  # seconds: what was sent is to be used by a call, or by a page
 
 
 @dataclass(order=True, frozen=True)
@@ -57,6 +59,10 @@ class Calls:
         self._leases.take(owner, *paths)
         self._give_back(owner, paths, KEEP_ANSWERED)
 
+    def expect(self, *paths: str) -> None:
+        """Files have been sent: what nobody has come to use after a while goes."""
+        self._give_back(self._owner(), paths, KEEP_UNUSED)
+
     def _owner(self) -> str:
         return f"call {next(self._numbers)}"
 
@@ -82,8 +88,23 @@ class Calls:
                     later = time.monotonic() + due.keep - since
                     heapq.heappush(self._due, Due(later, due.owner, due.paths, due.keep))
                 else:
+                    self._leases.take(due.owner, *due.paths)  # not yet, of those only expected
                     self._leases.leave(due.owner)
             self._running = False
+
+
+class Uploads(set[str]):
+    """What has been sent, as Gradio notes it; each file is expected to be used."""
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__()
+        self._calls = calls
+
+    def update(self, *others: Iterable[str]) -> None:
+        """Note the paths of files that have just been sent."""
+        paths = [path for other in others for path in other]
+        super().update(paths)
+        self._calls.expect(*paths)
 
 
 def _age(path: str) -> float:

@@ -75,6 +75,7 @@ class EditPage:
     save_link: gr.DownloadButton
     link: gr.Button
     link_query: gr.Textbox
+    arrived: gr.Checkbox
     faces: gr.HTML
     crop: gr.Image
     inversion_picture: gr.Image
@@ -242,11 +243,12 @@ def _lay_out_result() -> dict[str, Any]:
         link = gr.Button("Copy a link to these settings", elem_id="link", min_width=200)
     save_link = gr.DownloadButton("Download", visible="hidden", elem_id="save-link")
     link_query = gr.Textbox(visible="hidden", elem_id="link-query")
+    arrived = gr.Checkbox(False, visible="hidden")
     return {
         "before_after": before_after, "alpha": alpha, "rest": rest, "scores": scores,
         "notes": notes, "faces": faces, "crop": crop, "inversion_picture": inversion_picture,
         "whole": whole, "kind": kind, "notice": notice, "save": save, "link": link,
-        "save_link": save_link, "link_query": link_query,
+        "save_link": save_link, "link_query": link_query, "arrived": arrived,
     }  # fmt: skip
 
 
@@ -260,7 +262,7 @@ def connect_edit(
             ("picture", "picture"), ("neutral_text", "neutral"), ("target_text", "target"),
             ("alpha", "alpha"), ("levels", "levels"), ("threshold", "threshold"),
             ("whole", "whole"), ("notice", "notice"), ("aligned", "aligned"),
-            ("inversion", "inversion"),
+            ("inversion", "inversion"), ("arrived", "arrived"),
         )
     } | {"domain": domain}  # fmt: skip
     inputs = {page.visit, page.history, *wishes.values()}
@@ -372,7 +374,7 @@ def connect_edit(
         first = Screen(domain=editor.domain.key, inversion=start)
         first |= controls(start_history(editor).now.request)
         query = request.query_params.multi_items()
-        return opened_page(first | handlers.arrive(query, _owner(request)))
+        return opened_page(first | handlers.arrive(query, _owner(request))) | {page.arrived: True}
 
     def opened_page(screen: Screen) -> dict[Any, Any]:
         """A whole setting, with the suggestions of its world."""
@@ -404,7 +406,7 @@ def connect_edit(
     picked = page.samples.select(choose_sample, None, page.picture, **at_once)
     drawn = page.random.click(draw, domain, portrait, **in_turn)
     seeded = page.seed.submit(draw_seed, [page.seed, domain], portrait, **in_turn)
-    opened = blocks.load(arrive, None, setting, **HIDDEN, **ON_MODEL)
+    opened = blocks.load(arrive, None, [*setting, page.arrived], **HIDDEN, **ON_MODEL)
     edit_on(filled.then, picked.success, drawn.success, seeded.success)
     for event in (uploaded, opened):  # these may have set a whole stack, not only the controls
         event.success(editing("open"), **on, **busy, **LAST_PRESS)

@@ -6,8 +6,10 @@ All start from the portrait and the texts of the editing screen. The layout is i
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_handlers import Visit
 from tmsa_core.ui_samples import TRUNCATION, Samples
+from tmsa_core.ui_words import duration
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -56,6 +59,7 @@ class Explore:
         self.leases = leases
         self._samples = {editors.first.domain.key: samples}
         self._crowds: dict[str, list[Point]] = {}
+        self._stops: dict[str, threading.Event] = {}
 
     def strip(
         self,
@@ -163,8 +167,30 @@ class Explore:
         request: EditRequest,
         methods: Sequence[str],
         domain: str = "",
+        owner: str = "",
+        progress: Progress = _no_progress,
     ) -> Iterator[list[tuple[str, str]]]:
-        """(file, caption) per method, one more with every step: the same edit side by side."""
+        """(file, caption) per method, one more with every step: the same edit side by side.
+
+        What a method trains is made on the way; ``cancel`` ends that.
+        """
+        stop = self._stops.setdefault(owner, threading.Event())
+        try:
+            yield from self._side_by_side(visit, request, methods, domain, stop, progress)
+        except CancelledError:
+            return  # what is shown stays
+        finally:
+            self._stops.pop(owner, None)
+
+    def _side_by_side(
+        self,
+        visit: Visit | None,
+        request: EditRequest,
+        methods: Sequence[str],
+        domain: str,
+        stop: threading.Event,
+        progress: Progress,
+    ) -> Iterator[list[tuple[str, str]]]:
         from tmsa_core.baselines import METHODS, Texts, check_methods, open_world
         from tmsa_core.images import to_image
 
@@ -177,6 +203,9 @@ class Explore:
         yield list(shown)
         for key in keys:
             method = METHODS[key]
+            tick = ticking(method.title, stop, progress)
+            tick(0, 1)
+            world = replace(world, tick=tick)
             if method.prepare:
                 method.prepare(world)
             if method.prepare_text:
@@ -189,6 +218,17 @@ class Explore:
             crop = annotate(to_image(picture.detach().float().cpu()), recipe)
             shown.append((self._file(visit.owner, crop), f"{method.title}, {seconds:.1f} s"))
             yield list(shown)
+
+    def begin(self, owner: str) -> None:
+        """Before a comparison waits for its turn: from now on it can be cancelled."""
+        self._stops[owner] = threading.Event()
+
+    def cancel(self, owner: str) -> bool:
+        """End a visitor's comparison at its next step; whether there is one."""
+        stop = self._stops.get(owner)
+        if stop is not None:
+            stop.set()
+        return stop is not None
 
     def _opened(self, visit: Visit | None, domain: str) -> tuple[Visit, Editor]:
         """The visitor's portrait and its editor; errors where it is of another domain."""
@@ -232,6 +272,20 @@ class Explore:
 
     def _file(self, owner: str, image: Image.Image) -> str:
         return self.leases.keep(owner, image)
+
+
+def ticking(title: str, stop: threading.Event, progress: Progress) -> Callable[[int, int], None]:
+    """What a method of the comparison is to call at every step: shows it, and ends when told to."""
+    start = time.monotonic()
+
+    def tick(done: int, steps: int) -> None:
+        if stop.is_set():
+            raise CancelledError
+        spent = time.monotonic() - start
+        left = f", about {duration(spent / done * (steps - done))} left" if spent > 1 < done else ""
+        progress((done, steps), desc=f"{title}{left}", unit="steps")
+
+    return tick
 
 
 def parts_folder(editor: Editor) -> Path:

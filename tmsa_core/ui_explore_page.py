@@ -18,7 +18,7 @@ from tmsa_core.ui_edit import EditPage
 from tmsa_core.ui_explore import MINE, Explore
 from tmsa_core.ui_faces import file_address
 from tmsa_core.ui_links import STRENGTHS
-from tmsa_core.ui_parts import HIDDEN, ON_LONG, ON_MODEL, Slider, told, told_steps
+from tmsa_core.ui_parts import HIDDEN, ON_LONG, ON_MODEL, ON_TRAINING, Slider, told, told_steps
 from tmsa_core.ui_samples import sample_names
 
 EXPLORE_WORDS = """
@@ -30,8 +30,15 @@ same after the alignment, in the generator's space, where both meet. Point at a 
 """
 METHODS_WORDS = """
 The same edit by the methods of the comparison, at the strength of the *Edit* screen. Some search
-anew for every picture, and some train on first use: those take from seconds to minutes.
+anew for every picture, and some train first. The times beside their names are those of drawn
+portraits on two CPU cores; *Cancel* ends what is under way and keeps what is shown.
 """
+TAKES = {
+    "styleclip_optimise": "15 s",
+    "styleclip_mapper": "5 min for a new text",
+    "tedigan": "11 s",
+    "clip2stylegan": "half a minute the first time",
+}
 
 
 def lay_out_explore(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:
@@ -240,7 +247,9 @@ def _methods(
     """The methods' modules are loaded when their tab is opened."""
     gr.Markdown(METHODS_WORDS, elem_classes="lead")
     methods = gr.CheckboxGroup([], label="Methods", elem_id="methods")
-    start = gr.Button("Compare", variant="primary", elem_id="methods-start")
+    with gr.Row():
+        start = gr.Button("Compare", variant="primary", elem_id="methods-start")
+        cancel = gr.Button("Cancel", elem_id="methods-cancel")
     shown = gr.Gallery(
         label="Side by side",
         format="png",
@@ -254,15 +263,33 @@ def _methods(
     def load() -> Any:
         from tmsa_core.baselines import METHODS
 
-        choices = [(method.title, key) for key, method in METHODS.items()]
-        return gr.update(choices=choices, value=["tmsa"])
+        titles = {key: method.title for key, method in METHODS.items()}
+        titles |= {key: f"{titles[key]} ({takes})" for key, takes in TAKES.items()}
+        return gr.update(choices=[(title, key) for key, title in titles.items()], value=["tmsa"])
 
     @told_steps
     def run(
-        visit: Any, neutral: str, target: str, alpha: float, methods: list[str], domain: str
+        visit: Any,
+        neutral: str,
+        target: str,
+        alpha: float,
+        methods: list[str],
+        domain: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> Iterator[Any]:
-        yield from explore.compare(visit, EditRequest(neutral, target, alpha), methods, domain)
+        edit, owner = EditRequest(neutral, target, alpha), request.session_hash or ""
+        yield from explore.compare(visit, edit, methods, domain, owner, progress)
+
+    def begin(request: gr.Request) -> None:
+        explore.begin(request.session_hash or "")
+
+    def stop(request: gr.Request) -> None:
+        under_way = explore.cancel(request.session_hash or "")
+        gr.Info("The comparison ends here." if under_way else "There is nothing to cancel.")
 
     tab.select(load, None, methods, **HIDDEN, queue=False)
     inputs = [page.visit, page.neutral, page.target, page.alpha, methods, domain]
-    start.click(run, inputs, shown, **HIDDEN, **ON_LONG)
+    begun = start.click(begin, None, None, queue=False, **HIDDEN)
+    begun.then(run, inputs, shown, **HIDDEN, **ON_TRAINING)
+    cancel.click(stop, None, None, queue=False, **HIDDEN)

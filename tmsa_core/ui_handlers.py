@@ -56,7 +56,8 @@ class Wishes:
     """The controls of the editing screen as they stand.
 
     picture: the file in the input. whole: give the whole picture and not the crop. notice: write
-    on the picture that it is edited.
+    on the picture that it is edited. arrived: the page has its first picture; until then, no
+    picture means that one.
     """
 
     picture: str | None = None
@@ -70,6 +71,7 @@ class Wishes:
     aligned: bool = False
     inversion: str = "e4e"
     domain: str = ""
+    arrived: bool = True
 
     @property
     def request(self) -> EditRequest:
@@ -266,6 +268,8 @@ class Handlers:
         itself is taken, with its edits switched off, as it already shows them. A recipe that
         cannot be followed leaves the page as it is, and the picture is one like any other.
         """
+        if picture is not None:
+            self.leases.take(owner, picture)
         recipe = _recipe_in(picture)
         if recipe is None:
             return Screen()
@@ -362,6 +366,8 @@ class Handlers:
     def _open(self, wishes: Wishes, owner: str, last: Visit | None) -> Visit:
         """Prepare the picture in the input; samples and drawn portraits are known already."""
         picture = wishes.picture
+        if picture is None and not wishes.arrived:
+            picture = self.choose_sample(0)
         if picture is None:
             raise ImageError("There is no picture yet; drop one, or pick a sample portrait.")
         editor = self.editors.get(wishes.domain)

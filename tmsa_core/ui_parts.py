@@ -17,6 +17,7 @@ LONG = "long"  # of those that take many seconds: they do not keep quick ones wa
 HIDDEN = {"api_name": False, "api_visibility": "private"}
 ON_MODEL = {"concurrency_id": MODEL, "concurrency_limit": 1}
 ON_LONG = {"concurrency_id": LONG, "concurrency_limit": 1}
+ON_TRAINING = {"concurrency_id": "training", "concurrency_limit": 1}  # minutes, of one visitor
 # Gradio drops a press while the last one is still at work, unless an event says otherwise.
 # "always_last" reads the inputs anew but repeats the first press's own data, so an event that
 # looks at which button was pressed must count each press.

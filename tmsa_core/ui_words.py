@@ -55,6 +55,13 @@ FACE_PRESETS: tuple[tuple[str, str], ...] = (
 )
 
 
+def duration(seconds: float) -> str:
+    """Seconds as one reads them."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min"
+
+
 def presets(alignment: str, examples: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """(label, target text) of the chips: ours for faces, the domain's own examples otherwise."""
     if alignment == "face":

@@ -36,12 +36,15 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Settings:
-    """samples: random pictures. components: of the PCA. extreme: share at each end that counts."""
+    """samples: random pictures. components: of the PCA. extreme: share at each end that counts.
+
+    margin: C of the support vector machine; small is a wide margin.
+    """
 
     samples: int = 20_000
     components: int = 50
     extreme: float = 0.1
-    margin: float = 0.01  # C of the support vector machine: small is a wide margin
+    margin: float = 0.01
 
 
 SETTINGS = {"avatar": Settings(samples=2_048)}
@@ -98,8 +101,8 @@ def _samples(world: World, count: int) -> tuple[Tensor, Tensor]:
     generator = world.generator
     z = torch.randn(count, generator.w_dim, generator=torch.Generator().manual_seed(1))
     w = generator.map(z.to(world.device))
-    parts = [
-        world.clip.embed_images(generator.synthesise(generator.broadcast(some)))
-        for some in tqdm(w.split(BATCH), desc="CLIP2StyleGAN", mininterval=5)
-    ]
+    parts: list[Tensor] = []
+    for some in tqdm(w.split(BATCH), desc="CLIP2StyleGAN", mininterval=5):
+        world.tick(len(parts) * BATCH, count)
+        parts.append(world.clip.embed_images(generator.synthesise(generator.broadcast(some))))
     return w, torch.cat(parts)

@@ -121,6 +121,7 @@ def prepare(world: World) -> float:
         for layer in missing:
             rows = []
             for channel in range(len(mean[layer])):
+                world.tick(bar.n, bar.total)
                 reach = settings.sigmas * std[layer][channel]
                 ends = (mean[layer][channel] - reach, mean[layer][channel] + reach)
                 rows.append(_direction(world, codes, layer, channel, ends))
@@ -162,7 +163,11 @@ def _statistics(
 def _direction(
     world: World, codes: Sequence[Tensor], layer: int, channel: int, ends: Sequence[Tensor]
 ) -> Tensor:
-    """(clip_dim,) unit: how CLIP sees one channel go from the low end to the high one."""
+    """(clip_dim,) unit: how CLIP sees one channel go from the low end to the high one.
+
+    codes: style vectors (pairs,channels), one for each position of ``to_styles``. ends: the two
+    values of the channel, scalars.
+    """
     moved = [torch.cat([style] * len(ends)) for style in codes]
     moved[layer][:, channel] = torch.stack(list(ends)).repeat_interleave(len(codes[layer]))
     parts = zip(*(style.split(BATCH) for style in moved), strict=True)

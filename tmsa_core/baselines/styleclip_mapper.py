@@ -81,7 +81,8 @@ def train(world: World, text: str, settings: Settings, seed: int = 0) -> LevelsM
         model = LevelsMapper(world.generator.w_dim, settings.groups).to(world.device)
     target = plain_text(world.clip, text)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.rate)
-    for _ in trange(settings.steps, desc=f"mapper: {text}", mininterval=5):
+    for step in trange(settings.steps, desc=f"mapper: {text}", mininterval=5):
+        world.tick(step, settings.steps)
         loss = _loss(world, model, _codes(world, settings.batch, rng), target, settings)
         optimiser.zero_grad()
         loss.backward()
@@ -90,6 +91,7 @@ def train(world: World, text: str, settings: Settings, seed: int = 0) -> LevelsM
 
 
 def _codes(world: World, count: int, rng: torch.Generator) -> Tensor:
+    """(count,L,w_dim) of random pictures."""
     z = torch.randn(count, world.generator.w_dim, generator=rng).to(world.device)
     with torch.no_grad():
         return world.generator.broadcast(world.generator.map(z, TRUNCATION))
@@ -98,6 +100,7 @@ def _codes(world: World, count: int, rng: torch.Generator) -> Tensor:
 def _loss(
     world: World, model: LevelsMapper, w: Tensor, target: Tensor, settings: Settings
 ) -> Tensor:
+    """The weighted sum of the losses on codes w (B,L,w_dim), a scalar; target is (clip_dim,)."""
     edited = w + SCALE * model(w)
     with torch.autocast(world.device, torch.bfloat16):
         images = world.generator.synthesise(edited)

@@ -51,6 +51,7 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts, settings: Settings | N
     w = w_plus.clone().requires_grad_()
     optimiser = torch.optim.Adam([w], lr=settings.rate)
     for step in range(settings.steps):
+        world.tick(step, settings.steps)
         optimiser.param_groups[0]["lr"] = settings.rate * rate_factor(step / settings.steps)
         with torch.autocast(world.device, torch.bfloat16):
             images = world.generator.synthesise(w)
@@ -67,6 +68,7 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts, settings: Settings | N
 
 @torch.no_grad()
 def _identity(world: World, w_plus: Tensor) -> Tensor | None:
+    """Identity embeddings (B,E) of the unedited pictures, None where there is no such network."""
     if world.identity is None:
         return None
     return world.identity(world.generator.synthesise(w_plus))

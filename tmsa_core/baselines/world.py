@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,21 @@ class Texts:
     target: str
 
 
+Tick = Callable[[int, int], object]  # steps done, and of how many
+
+
+def no_tick(done: int, steps: int) -> None:
+    """For callers that show nothing."""
+
+
 @dataclass(frozen=True)
 class World:
     """The frozen networks of a domain, as methods may use them.
 
     The classifier that scores edits is none of them. identity is None where a domain has no
     notion of a person. parts: folder for what a method trains or measures beforehand; it belongs
-    to these very weights. with_bundle: the same, of what came with the bundle.
+    to these very weights. with_bundle: the same, of what came with the bundle. tick: told of
+    every step of work that takes long; what it raises ends that work.
     """
 
     domain: str
@@ -49,6 +57,7 @@ class World:
     mapper_seconds: float | None = None
     device: str = "cpu"
     with_bundle: Path | None = None
+    tick: Tick = no_tick
 
 
 def open_world(bundle: Bundle, parts: Path, device: str = "cpu") -> World:
