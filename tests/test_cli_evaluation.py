@@ -51,6 +51,7 @@ def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]):
             "figure-5, figure-6, figure-10, pareto, figure-7",
         ),
         (["figures", "figure-99", "-o", "x.png"], "gap, merit, curve."),
+        (["figures", "no/such"], "no figure 'no/such'"),
         (["figures", "figure-5", "-o", "x.png", "--results", "absent"], "absent holds no results"),
         (["study", "--results", "absent.jsonl"], "absent.jsonl holds no results"),
         (["study", "--table", "--votes", "absent.sqlite"], "no votes in absent.sqlite"),
@@ -116,6 +117,15 @@ def test_figures_are_drawn_from_named_results(
     out = tmp_path / "figure.webp"
     assert main(["figures", "figure-5", "-o", str(out), "--results", str(results)]) == 0
     assert out.stat().st_size > 100 and str(out) in capsys.readouterr().out
+
+
+def test_a_figure_needs_no_more_than_its_name(
+    tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["figures", "figure-7"]) == 0
+    assert capsys.readouterr().out == "figure-7.webp: figure-7\n"
+    assert (tmp_path / "figure-7.webp").stat().st_size > 5_000
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "prompts").glob("*.json")))

@@ -128,20 +128,29 @@ def figures(
         typer.Argument(help="six-prompts, figure-5 to figure-12, pareto, gap, merit, or curve."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write: .png or .webp.")
-    ],
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="A .png or .webp file [NAME.webp]."),
+    ] = None,
     portraits: Annotated[
-        int | None, typer.Option(min=1, max=100, help="How many portraits [4; six-prompts 10].")
+        int | None,
+        typer.Option(min=1, max=100, help="Of figures 5, 6 and 10 [4] and six-prompts [10]."),
     ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="JSON lines that `tmsa evaluate` wrote [results/...].")
+        Path | None,
+        typer.Option(help="What `tmsa evaluate` or `tmsa measure` wrote [results/...]."),
     ] = None,
     domain: Annotated[str, typer.Option(help="Of six-prompts.")] = "avatar",
     device: Device = "auto",
 ) -> None:
-    """Draw a figure, from the results alone or (six-prompts) from the weights."""
+    """Draw a figure, from results alone or (six-prompts, figures 7 to 9, 11, 12) from weights."""
+    from tmsa_core.evaluation.alignment_figures import PICTURES, PLOTS, write_alignment_figure
+    from tmsa_core.evaluation.figures import FIGURES, write_figure
     from tmsa_core.metadata import check_destination
 
+    names = ("six-prompts", *FIGURES, *PICTURES, *PLOTS)
+    if name not in names:
+        raise RequestError(f"There is no figure {name!r}; use one of {', '.join(names)}.")
+    output = output or Path(f"{name}.webp")
     check_destination(output)
     if name == "six-prompts":
         from tmsa_core.editor import load_editor
@@ -151,22 +160,17 @@ def figures(
         write_six_prompts(load_editor(domain, device=device), output, portraits or 10)
         print(f"{output}: {portraits or 10} portraits, before and after each prompt")
         return
-    from tmsa_core.evaluation.alignment_figures import PICTURES, PLOTS, write_alignment_figure
-
     if name in PICTURES or name in PLOTS:
         from tmsa_core.bundles import open_bundle
 
         if name in PLOTS or name == "figure-8":
             _need("matplotlib", "Matplotlib", "The plot")
+        if name == "figure-8":
+            _need("sklearn", "scikit-learn", "The figure")
         bundle = open_bundle("avatar")
         write_alignment_figure(name, bundle, output, results or RESULTS / "alignment.jsonl")
         print(f"{output}: {name}")
         return
-    from tmsa_core.evaluation.figures import FIGURES, write_figure
-
-    if name not in FIGURES:
-        there_are = ", ".join(("six-prompts", *FIGURES, *PICTURES, *PLOTS))
-        raise RequestError(f"There is no figure {name!r}; use one of {there_are}.")
     if name == "pareto":
         _need("matplotlib", "Matplotlib", "The plot")
     print(f"{output}: {write_figure(name, output, results, portraits or 4)}")
@@ -225,7 +229,7 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
         "study --csv votes.csv",
         "study --shares results.csv",
     ),
-    figures: ("figures figure-5 -o docs/figure-5.webp", "figures pareto -o docs/pareto.png"),
+    figures: ("figures figure-7", "figures pareto -o docs/pareto.png"),
 }
 """Each command with the examples that its help shows."""
 
