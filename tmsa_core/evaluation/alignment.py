@@ -80,7 +80,7 @@ def set_stage(bundle: Bundle, portraits: int) -> Stage:
 
 
 def check_stage(stage: Stage, prompts: Sequence[Prompt]) -> None:
-    """Raise RequestError where all portraits show what a prompt asks for, so that none is edited."""
+    """Raise RequestError where all portraits show what a prompt asks for, so none is edited."""
     for prompt in prompts:
         if shows(stage.before, prompt).all():
             raise RequestError(
