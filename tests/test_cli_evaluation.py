@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,16 @@ def test_votes_are_printed_and_exported(
     assert main(["study", "--votes", str(votes.path), "--shares", str(out)]) == 0
     assert f"{out}: the results of 1 votes" in capsys.readouterr().out
     assert f"4,{item.prompt},tmsa,1,1.0000,1.0000,1.0000," in out.read_text()
+
+
+def test_a_port_that_is_taken_is_told(
+    results: Path, tmp_path: Path, port: int, capsys: pytest.CaptureFixture[str]
+):
+    with socket.create_server(("127.0.0.1", port)):
+        votes = str(tmp_path / "v.sqlite")
+        command = ["study", "--results", str(results), "--votes", votes, "--port", str(port)]
+        assert main(command) == 1
+    assert f"cannot listen on 127.0.0.1, port {port}" in capsys.readouterr().err
 
 
 def test_figures_are_drawn_from_named_results(

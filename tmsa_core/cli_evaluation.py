@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -210,6 +211,7 @@ def study(
     from tmsa_core.study.page import CSS, Study, build_study
 
     items = make_items(read_comparison(results), choices)
+    _check_port(host, port)
     print(f"{len(items)} items; votes go to {votes}; stop with Ctrl+C")
     page = build_study(Study(items, Votes(votes)))
     page.launch(server_name=host, server_port=port, css=CSS, footer_links=[], ssr_mode=False)
@@ -251,6 +253,16 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise RequestError(f"There are no votes in {path}: start the page with `tmsa study`.")
     return path
+
+
+def _check_port(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise RequestError(
+            f"The page cannot listen on {host}, port {port}: end what listens there, or choose "
+            "another with --port."
+        ) from error
 
 
 def _print_votes(votes: Votes, table: bool, csv: Path | None, shares: Path | None) -> None:

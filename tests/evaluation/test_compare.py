@@ -195,10 +195,25 @@ def test_the_rule_takes_the_weakest_strength_that_reaches_the_best_examples(
     assert tune(world, method, codes, codes[0], prompts)[0] == 0.5
 
 
+def test_prompts_that_portraits_fit_already_do_not_set_the_strength(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world, codes = tiny_world(tmp_path), torch.zeros(1, LEVELS, W_DIM)
+    with torch.inference_mode():
+        seen = world.clip.embed_images(world.generator.synthesise(codes).clamp(-1, 1))
+    assert tuning.reach(world, METHODS["tmsa"], codes, seen - 0.1, HAPPY) == []
+    reached = {"a": [0.2, 0.6, 1.4], "b": []}
+    monkeypatch.setattr(tuning, "reach", lambda *args: reached[args[-1].name])
+    method = Method("x", METHODS["tmsa"].find_edit, strengths=(0.5, 1.0, 2.0))
+    prompts = [replace(HAPPY, name=name) for name in reached]
+    assert tune(world, method, codes, codes[0], prompts)[1] == [0.2, 0.6, 1.0]
+    assert tune(world, method, codes, codes[0], prompts[1:]) == (1.0, [])
+
+
 def test_how_far_a_strength_gets_is_told_on_the_scale_of_the_best_examples(tmp_path: Path):
     world = tiny_world(tmp_path)
     codes = torch.randn(2, LEVELS, W_DIM, generator=torch.Generator().manual_seed(0))
-    goal = torch.randn(1, LEVELS, W_DIM, generator=torch.Generator().manual_seed(1))
+    goal = torch.randn(1, LEVELS, W_DIM, generator=torch.Generator().manual_seed(4))
     with torch.inference_mode():
         there = world.clip.embed_images(Edit(w_shift=goal).apply(world.generator, codes, 1.0))
     method = Method("x", lambda *_: Edit(w_shift=goal), strengths=(0.0, 1.0))
@@ -224,6 +239,8 @@ def test_subjects_of_a_folder(tmp_path: Path):
     assert subjects.images[0, 0].mean() > 0.9 > subjects.images[1, 0].mean()  # a before b
     with pytest.raises(RequestError, match="holds 2 pictures, not 3"):
         find_subjects(world, 3, folder=tmp_path)
+    with pytest.raises(RequestError, match="There is no folder"):
+        find_subjects(world, 1, folder=tmp_path / "absent")
 
 
 def test_test_and_validation_portraits_are_different_people():

@@ -217,7 +217,7 @@ class Scene:
 
     @cached_property
     def validation(self) -> tuple[Tensor, Tensor]:
-        """Codes and CLIP embeddings of pictures that no table counts."""
+        """Codes (N,L,w_dim) and CLIP embeddings (N,clip_dim) of pictures that no table counts."""
         subjects = find_subjects(self.world, self.plan.examples, VALIDATION)
         return subjects.codes, self.judges.read(subjects.images).seen
 

@@ -241,7 +241,7 @@ def document(data: Comparison) -> str:
         ("## How the strengths were found", f"{RULE}\n\n{strengths_table(data)}"),
         ("## What is not as the authors have it", _changes(data)),
         ("## What it costs", f"{COSTS}\n\n{costs_table(data)}"),
-        *((f"## {METRICS[m].title.capitalize()}", prompt_table(data, m)) for m in METRICS),
+        *((f"## {_heading(METRICS[m].title)}", prompt_table(data, m)) for m in METRICS),
         ("## Table 2 of the paper: identity", _beside(data, "identity", paper.IDENTITY)),
         ("## Table 3 of the paper: CLIP accuracy", _beside(data, "clip", paper.CLIP_ACCURACY)),
         ("## Each other attribute left alone", attributes_table(data)),
@@ -249,6 +249,11 @@ def document(data: Comparison) -> str:
     ]
     text = "\n\n".join(f"{title}\n\n{body}" for title, body in sections)
     return f"<!-- written by `make tables` from results/comparison.jsonl -->\n\n{text}\n"
+
+
+def _heading(title: str) -> str:
+    """A title with a capital at its head, its other letters as they are."""
+    return title[:1].upper() + title[1:]
 
 
 def _beside(data: Comparison, metric: str, printed: Mapping[str, tuple[float, ...]]) -> str:

@@ -67,6 +67,9 @@ def _sample(world: World, count: int, seed: int) -> Tensor:
 
 
 def _read_folder(world: World, folder: Path, count: int) -> Tensor:
+    """The first ``count`` pictures of a folder, by name, (count,3,R,R) in [-1,1]."""
+    if not folder.is_dir():
+        raise RequestError(f"There is no folder {folder}: name one with aligned crops.")
     paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)[:count]
     if len(paths) < count:
         raise RequestError(f"{folder} holds {len(paths)} pictures, not {count}: ask for fewer.")

@@ -27,9 +27,14 @@ def tune(
     """The working strength of a method, and how far each of ``method.strengths`` got.
 
     codes: (N,L,w_dim) validation inversions. examples: (M,clip_dim) embeddings of validation
-    pictures. How far: 0 is the inversion, 1 the best quarter of the examples.
+    pictures. How far: 0 is the inversion, 1 the best quarter of the examples. Prompts that the
+    inversions fit better than those do cannot say; where none can, the strength is 1 and the list
+    is empty.
     """
-    reached = [reach(world, method, codes, examples, prompt) for prompt in prompts]
+    every = [reach(world, method, codes, examples, prompt) for prompt in prompts]
+    reached = [row for row in every if row]
+    if not reached:
+        return 1.0, []
     mean = torch.tensor(reached).clamp(max=1).mean(dim=0).tolist()
     alpha = first_crossing(method.strengths, mean, ENOUGH * max(mean))
     return alpha, [round(x, 3) for x in mean]
@@ -38,7 +43,10 @@ def tune(
 def reach(
     world: World, method: Method, codes: Tensor, examples: Tensor, prompt: Prompt
 ) -> list[float]:
-    """How far towards the target text each strength of a method brings the codes."""
+    """How far towards the target text each strength of a method brings the codes (N,L,w_dim).
+
+    Empty where the examples (M,clip_dim) that fit best are no nearer to it than the inversions.
+    """
     target = embed_text(world.clip, prompt.target)
     edit = method.find_edit(world, codes, Texts(prompt.neutral, prompt.target))
 
@@ -49,4 +57,6 @@ def reach(
 
     best = float((examples @ target).topk(max(1, int(TOP * len(examples)))).values.mean())
     start = similarity(0.0)
+    if best <= start:
+        return []
     return [(similarity(alpha) - start) / (best - start) for alpha in method.strengths]
