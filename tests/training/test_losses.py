@@ -43,3 +43,21 @@ def test_all_four_have_gradients():
     total = space_alignment(x, y) + in_domain_image(x, y) + in_domain(codes, y) + adaption(codes, w)
     total.backward()
     assert x.grad.abs().sum() > 0 and codes.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "first", "second"),
+    [
+        (space_alignment, (4, 8), (1, 8)),
+        (in_domain_image, (4, 8), (8,)),
+        (in_domain_image, (0, 8), (0, 8)),
+        (in_domain, (3, 3, 8), (3, 3, 8)),
+        (in_domain, (4, 3, 8), (1, 8)),
+        (in_domain, (4, 3, 8), (4, 7)),
+        (adaption, (3, 3, 8), (3, 8)),
+        (adaption, (4, 3, 8), (4, 1, 8)),
+    ],
+)
+def test_shapes_that_do_not_belong_together_are_refused(loss, first, second):
+    with pytest.raises(ValueError, match="do not fit"):
+        loss(torch.ones(first), torch.ones(second))
