@@ -51,6 +51,7 @@ def save_tensors(
     """Write named tensors as safetensors, floats as ``dtype``, with what they are and whence.
 
     The file is written aside and moved into place. The same tensors and words give the same bytes.
+    Raises BundleError where the disk does not take it.
     """
     tensors = {
         k: (v.to(dtype) if v.is_floating_point() else v).contiguous().cpu().clone()
@@ -63,7 +64,12 @@ def save_tensors(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".half")
-    save_file(tensors, half, metadata)
+    try:
+        save_file(tensors, half, metadata)
+    except SafetensorError as error:
+        raise BundleError(
+            f"{path} cannot be written ({error}): make room on that disk, or allow writing to it."
+        ) from error
     _sort_metadata(half)
     half.chmod(0o644)  # the library writes for its owner alone
     os.replace(half, path)

@@ -130,3 +130,9 @@ def test_damaged_arrays_are_made_again(tmp_path):
     file.write_bytes(file.read_bytes()[:1000])
     again = cached(tmp_path, "kind", "key", lambda: {"x": torch.arange(600.0)})
     assert torch.equal(again["x"], torch.arange(600.0)) and len(first) == len(again) == 1
+
+
+def test_a_disk_that_takes_no_arrays_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BundleError, match="cannot be written to .*file"):
+        cached(tmp_path / "file", "kind", "key", lambda: {"x": torch.ones(2)})

@@ -1,6 +1,7 @@
 """Quick alignment on a copy of the avatar bundle: what it makes, costs and refuses."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,8 +9,8 @@ import torch
 from tmsa_core.bundles import checkpoints_folder, open_bundle
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.shift import embed_text, semantic_shift
-from tmsa_core.training import calibrate, quick, texts
-from tmsa_core.weights import read_metadata
+from tmsa_core.training import calibrate, quick, save, texts
+from tmsa_core.weights import read_metadata, save_tensors
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,15 @@ def test_what_cannot_be_done_is_said_before_any_work(tmp_path, bundle_folder):
         quick.quick_align("avatar", device="abacus", folder=bundle_folder)
     with pytest.raises(BundleError):
         quick.quick_align("avatar", folder=tmp_path)
+
+
+def test_a_folder_that_takes_no_files_is_said_before_any_work(tmp_path, bundle_folder):
+    # no permission keeps the administrator from writing, a file in the way of a folder does
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    bundle = replace(open_bundle("avatar", bundle_folder), folder=taken / "avatar")
+    with pytest.raises(BundleError, match="would go to .*taken/avatar, where nothing can be"):
+        save.check_writable(bundle)
+    (tmp_path / "x.half").mkdir()
+    with pytest.raises(BundleError, match="x.safetensors cannot be written"):
+        save_tensors("kind", {"x": torch.ones(2)}, tmp_path / "x.safetensors", {})

@@ -13,6 +13,7 @@ from tmsa_core.training.data import open_pool
 from tmsa_core.training.pictures import Pictures, open_pictures
 from tmsa_core.training.presets import FAST, find_preset
 from tmsa_core.training.run import Options
+from tmsa_core.training.save import check_writable
 
 PRESET = FAST
 REAL_IMAGES = 10_240
@@ -22,6 +23,8 @@ STATE = "mapper"
 def train_mapper(options: Options) -> None:
     """The avatar stage: our preset, with renders as its real images; resumes."""
     bundle = open_bundle("avatar", options.out)
+    check_bundle(bundle, real=True)
+    check_writable(bundle)
     renders = open_pool(options.work / "renders").first(REAL_IMAGES)
     state = train_alignment(bundle, PRESET, options, renders, STATE)
     export_alignment(state, bundle, "python -m tmsa_core train avatar mapper")
@@ -48,9 +51,10 @@ def train_domain(
             raise RequestError(f"steps is {steps}; use at least 1.")
         chosen = replace(chosen, iterations=steps)
     bundle = open_bundle(domain, options.out)
+    check_bundle(bundle, real=images is not None)  # before a large folder is read
+    check_writable(bundle)
     pictures: Pictures | None = None
     if images is not None:
-        check_bundle(bundle, real=True)  # before a large folder is read
         pictures = open_pictures(images, facts)
     elif domain == "avatar" and any((options.work / "renders").glob("*.images.npy")):
         pictures = open_pool(options.work / "renders").first(REAL_IMAGES)

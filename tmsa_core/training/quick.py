@@ -21,7 +21,7 @@ from tmsa_core.training.bank import Bank, Studio, synthetic_bank
 from tmsa_core.training.calibrate import calibrate_mapper
 from tmsa_core.training.closed_form import closed_form
 from tmsa_core.training.round_trip import TextPairs, round_trip
-from tmsa_core.training.save import FILE, mapper_folder, save_mapper
+from tmsa_core.training.save import FILE, check_writable, mapper_folder, save_mapper
 from tmsa_core.training.texts import embed_pairs
 
 Progress = Callable[[float, str], None]
@@ -66,8 +66,8 @@ def quick_align(
     """Make a mapper for ``domain`` and enter it in the domain's bundle.
 
     folder: the bundle's folder, if not the usual one. Raises RequestError for an unknown domain
-    or device or too few pairs, BundleError if the generator or CLIP is missing, both before any
-    work.
+    or device or too few pairs, BundleError if the generator or CLIP is missing or the folder takes
+    no files, both before any work.
     """
     started = time.monotonic()
     find_domain(domain)
@@ -76,6 +76,7 @@ def quick_align(
     tell = progress or (lambda share, what: None)
     bundle = open_bundle(domain, folder)
     studio = open_studio(bundle, find_device(device, mps=False))
+    check_writable(bundle)
     done = 0
 
     def tick(count: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from tmsa_core.bundles import Bundle
+from tmsa_core.errors import BundleError
 from tmsa_core.manifests import register_file
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.weights import save_network
@@ -18,6 +20,20 @@ def mapper_folder(bundle: Bundle) -> Path:
     """The bundle's own folder where that comes with a mapper, or else the machine's cache."""
     entry = bundle.files.get("mapper")
     return bundle.cache / bundle.domain if entry and not entry.sha256 else bundle.folder
+
+
+def check_writable(bundle: Bundle) -> None:
+    """Raise BundleError where a mapper could not be put, before it is trained."""
+    folder = mapper_folder(bundle)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BundleError(
+            f"The mapper would go to {folder}, where nothing can be written ({error.strerror}): "
+            "allow it, or choose other places with TMSA_CHECKPOINTS and TMSA_CACHE."
+        ) from error
 
 
 def save_mapper(mapper: Mapper, bundle: Bundle, origin: Mapping[str, object]) -> Path:
