@@ -55,6 +55,7 @@ class Networks:
     mapper: Mapper
 
     def text(self, text: str) -> Tensor:
+        """t of one text, (D,)."""
         return embed_text(self.studio.clip, text)
 
 
