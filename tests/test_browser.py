@@ -42,7 +42,7 @@ CHANGED = f"(old) => {{ const now = ({SOURCES})(); return now.length == 2 && now
 NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, select')].filter(
   part => part.offsetParent && part.type != 'file' && !part.innerText?.trim() && !part.title
     && !part.ariaLabel && !part.labels?.length && !part.closest('label')
-    && !part.getAttribute('aria-labelledby')
+    && !part.getAttribute('aria-labelledby') && !part.querySelector('img[alt]:not([alt=""])')
 ).map(part => part.outerHTML.slice(0, 200))"""
 WAIT = 120_000
 QUIET = 0.7  # seconds without work after which a page is at rest; a slider waits 0.3 of them
@@ -321,6 +321,31 @@ def test_drawn_portrait_takes_the_place_of_the_last_one_everywhere(visitor: Visi
         expect(visitor.page.locator(part)).not_to_have_attribute("src", old)
 
 
+def test_copied_link_is_said_and_brings_the_setting_back(visitor: Visitor, server: str) -> None:
+    page = visitor.page
+    visitor.write("old human face")
+    visitor.change(visitor.press_edit)
+    page.locator("#link").click()
+    expect(page.locator(".toast-body")).to_contain_text("The link is copied")
+    page.wait_for_url("**/?*target=old+human+face*", timeout=WAIT)
+    visitor.visit(page.url)
+    assert page.locator("#target textarea").input_value() == "old human face"
+
+
+def test_long_training_is_announced_and_cancelled(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.write("human face with a rather odd hat")  # which nobody has trained for here
+    page.get_by_role("tab", name="Explore").click()
+    page.get_by_role("tab", name="Methods").click()
+    page.locator("#methods").get_by_text("latent mapper (5 min").click()
+    page.locator("#methods-start").click()
+    expect(page.locator("#methods-shown")).to_contain_text("/1000 steps")
+    page.locator("#methods-cancel").click()
+    expect(page.locator(".toast-body")).to_contain_text("The comparison ends here")
+    expect(page.locator("#methods-shown")).not_to_contain_text("/1000 steps")
+    expect(page.locator("#methods-shown .thumbnail-item img")).to_have_count(3)
+
+
 def test_edits_stack_switch_off_and_undo(visitor: Visitor) -> None:
     page = visitor.page
     visitor.change(lambda: page.locator("#random").click())
@@ -482,6 +507,62 @@ def test_link_and_narrow_window(browser: Browser, server: str) -> None:
         assert not page.evaluate(NAMELESS), tab
     assert not visitor.complaints
     visitor.context.close()
+
+
+# Words, and what they stand on, that are too close in brightness (WCAG 2.1, 1.4.3). Not asked of
+# code, of what is switched off, and of the values of boxes to tick, which are no words.
+FAINT = """() => {
+  const numbers = colour => (colour.match(/[\\d.]+/g) ?? []).map(Number);
+  const bright = rgb => rgb.slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = part => {
+    for (let at = part; at; at = at.parentElement) {
+      const colour = numbers(getComputedStyle(at).backgroundColor);
+      if (colour.length == 3 || colour[3] > 0.5) return colour;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll('body *')].filter(part => part.offsetParent
+    && !part.closest('.cm-editor, [disabled], #before-after')
+    && [...part.childNodes].some(node => node.nodeType == 3 && node.textContent.trim())
+  ).map(part => {
+    const [one, other] = [numbers(getComputedStyle(part).color), ground(part)].map(bright);
+    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    return ratio < 4.5 ? ratio.toFixed(2) + ' ' + part.textContent.trim().slice(0, 40) : '';
+  }).filter(Boolean);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_word_can_be_read(browser: Browser, server: str, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(server, timeout=WAIT)
+    expect(page.locator("#notes")).to_contain_text("edited in")
+    page.get_by_role("button", name="More control").click()
+    for tab in ("Edit", "Explore", "Batch", "Scripts", "Consent"):
+        _open_tab(page, tab)
+        page.wait_for_function(f"() => ({FAINT})().length == 0", timeout=WAIT)
+    context.close()
+
+
+def test_words_of_tables_are_not_broken_on_a_narrow_screen(browser: Browser, server: str) -> None:
+    context = browser.new_context(viewport={"width": 380, "height": 800})
+    page = context.new_page()
+    page.goto(server, timeout=WAIT)
+    expect(page.locator("#notes")).to_contain_text("edited in")
+    for tab, part in (("Batch", "#batch-table th"), ("Consent", ".lead th, .lead td:first-child")):
+        _open_tab(page, tab)
+        expect(page.locator(part).first).to_be_visible()
+        tall = page.locator(part).evaluate_all(
+            "cells => cells.filter(cell => { const range = document.createRange();"
+            " range.selectNodeContents(cell);"
+            " return new Set([...range.getClientRects()].filter(box => box.width > 1)"
+            ".map(box => Math.round(box.top / 12))).size > 2 }).map(cell => cell.innerText)"
+        )
+        assert not tall, f"{tab}: {tall}"
+    context.close()
 
 
 def _open_tab(page: Page, name: str) -> None:

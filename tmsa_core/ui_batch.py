@@ -24,7 +24,7 @@ from tmsa_core.ui_parts import HIDDEN, ON_LONG, Slider, told_steps
 from tmsa_core.ui_words import BATCH_WORDS, duration
 
 HEADINGS = ["file", "status", "identity", "text", "message"]
-WIDTHS = ["26%", "17%", "16%", "12%", "29%"]
+WIDTHS = ["120px", "90px", "110px", "70px", "190px"]
 KINDS = [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")]
 
 
@@ -170,7 +170,7 @@ def lay_out_batch(
             folder = gr.File(
                 file_count="directory",
                 label="Or a whole folder",
-                height=120,
+                height=150,
                 elem_id="batch-folder",
             )
             neutral = gr.Textbox(texts[0], label="What they show", elem_id="batch-neutral")

@@ -110,7 +110,7 @@ def _ended(visit: Visit | None, leave: Callable[[str], None]) -> None:
 
 def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:
     picture = picture_input(
-        label="Your picture: drop, paste or take one",
+        label="Your picture",
         sources=["upload", "webcam", "clipboard"],
         height=280,
         elem_id="picture",
@@ -240,7 +240,7 @@ def _lay_out_result() -> dict[str, Any]:
     notice = gr.Checkbox(True, label="Write “AI-edited” on the picture", elem_id="notice")
     with gr.Row():
         save = gr.Button("Download", elem_id="save", min_width=140)
-        link = gr.Button("Copy a link to these settings", elem_id="link", min_width=200)
+        link = gr.Button("Copy a link", elem_id="link", min_width=200)
     save_link = gr.DownloadButton("Download", visible="hidden", elem_id="save-link")
     link_query = gr.Textbox(visible="hidden", elem_id="link-query")
     arrived = gr.Checkbox(False, visible="hidden")
@@ -444,9 +444,8 @@ def _connect_output(
 
     saved = page.save.click(download, {*inputs, page.kind}, page.save_link, **HIDDEN, **ON_MODEL)
     saved.success(None, js=PRESS_SAVE_LINK, **HIDDEN)
-    linked = page.link.click(
-        link, [page.visit, page.history], page.link_query, queue=False, **HIDDEN
-    )
+    # Queued, like all that says something: Gradio shows no message of an event that is not.
+    linked = page.link.click(link, [page.visit, page.history], page.link_query, **HIDDEN)
     linked.success(None, page.link_query, None, js=COPY_LINK, **HIDDEN)
 
 

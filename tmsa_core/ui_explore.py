@@ -335,6 +335,7 @@ def spaces_figure(points: Sequence[Point], method: str) -> Figure:
                     text=[points[i].name for i in which],
                     mode="markers+text" if own else "markers",
                     textposition="top center",
+                    cliponaxis=False,
                     hovertemplate="%{text}<extra></extra>",
                     marker={
                         "color": colour,
@@ -351,7 +352,7 @@ def spaces_figure(points: Sequence[Point], method: str) -> Figure:
     figure.update_layout(
         height=460,
         font={"color": "#7c8aa0"},
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        margin={"l": 40, "r": 40, "t": 40, "b": 10},
         legend={"orientation": "h"},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(148,163,184,0.08)",

@@ -60,7 +60,7 @@ def lay_out_explore(explore: Explore, page: EditPage, domain: gr.components.Comp
 
 
 def _strip(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:
-    with gr.Row():
+    with gr.Row(elem_classes="numbers"):
         first = gr.Number(-2, label="From strength", min_width=90, elem_id="strip-from")
         last = gr.Number(3, label="To strength", min_width=90)
         steps = gr.Number(6, label="Pictures", precision=0, min_width=90)
@@ -105,6 +105,7 @@ def _grid(explore: Explore, page: EditPage, domain: gr.components.Component) -> 
     start = gr.Button("Show the grid", variant="primary", elem_id="grid-start")
     sheet = gr.Image(
         label="Prompts x portraits",
+        alt_text="Prompts x portraits",
         show_label=False,
         format="png",
         interactive=False,
@@ -148,13 +149,12 @@ def grid_prompts(domain: str) -> str:
 
 
 def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:
-    with gr.Row():
+    with gr.Row(elem_classes="numbers"):
         first = gr.Number(0, label="From strength", min_width=90)
         last = gr.Number(1.5, label="To strength", min_width=90)
         frames = gr.Number(20, label="Frames", precision=0, min_width=90, elem_id="morph-frames")
-    kind = gr.Radio(
-        [(k.upper(), k) for k in ANIMATIONS], value="gif", label="File", elem_id="morph-kind"
-    )
+    names = [("WebP" if kind == "webp" else kind.upper(), kind) for kind in ANIMATIONS]
+    kind = gr.Radio(names, value="gif", label="File", elem_id="morph-kind")
     start = gr.Button("Make the morph", variant="primary", elem_id="morph-start")
     shown = gr.HTML('<div class="moving"></div>', elem_id="morph-shown")
     file = gr.File(label="The morph as a file", interactive=False, elem_id="morph-file")
@@ -202,6 +202,7 @@ def _draw(explore: Explore, domain: gr.components.Component) -> None:
     start = gr.Button("Draw it", variant="primary", elem_id="draw-start")
     picture = gr.Image(
         label="Drawn from the text alone",
+        alt_text="Drawn from the text alone",
         format="png",
         interactive=False,
         type="filepath",
@@ -292,4 +293,4 @@ def _methods(
     inputs = [page.visit, page.neutral, page.target, page.alpha, methods, domain]
     begun = start.click(begin, None, None, queue=False, **HIDDEN)
     begun.then(run, inputs, shown, **HIDDEN, **ON_TRAINING)
-    cancel.click(stop, None, None, queue=False, **HIDDEN)
+    cancel.click(stop, None, None, **HIDDEN)  # queued, or its words would not be shown

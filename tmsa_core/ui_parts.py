@@ -133,6 +133,7 @@ def small_picture(label: str, name: str, height: int = 170) -> gr.Image:
     """A picture to look at only."""
     return gr.Image(
         label=label,
+        alt_text=label,  # or the button around it has no name
         format="png",
         interactive=False,
         height=height,

@@ -47,8 +47,10 @@ def scores_html(scores: Scores | None) -> str:
 def times(prepared: Mapping[str, float], edited: Mapping[str, float]) -> str:
     """One line of Markdown: how long each stage took."""
     first = _listed(prepared)
-    start = f"Picture prepared in {sum(prepared.values()):.2f} s ({first}); " if first else ""
-    return f"{start}edited in {sum(edited.values()):.2f} s ({_listed(edited)})."
+    start = f"Picture prepared in {sum(prepared.values()):.2f} s ({first})"
+    if not first:
+        start = "Portrait drawn from its code"
+    return f"{start}; edited in {sum(edited.values()):.2f} s ({_listed(edited)})."
 
 
 def plain(text: str) -> str:

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import gradio as gr
 
+# White letters on the soft theme's own 500 are too faint to be read by everybody.
+DEEP = (
+    "button_primary_background_fill",
+    "button_primary_border_color",
+    "checkbox_label_background_fill_selected",
+    "color_accent",
+)
+DEEPER = (
+    "button_primary_background_fill_hover",
+    "button_primary_background_fill_hover_dark",
+)
+
 
 def theme() -> gr.themes.Base:
-    """Gradio's soft theme with quiet labels; its fonts are served from here."""
+    """Gradio's soft theme with quiet labels, in colours that can be read.
+
+    The font comes with Gradio and is served from here; the theme's own one would be Montserrat,
+    which Gradio ships with the letters of another typeface in its regular weight.
+    """
     quiet_labels = {
         f"block_{kind}_{part}{mode}": value
         for kind in ("title", "label")
@@ -16,8 +32,16 @@ def theme() -> gr.themes.Base:
             ("text_color", "*body_text_color"),
         )
     }
-    return gr.themes.Soft(primary_hue="indigo", neutral_hue="slate").set(
+    font = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif")
+    soft = gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=font)
+    return soft.set(
         **quiet_labels,
+        **dict.fromkeys(DEEP, "*primary_600"),
+        **dict.fromkeys(DEEPER, "*primary_700"),
+        body_text_color_subdued="*neutral_500",
+        checkbox_border_color="*neutral_400",
+        link_text_color_dark="*secondary_400",
+        link_text_color_visited_dark="*secondary_400",
         block_border_width="1px",
         block_border_width_dark="1px",
         block_label_border_width="0px",
@@ -26,8 +50,8 @@ def theme() -> gr.themes.Base:
 
 
 CSS = """
-:root { --quiet: var(--neutral-600); }
-.dark { --quiet: var(--neutral-400); }
+:root { --quiet: var(--neutral-600); --deep: var(--primary-600); }
+.dark { --quiet: var(--neutral-400); --color-accent: var(--primary-400) !important; }
 .gradio-container {
   width: 100% !important; max-width: min(1120px, 100%) !important; margin: 0 auto !important;
 }
@@ -79,9 +103,10 @@ button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 2
 .stack li.off .name { opacity: .5; text-decoration: line-through; }
 .stack button { min-width: 32px; min-height: 32px; padding: 2px 8px; }
 .stack button:disabled { opacity: .35; cursor: default; }
-.stack .switch[aria-pressed=true] { background: var(--color-accent); color: white; }
+.stack .switch[aria-pressed=true] { background: var(--deep); color: white; }
 .stack .name {
   flex: 1; min-width: 0; display: flex; gap: 8px; justify-content: space-between;
+  align-items: center;
   border: 0; background: none; text-align: left; border-radius: var(--radius-md);
 }
 .stack .name span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -109,15 +134,22 @@ button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 2
   position: absolute; left: 0; bottom: 0; padding: 0 5px; font-size: .75rem; line-height: 1.4;
   background: black; color: white;
 }
-.faces button[aria-pressed=true] span { background: var(--color-accent); }
+.faces button[aria-pressed=true] span { background: var(--deep); }
 
 #batch-archive { min-height: 90px; max-height: 140px; }
 #batch-table td, #batch-table th { font-size: .8rem; word-break: normal; padding: 4px 6px; }
 #strip, #methods-shown { min-height: 240px; }
+#strip .grid-container, #methods-shown .grid-container { padding-top: 34px; }
 .moving { min-height: 384px; display: grid; place-items: center; }
 .moving img, .moving video { max-width: 100%; border-radius: var(--radius-lg); }
 #map { min-height: 480px; }
 .lead { max-width: 46rem; }
+.lead table { display: block; overflow-x: auto; font-size: .9rem; }
+.lead th, .lead td:first-child { white-space: nowrap; }
+.lead td { min-width: 7rem; overflow-wrap: anywhere; word-break: normal; }
+.lead td:first-child { min-width: 0; }
+.numbers, .numbers .form { align-items: end; }
+footer > .divider:last-child { display: none; }
 .batch-status { min-height: 3.2em; }
 .batch-status p { margin: 0 0 4px; }
 .batch-status progress { width: 100%; height: 12px; accent-color: var(--color-accent); }
@@ -125,6 +157,11 @@ button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 2
 @media (max-width: 480px) {
   #samples .grid-container { grid-template: auto / repeat(4, minmax(0, 1fr)) !important; }
   .scores { grid-template-columns: 1fr; }
+  #strip { height: auto !important; }
+  #strip .grid-container {
+    grid-template-columns: repeat(3, minmax(0, 1fr)) !important;
+  }
+  #methods-shown .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)) !important; }
   .stack li { gap: 2px; padding: 4px; }
   .stack button { min-width: 30px; padding: 2px 4px; }
   #top { flex-direction: column; align-items: stretch; }
