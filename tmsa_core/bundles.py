@@ -73,6 +73,10 @@ class Bundle:
         """The network kind of a role."""
         return self._entry(role).kind
 
+    def seconds(self, role: str) -> float | None:
+        """What training a role's network took, if that is known; BundleError if it is not here."""
+        return self._located(role)[1].seconds
+
     def has(self, role: str) -> bool:
         """Whether the bundle has a role and its file is here, by name and size."""
         return role in self.files and self.problem(role) is None

@@ -23,7 +23,8 @@ class BundleFile:
     file: its name in the bundle's folder. bytes and sha256 are those of a committed file and None
     for one that comes into being on this machine: converted from ``download``, trained, or
     supplied by the user as ``howto`` says. optional: whether editing does without it.
-    architecture: numbers that the network must have, such as its resolution.
+    architecture: numbers that the network must have, such as its resolution. seconds: what its
+    training took, where that was measured.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class BundleFile:
     howto: str = ""
     optional: bool = False
     architecture: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,14 @@ def read_entries(folder: Path) -> Mapping[str, BundleFile]:
 
 
 def register_file(
-    folder: Path, domain: str, role: str, kind: str, file: str, source: str, licence: str = "MIT"
+    folder: Path,
+    domain: str,
+    role: str,
+    kind: str,
+    file: str,
+    source: str,
+    licence: str = "MIT",
+    seconds: float | None = None,
 ) -> None:
     """Write or replace one entry of a bundle's manifest from the file on disk."""
     path = folder / MANIFEST
@@ -82,7 +91,15 @@ def register_file(
     if path.exists():
         raw = _read(path)
     target = folder / file
-    entry = BundleFile(kind, file, target.stat().st_size, sha256(target), source, licence)
+    entry = BundleFile(
+        kind,
+        file,
+        target.stat().st_size,
+        sha256(target),
+        source,
+        licence,
+        seconds=None if seconds is None else round(seconds, 1),
+    )
     raw["files"][role] = {key: value for key, value in asdict(entry).items() if value}
     raw["files"] = dict(sorted(raw["files"].items()))
     half = path.with_suffix(".half")

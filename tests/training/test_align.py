@@ -16,6 +16,7 @@ import torch
 from tmsa_core.bundles import checkpoints_folder, open_bundle
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.loss_study import DrawnPictures
+from tmsa_core.manifests import read_manifest
 from tmsa_core.training import align, calibrate, texts
 from tmsa_core.training.align import train_alignment, train_step
 from tmsa_core.training.presets import FAST, PAPER, Weights
@@ -114,7 +115,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(bundle, unbroken, tmp_path, 
 def test_a_mapper_says_how_it_was_made(bundle, unbroken, tmp_path, monkeypatch):
     monkeypatch.setitem(texts.TARGETS, "avatar", texts.FACE_TARGETS[:2])
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
-    state = replace(unbroken[0], studio=replace(unbroken[0].studio))
+    state = replace(unbroken[0], studio=replace(unbroken[0].studio), seconds=100.0)
     own = replace(bundle, folder=tmp_path)
     before = state.studio.evaluations
     origin = align.export_alignment(state, own, "a command")
@@ -122,6 +123,8 @@ def test_a_mapper_says_how_it_was_made(bundle, unbroken, tmp_path, monkeypatch):
     # the calibration draws up to 16 subjects for no text, and for each of two at two lengths
     assert origin["evaluations"] == before + 16 * (1 + 2 * 2)
     assert read_metadata(tmp_path / "mapper.safetensors")["origin"] == origin
+    entry = read_manifest(tmp_path / "bundle.json").files["mapper"]
+    assert 100 < entry.seconds < 200, "training and calibration, in the manifest alone"
 
 
 def test_two_processes_do_what_one_does(bundle, unbroken, tmp_path):

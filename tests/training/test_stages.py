@@ -167,3 +167,13 @@ def test_unknown_and_untrained_stages_say_so(tmp_path):
         avatar.train("generater", options)
     with pytest.raises(BundleError, match="train avatar"):
         avatar.export_generator(options)
+
+
+def test_a_run_that_goes_on_counts_the_seconds_of_those_before_it(tmp_path):
+    first = Run("stage", Options(tmp_path, tmp_path), total=2)
+    first.before = 1000.0
+    first.keep({}, done=1)
+    again = Run("stage", Options(tmp_path, tmp_path), total=2)
+    assert again.seconds < 1000
+    assert again.resume({}) == 1
+    assert again.seconds > 1000

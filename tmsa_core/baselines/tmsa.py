@@ -15,5 +15,5 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:
 
 
 def prepare(world: World) -> float | None:
-    """Seconds that training M took, if its file says so; it is trained already."""
+    """Seconds that training M took, if its bundle says so; it is trained already."""
     return world.mapper_seconds

@@ -74,7 +74,7 @@ def open_world(bundle: Bundle, parts: Path, device: str = "cpu") -> World:
         bundle.load("mapper", device),
         bundle.load("identity", device) if "identity" in bundle.files else None,
         parts / weights,
-        read_metadata(bundle.path("mapper"))["origin"].get("seconds"),
+        bundle.seconds("mapper"),
         device,
         bundle.folder / BASELINES / weights,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,10 @@ class Batch:
 
 @dataclass
 class Alignment:
-    """A run under way: the frozen networks, the pairs, and M with its average."""
+    """A run under way: the frozen networks, the pairs, and M with its average.
+
+    seconds: what it took until it was last stopped.
+    """
 
     preset: Preset
     seed: int
@@ -73,6 +77,7 @@ class Alignment:
     average: Mapper
     optimiser: torch.optim.Optimizer
     step: int = 0
+    seconds: float = 0.0
 
     def parts(self) -> dict[str, object]:
         """What a checkpoint holds."""
@@ -136,6 +141,7 @@ def train_alignment(
             run.keep(state.parts(), state.step)
             show(state, pictures, run)
         accelerator.wait_for_everyone()
+    state.seconds = run.seconds
     return state
 
 
@@ -149,7 +155,7 @@ def export_alignment(state: Alignment, bundle: Bundle, command: str) -> dict[str
 
     if not PartialState().is_main_process:
         return {}
-    mapper = copy.deepcopy(state.average).cpu()
+    started, mapper = time.monotonic(), copy.deepcopy(state.average).cpu()
     origin: dict[str, object] = {
         "command": command,
         "preset": state.preset.name,
@@ -161,7 +167,7 @@ def export_alignment(state: Alignment, bundle: Bundle, command: str) -> dict[str
         texts = embed_pairs(state.studio.clip, bundle.domain)
         origin |= calibrate_mapper(mapper, state.bank, state.studio, texts)
     origin["evaluations"] = state.studio.evaluations  # the calibration's are among them
-    save_mapper(mapper, bundle, origin)
+    save_mapper(mapper, bundle, origin, state.seconds + time.monotonic() - started)
     return origin
 
 

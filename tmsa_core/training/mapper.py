@@ -42,8 +42,8 @@ def train_domain(
     images: folder of aligned crops for losses (1) and (4); without it avatars take the drawn pool,
     if there is one, and other domains learn from synthetic images alone. steps: another number
     of iterations than the preset's. Of several processes the first alone returns what the file
-    says. Raises RequestError, ImageError or BundleError for what is
-    wrong with any of them before any long work.
+    says. Raises RequestError, ImageError or BundleError for what is wrong with any of them before
+    any long work.
     """
     facts, chosen = find_domain(domain), find_preset(domain, preset)
     if steps is not None:

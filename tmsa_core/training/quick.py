@@ -100,7 +100,7 @@ def quick_align(
         noise,
         round(figure, 4),
     )
-    save_mapper(mapper, bundle, _origin(report, seed))
+    save_mapper(mapper, bundle, _origin(report, seed), report.seconds)
     tell(1.0, "Done")
     return report
 

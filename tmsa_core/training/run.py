@@ -53,6 +53,7 @@ class Run:
     """One stage under way: ``while run.going(step): ...; run.log(...)``.
 
     unit: what ``total`` counts. quiet: one of several processes, which neither shows nor logs.
+    before: seconds that the runs took which this one goes on from.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Run:
     quiet: bool = False
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
+    before: float = 0.0
     bar: tqdm | None = None
     stopped: bool = False
 
@@ -80,6 +82,11 @@ class Run:
         """The checkpoint that a run resumes from."""
         return self.folder / "state.pt"
 
+    @property
+    def seconds(self) -> float:
+        """What the training took so far, this run and those before it."""
+        return self.before + time.monotonic() - self.started
+
     def resume(self, parts: Mapping[str, Any]) -> int:
         """Load the last checkpoint into ``parts`` (whatever has a state dict); how much is done.
 
@@ -97,7 +104,8 @@ class Run:
         Raises BundleError where the disk does not take it; the last one is then still there.
         """
         half = self.state_path.with_suffix(".half")
-        state = {name: part.state_dict() for name, part in parts.items()} | {"done": done}
+        state = {name: part.state_dict() for name, part in parts.items()}
+        state |= {"done": done, "seconds": self.seconds}
         try:
             torch.save(state, half)
         except RuntimeError as error:  # what PyTorch makes of a full disk
@@ -175,6 +183,7 @@ class Run:
             state = torch.load(self.state_path, map_location=self.options.device, weights_only=True)
             for name, part in parts.items():
                 part.load_state_dict(state[name])
+            self.before = float(state.get("seconds", 0.0))
             return int(state["done"])
         except torch.OutOfMemoryError:
             raise

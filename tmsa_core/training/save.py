@@ -36,10 +36,16 @@ def check_writable(bundle: Bundle) -> None:
         ) from error
 
 
-def save_mapper(mapper: Mapper, bundle: Bundle, origin: Mapping[str, object]) -> Path:
-    """Write a mapper where the bundle finds it, with how it was made; its path."""
+def save_mapper(
+    mapper: Mapper, bundle: Bundle, origin: Mapping[str, object], seconds: float
+) -> Path:
+    """Write a mapper where the bundle finds it, with how it was made; its path.
+
+    seconds: what making it took. They stand in the manifest alone, as the same training makes the
+    same file.
+    """
     folder = mapper_folder(bundle)
     save_network("mapper", mapper, folder / FILE, mapper.architecture(), origin)
     source = "trained here: " + json.dumps(dict(origin))
-    register_file(folder, bundle.domain, "mapper", "mapper", FILE, source)
+    register_file(folder, bundle.domain, "mapper", "mapper", FILE, source, seconds=seconds)
     return folder / FILE
