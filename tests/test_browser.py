@@ -437,6 +437,17 @@ def test_what_cannot_be_edited_is_explained_and_the_page_goes_on(
     visitor.change(visitor.press_edit)
 
 
+def test_the_result_takes_the_room_that_was_kept_for_it(visitor: Visitor, tmp_path: Path) -> None:
+    def height() -> float:
+        return visitor.page.locator("#before-after").evaluate("part => part.offsetHeight")
+
+    shown = height()
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    _upload(visitor, tmp_path / "text.png")
+    expect(visitor.page.locator(PICTURES)).to_have_count(0)
+    assert height() == pytest.approx(shown, abs=4)
+
+
 def test_world_that_is_not_here_says_what_it_lacks(visitor: Visitor) -> None:
     page = visitor.page
     for option, seen in (("Photos of faces", True), ("Drawn portraits", False)):

@@ -112,7 +112,7 @@ button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 2
 .stack .name span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .stack .name b { font-variant-numeric: tabular-nums; }
 
-#before-after { min-height: min(460px, 100vw - 64px); }
+#before-after { min-height: min(520px, 100vw - 64px); }
 #scores { min-height: 104px; }
 .scores { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 12px; }
 .score > div { display: flex; justify-content: space-between; font-size: .95rem; }
