@@ -7,12 +7,10 @@ what ``prepare`` returns is a value that the caller keeps.
 from __future__ import annotations
 
 import functools
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +28,14 @@ from tmsa_core.align import (
     restore_whole,
 )
 from tmsa_core.bundles import Bundle, open_bundle
+from tmsa_core.checks import (
+    as_stack,
+    checked_alpha,
+    checked_threshold,
+    choose_face,
+    finite_number,
+    is_whole,
+)
 from tmsa_core.datatypes import (
     AlignedPicture,
     CropTransform,
@@ -48,7 +54,7 @@ from tmsa_core.domains import (
     needed_roles,
 )
 from tmsa_core.download import Report
-from tmsa_core.errors import BundleError, RequestError, StrengthError, TextError
+from tmsa_core.errors import BundleError, RequestError, TextError
 from tmsa_core.images import load_image, to_image, to_tensor
 from tmsa_core.landmarks import FaceFinder
 from tmsa_core.networks.e4e import Encoder
@@ -64,7 +70,6 @@ from tmsa_core.version import VERSION
 if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip
 
-ALPHA_LIMIT = 10.0
 TOKEN_LIMIT = 77  # of CLIP's text encoder
 TEXT_CACHE = 512
 BATCH = 8  # pictures synthesised together
@@ -123,7 +128,7 @@ class Editor:
         """Find the faces in a picture and cut one out; needs no network. See ``prepare``."""
         photo = load_image(image)
         faces = () if aligned or self._finder is None else self._finder.find(photo)
-        chosen = _choose(faces, face) if faces else None
+        chosen = choose_face(faces, face) if faces else None
         crop, seen, transform = self._cut(photo, chosen)
         return AlignedPicture(photo, crop, seen, transform, chosen, faces)
 
@@ -174,7 +179,7 @@ class Editor:
         G(w + sum of alpha dw). Raises TextError, StrengthError and RequestError for fields that
         cannot be used.
         """
-        requests = _stack(request)
+        requests = as_stack(request)
         self._check_face(prepared)
         timings: dict[str, float] = {}
         with _timed(timings, "shift"):
@@ -198,7 +203,7 @@ class Editor:
         picture may differ from that of ``edit`` by one grey level, as sums are in another order.
         Raises what ``edit`` does.
         """
-        stacks = [_stack(edit) for edit in edits]
+        stacks = [as_stack(edit) for edit in edits]
         for face in faces:
             self._check_face(face)
         results: dict[int, EditResult] = {}
@@ -229,8 +234,8 @@ class Editor:
         """
         total = torch.zeros(self.domain.levels, 512)
         for request in requests:
-            alpha = _checked_alpha(request.alpha)
-            threshold = _checked_threshold(request.threshold)
+            alpha = checked_alpha(request.alpha)
+            threshold = checked_threshold(request.threshold)
             mask = level_mask(request.levels, self.domain.levels)
             shift = keep_largest(self.shift(request.neutral_text, request.target_text), threshold)
             total = total + alpha * mask * shift
@@ -242,9 +247,9 @@ class Editor:
         truncation: from 0, the average face, to 1, as varied as the generator is. Raises
         RequestError for a seed or a truncation that cannot be used.
         """
-        if not _is_whole(seed) or not 0 <= seed < 2**63:
+        if not is_whole(seed) or not 0 <= seed < 2**63:
             raise RequestError(f"seed is {seed!r}; use a whole number from 0 to {2**63 - 1}.")
-        share = _number(truncation)
+        share = finite_number(truncation)
         if share is None or not 0 <= share <= 1:
             raise RequestError(f"truncation is {truncation!r}; use a number from 0 to 1.")
         z = torch.randn(1, 512, generator=torch.Generator().manual_seed(int(seed)))
@@ -276,7 +281,7 @@ class Editor:
         strength: 1 is the text's own code, 0 the average face. Raises TextError, StrengthError.
         """
         average = self._need_mapper().latent_avg.float().cpu()
-        code = average + _checked_alpha(strength) * (self.draw_code(text) - average)
+        code = average + checked_alpha(strength) * (self.draw_code(text) - average)
         crop = self._synthesise(code)
         return PreparedFace(self.domain.key, crop, crop, crop, code, "sample")
 
@@ -538,64 +543,6 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
     if dtype not in names:
         raise RequestError(f"dtype is {dtype!r}; use one of {', '.join(names)}.")
     return names[dtype]
-
-
-def _stack(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest, ...]:
-    """One edit or several, as several."""
-    if isinstance(request, EditRequest):
-        return (request,)
-    requests = tuple(request) if isinstance(request, Iterable) else (request,)
-    if not requests:
-        raise RequestError("The list of edits is empty; give at least one.")
-    for each in requests:
-        if not isinstance(each, EditRequest):
-            raise RequestError(
-                f"Got a {type(each).__name__} instead of an EditRequest: give one with a neutral "
-                "and a target text, or a list of them."
-            )
-    return requests
-
-
-def _choose(faces: Sequence[Face], index: int) -> Face:
-    if not _is_whole(index) or not 0 <= index < len(faces):
-        found = "1 face was found" if len(faces) == 1 else f"{len(faces)} faces were found"
-        raise RequestError(
-            f"There is no face number {index!r}: {found}, so use a number from 0 to "
-            f"{len(faces) - 1}."
-        )
-    return faces[index]
-
-
-def _checked_alpha(alpha: float) -> float:
-    number = _number(alpha)
-    if number is None or abs(number) > ALPHA_LIMIT:
-        raise StrengthError(
-            f"alpha is {alpha!r}; use a number from -{ALPHA_LIMIT:g} to {ALPHA_LIMIT:g}, "
-            "1 being the full edit."
-        )
-    return number
-
-
-def _checked_threshold(threshold: float) -> float:
-    number = _number(threshold)
-    if number is None or not 0 <= number < 1:
-        raise RequestError(f"threshold is {threshold!r}; use a number from 0 up to, not with, 1.")
-    return number
-
-
-def _number(value: object) -> float | None:
-    """A real number as a float; None for everything else, and where it is not finite."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:  # a whole number of hundreds of digits
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 @contextmanager

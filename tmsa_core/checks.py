@@ -1,0 +1,74 @@
+"""What callers ask of the editor: each function returns the value or says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+
+from tmsa_core.datatypes import EditRequest, Face
+from tmsa_core.errors import RequestError, StrengthError
+
+ALPHA_LIMIT = 10.0
+
+
+def as_stack(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest, ...]:
+    """One edit or several, as several; RequestError for an empty list and for what is no edit."""
+    if isinstance(request, EditRequest):
+        return (request,)
+    requests = tuple(request) if isinstance(request, Iterable) else (request,)
+    if not requests:
+        raise RequestError("The list of edits is empty; give at least one.")
+    for each in requests:
+        if not isinstance(each, EditRequest):
+            raise RequestError(
+                f"Got a {type(each).__name__} instead of an EditRequest: give one with a neutral "
+                "and a target text, or a list of them."
+            )
+    return requests
+
+
+def choose_face(faces: Sequence[Face], index: int) -> Face:
+    """The face of a number; RequestError if there is none."""
+    if not is_whole(index) or not 0 <= index < len(faces):
+        found = "1 face was found" if len(faces) == 1 else f"{len(faces)} faces were found"
+        raise RequestError(
+            f"There is no face number {index!r}: {found}, so use a number from 0 to "
+            f"{len(faces) - 1}."
+        )
+    return faces[index]
+
+
+def checked_alpha(alpha: float) -> float:
+    """A strength as a float; StrengthError where it is no number or beyond ``ALPHA_LIMIT``."""
+    number = finite_number(alpha)
+    if number is None or abs(number) > ALPHA_LIMIT:
+        raise StrengthError(
+            f"alpha is {alpha!r}; use a number from -{ALPHA_LIMIT:g} to {ALPHA_LIMIT:g}, "
+            "1 being the full edit."
+        )
+    return number
+
+
+def checked_threshold(threshold: float) -> float:
+    """A share in [0, 1) as a float; RequestError for all else."""
+    number = finite_number(threshold)
+    if number is None or not 0 <= number < 1:
+        raise RequestError(f"threshold is {threshold!r}; use a number from 0 up to, not with, 1.")
+    return number
+
+
+def finite_number(value: object) -> float | None:
+    """A real number as a float; None for everything else, and where it is not finite."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number, of Python or NumPy; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
