@@ -98,16 +98,21 @@ def test_no_shift_harms_nothing_and_shows_nothing(stage):
 
 def test_a_study_appends_what_is_missing_and_no_more(stage, bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(merit, "ALPHAS", (1.0, 2.0))
+    monkeypatch.setattr(merit, "PAIRS", 64)
     out = tmp_path / "rows.jsonl"
     rows = merit.run(stage, out, tmp_path, SIX[:1])
-    assert [row["alpha"] for row in rows] == [1.0, 2.0]
+    assert [(row["row"], row["alpha"]) for row in rows] == [
+        ("edit", 1.0),
+        ("edit", 2.0),
+        ("truth", 1),
+    ]
     before = out.read_text()
-    assert len(before.splitlines()) == 2
+    assert len(before.splitlines()) == 3
     merit.run(stage, out, tmp_path, SIX[:1])
     assert out.read_text() == before
     out.write_text(before.replace(str(rows[0]["weights"]), "others"))
     merit.run(stage, out, tmp_path, SIX[:1])
-    assert len(out.read_text().splitlines()) == 4
+    assert len(out.read_text().splitlines()) == 6
 
 
 def test_log_rounds_and_keeps_the_key(bundle, tmp_path):

@@ -86,6 +86,23 @@ def test_the_page_of_the_alignment_shows_the_committed_studies():
         assert weights == bundle.fingerprint(roles + JUDGES), f"run `tmsa measure {study}` again"
 
 
+def test_the_page_says_which_texts_miss_the_goal_and_whether_the_truth_does():
+    common = {"study": "merit", "weights": "a", "of": 9, "alpha": 1.0, "kept": 1.0, "identity": 1.0}
+    common |= {"clip": 1.0, "worst": "age", "worst_kept": 1.0}
+    success = {"beard": (0.99, 0.9), "old": (0.9, 0.97), "rock star": (0.25, 0.3)}
+    rows = [
+        common | {"row": row, "prompt": prompt, "success": share}
+        for prompt, shares in success.items()
+        for row, share in zip(("edit", "truth"), shares, strict=True)
+    ]
+    page = alignment_page(rows)
+    assert "| old | 0.90 | 0.97 |" in page
+    assert (
+        "missed in points by rock star by 70, old by 5. With rock star the true direction" in page
+    )
+    assert "All texts reach the goal" in alignment_page(rows[:2])
+
+
 def point(schedule: str, evaluations: int, cosine: float) -> dict[str, object]:
     figures = dict.fromkeys(("success", "kept", "identity", "clip"), 0.5)
     return {

@@ -172,6 +172,7 @@ def gap_plot(rows: Sequence[dict]) -> Image.Image:
 
 def merit_plot(rows: Sequence[dict]) -> Image.Image:
     """Success, preservation and identity along alpha, averaged over all prompts."""
+    rows = [r for r in rows if r["row"] == "edit"]
     alphas = sorted({float(r["alpha"]) for r in rows})
     plot, (axes,) = _axes(1)
     for figure in ("success", "kept", "identity", "clip"):
