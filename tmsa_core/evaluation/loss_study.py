@@ -34,7 +34,7 @@ from tmsa_core.training.run import Options
 
 PAIRS = 2_048
 REAL = 1_024
-STEPS = 400
+STEPS = FAST.iterations  # as many as our own schedule has
 PRESET = replace(FAST, iterations=STEPS, bank=PAIRS, closed_form=False, batch=64)
 FULL = Weights()
 ABLATIONS = {
