@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from tmsa_core.clusters import (
     best_way,
     cluster_direction,
+    cluster_step,
     discriminant,
     refine,
     row_norm,
@@ -15,7 +16,7 @@ from tmsa_core.clusters import (
     weighted_means,
 )
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.shift import CROSSING, semantic_shift, shift_direction
+from tmsa_core.shift import semantic_shift, shift_direction
 
 
 def world(share, count=2000, seed=0, gap=0.3):
@@ -109,6 +110,17 @@ def test_the_length_is_right_where_clusters_overlap(share, gap):
     assert direction.norm().item() == pytest.approx(6, rel=0.08)
 
 
+@pytest.mark.parametrize("gap", [0.15, 0.3, 0.6])
+def test_a_step_takes_nine_in_ten_to_the_mean_of_the_others_or_beyond(gap):
+    embeddings, codes, has, text = world(0.4, count=6000, gap=gap)
+    text[0] = gap
+    scores = discriminant(embeddings, text)
+    step = cluster_step(embeddings, codes, text)
+    crossed = step[-1] / 6 * (scores[has].mean() - scores[~has].mean())
+    arrived = (scores[~has] + crossed > scores[has].mean()).float().mean()
+    assert arrived.item() == pytest.approx(0.9, abs=0.04)
+
+
 def test_unmixed_means_are_those_that_made_the_codes():
     rng = torch.Generator().manual_seed(4)
     members = torch.rand(500, 3, generator=rng)
@@ -157,6 +169,6 @@ def test_a_mapper_with_references_goes_along_the_clusters():
     refined = shift_direction(mapper, neutral, target)
     assert refined[0, -1] / row_norm(refined) > raw[0, -1] / row_norm(raw) + 0.2
     mapper.shift_length.fill_(1.0)  # shorter than the clusters are apart
-    assert torch.allclose(semantic_shift(mapper, neutral, target), CROSSING * refined, atol=1e-3)
+    assert torch.allclose(semantic_shift(mapper, neutral, target), refined, atol=1e-3)
     mapper.shift_length.fill_(20.0)
     assert row_norm(semantic_shift(mapper, neutral, target)).item() == pytest.approx(20.0, rel=1e-4)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tmsa_core.clusters import cluster_direction, refine, row_norm
+from tmsa_core.clusters import cluster_step, refine, row_norm
 from tmsa_core.datatypes import Levels
 from tmsa_core.errors import RequestError
 from tmsa_core.networks.tmsa import Mapper
@@ -24,9 +24,6 @@ from tmsa_core.prompts import prompt_bank
 if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip
 
-CROSSING = 1.25
-"""How far beyond the mean difference of its two clusters a shift goes: a portrait that only arrives
-at the mean of those who have an attribute shows it half the time where it is a matter of degree."""
 SAME_MEANING = 0.05
 """Embeddings closer than this differ by wording alone. In the drawn world "face", "a portrait of a
 person" and words never seen lie within 0.03 of "human face", and the faintest traits 0.1 away."""
@@ -44,15 +41,15 @@ def semantic_shift(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
     """dw = M(t_target) - M(t_neutral), refined and brought to the calibrated length.
 
     neutral, target: (512,) text embeddings -> (L,512). Without references and calibration it is the
-    paper's raw difference. With both it goes ``CROSSING`` times as far as the pictures that the
-    texts tell apart differ, but at least the calibrated length. Texts of the same meaning give a
-    true zero: at the calibrated length their difference would be an edit that nobody asked for.
+    paper's raw difference. With both it is as long as ``cluster_step`` and M together find, but at
+    least the calibrated length. Texts of the same meaning give a true zero: at the calibrated
+    length their difference would be an edit that nobody asked for.
     """
     if (target - neutral).norm() < SAME_MEANING:
         return torch.zeros_like(mapper.latent_avg)
     shift, length = shift_direction(mapper, neutral, target), float(mapper.shift_length)
     if length and mapper.references:
-        length = max(length, CROSSING * float(row_norm(shift)))
+        length = max(length, float(row_norm(shift)))
     return calibrate(shift, length)
 
 
@@ -67,7 +64,7 @@ def shift_direction(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
     if not mapper.references:
         return shift
     embeddings, codes = mapper.reference_embeddings, mapper.reference_codes
-    return refine(shift, cluster_direction(embeddings, codes, target - neutral))
+    return refine(shift, cluster_step(embeddings, codes, target - neutral))
 
 
 def calibrate(shift: Tensor, length: float) -> Tensor:
