@@ -124,7 +124,7 @@ def _edit_one(
     result = editor.edit(prepared, requests)
     scores = editor.scores(prepared, result)
     image = add_notice(result.image) if options.notice else result.image
-    recipe = editor.recipe(requests) | {"inversion": options.inversion}
+    recipe = editor.recipe(requests, options.inversion)
     picture = encode_picture(image, recipe, suffix=f".{options.format}")
     notes = list(result.notes)
     if len(prepared.faces) > 1:

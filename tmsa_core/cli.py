@@ -383,8 +383,7 @@ def _write(
     """Save a picture with its recipe. inversion: how it was brought in, None where it was drawn."""
     from tmsa_core.metadata import save_picture
 
-    recipe = editor.recipe(requests) | ({"inversion": inversion} if inversion else {})
-    save_picture(image, output, recipe, edited=inversion is not None)
+    save_picture(image, output, editor.recipe(requests, inversion), edited=inversion is not None)
 
 
 def _requests(

@@ -38,14 +38,19 @@ REACH = 1.28  # standard deviations that nine in ten of a Gaussian lie above, fr
 class Split:
     """Weighted scores taken as two clusters: how likely each score is of the upper one, (N,).
 
-    likelihood: of the whole, a logarithm. distance: of the two means, in standard deviations.
-    share: of the weight, in the upper one.
+    evidence: logarithm of the odds that they are two and not one, by Schwarz's criterion. distance:
+    of the two means, in standard deviations. share: of the weight, in the upper one.
     """
 
     upper: Tensor
-    likelihood: float
+    evidence: float
     distance: float
     share: float
+
+    @property
+    def is_two(self) -> bool:
+        """Whether two clusters explain the scores far better than one, and show as two peaks."""
+        return self.evidence > EVIDENCE and self.distance > TWO_MODES
 
 
 def cluster_step(embeddings: Tensor, codes: Tensor, difference: Tensor) -> Tensor:
@@ -70,11 +75,11 @@ def cluster_direction(embeddings: Tensor, codes: Tensor, difference: Tensor) -> 
 
 def _means_apart(embeddings: Tensor, codes: Tensor, difference: Tensor) -> tuple[Tensor, Split]:
     """What lies between the mean codes of the two clusters (C,), and the split of the scores."""
-    scores = _standardised(discriminant(embeddings, difference))
-    split, everyone = two_clusters(scores), torch.ones_like(scores)
+    scores = discriminant(embeddings, difference)
+    split = two_clusters(scores)
     best = best_way(scores, split.upper)
     members = torch.stack([1 - split.upper, best, split.upper - best], dim=1)
-    means = unmixed_means if _is_two(split, scores, everyone) else weighted_means
+    means = unmixed_means if split.is_two else weighted_means
     lower, upper, _ = means(members, codes)
     return upper - lower, split
 
@@ -127,7 +132,7 @@ def best_way(scores: Tensor, members: Tensor) -> Tensor:
         return members
     split = _split(x, HALVES, members)
     large = LEAST_PART < split.share < 1 - LEAST_PART and split.share * count > LEAST_PICTURES
-    return members * split.upper if large and _is_two(split, x, members) else members
+    return members * split.upper if large and split.is_two else members
 
 
 def _standardised(scores: Tensor) -> Tensor:
@@ -141,13 +146,7 @@ def _split(x: Tensor, starts: Sequence[float], weight: Tensor) -> Split:
     """
     inside = x[weight > 0.5]
     runs = [_fit(x, x >= inside.quantile(start), weight) for start in starts]
-    return max(runs, key=lambda run: run.likelihood)
-
-
-def _is_two(split: Split, x: Tensor, weight: Tensor) -> bool:
-    """Whether two clusters explain the scores far better than one, and show as two peaks."""
-    gain = split.likelihood - _likelihood_of_one(x, weight) - math.log(float(weight.sum()))
-    return gain > EVIDENCE and split.distance > TWO_MODES
+    return max(runs, key=lambda run: run.evidence)
 
 
 def _fit(x: Tensor, start: Tensor, weight: Tensor) -> Split:
@@ -164,8 +163,9 @@ def _fit(x: Tensor, start: Tensor, weight: Tensor) -> Split:
         b = (1 - share).log() - (x - low).square() / (2 * variance)
         upper = torch.sigmoid(a - b)
     likelihood = weight @ (torch.logaddexp(a, b) - variance.log() / 2)
+    evidence = float(likelihood) - _likelihood_of_one(x, weight) - math.log(float(total))
     distance = (high - low) / variance.sqrt()
-    return Split(upper, float(likelihood), float(distance), float(share))
+    return Split(upper, evidence, float(distance), float(share))
 
 
 def _likelihood_of_one(x: Tensor, weight: Tensor) -> float:

@@ -289,8 +289,13 @@ class Editor:
         """Words of a text that the domain's text encoder has never seen; it leaves them out."""
         return self._clip.tokenizer.unknown_words(text)
 
-    def recipe(self, requests: Sequence[EditRequest]) -> dict[str, object]:
-        """What made a picture: texts, strengths, domain, weights and version."""
+    def recipe(
+        self, requests: Sequence[EditRequest], inversion: str | None = None
+    ) -> dict[str, object]:
+        """What made a picture: texts, strengths, domain, weights and version.
+
+        inversion: how it was brought in, None where it was not.
+        """
         edits = [
             {
                 "neutral_text": r.neutral_text,
@@ -306,6 +311,7 @@ class Editor:
             "domain": self.domain.key,
             "weights": self.bundle.fingerprint(),
             "edits": edits,
+            **({"inversion": inversion} if inversion else {}),
         }
 
     @property

@@ -82,7 +82,7 @@ class Endpoints:
         result = editor.edit(prepared, requests)
         picture = add_notice(result.image) if notice else result.image
         notes = {"notes": list(result.notes)} if result.notes else {}
-        return annotate(picture, editor.recipe(requests) | {"inversion": inversion} | notes)
+        return annotate(picture, editor.recipe(requests, inversion) | notes)
 
     def align(self, image: Any, face: int = 0, domain: str = "") -> tuple[Image, dict[str, Any]]:
         """Find the faces in a picture and crop one of them upright.
@@ -167,10 +167,7 @@ class Endpoints:
         prepared = _prepare(editor, image, inversion, face, aligned)
         results = editor.edit_many([prepared] * len(requests), requests)
         return [
-            (
-                annotate(result.crop, editor.recipe([request]) | {"inversion": inversion}),
-                f"{request.alpha:g}",
-            )
+            (annotate(result.crop, editor.recipe([request], inversion)), f"{request.alpha:g}")
             for request, result in zip(requests, results, strict=True)
         ]
 

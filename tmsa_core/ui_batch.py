@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_links import STRENGTHS
 from tmsa_core.ui_parts import HIDDEN, ON_LONG, Slider, told_steps
+from tmsa_core.ui_stops import Stops
 from tmsa_core.ui_words import BATCH_WORDS, duration
 
 HEADINGS = ["file", "status", "identity", "text", "message"]
@@ -61,18 +61,17 @@ class BatchHandlers:
     def __init__(self, editors: Editors, leases: Leases) -> None:
         self.editors = editors
         self.leases = leases
-        self._stops: dict[str, threading.Event] = {}
+        self._stops = Stops()
 
     def begin(self, owner: str) -> None:
         """Before a batch waits for its turn: from now on it can be cancelled."""
-        self._stops[owner] = threading.Event()
+        self._stops.begin(owner)
 
     def cancel(self, owner: str) -> str:
         """Stop a visitor's batch after the picture that is being edited."""
-        if owner not in self._stops:
-            return status_html("There is no batch to cancel.")
-        self._stops[owner].set()
-        return status_html("Stopping after this picture ...")
+        under_way = self._stops.cancel(owner)
+        words = "Stopping after this picture ..." if under_way else "There is no batch to cancel."
+        return status_html(words)
 
     def claim(self, owner: str, *paths: str) -> None:
         """Keep what a visitor has sent until the visitor leaves, whether a batch begins or not."""
@@ -80,7 +79,7 @@ class BatchHandlers:
 
     def run(self, wishes: BatchWishes, owner: str = "") -> Iterator[BatchScreen]:
         """Edit the pictures, one screen after each; the archive at the end."""
-        stop = self._stops.setdefault(owner, threading.Event())
+        stop = self._stops.of(owner)
         paths, rows = wishes.paths, []
         self.leases.take(owner, *map(str, paths))
         out = new_folder() / "edited.zip"
@@ -108,7 +107,7 @@ class BatchHandlers:
             yield BatchScreen(status=status_html(str(error)), table=[], archive=None)
             raise
         finally:
-            self._stops.pop(owner, None)
+            self._stops.end(owner)
         if not rows:
             yield BatchScreen(status=status_html("Cancelled before the first picture."))
             return

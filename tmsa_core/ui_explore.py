@@ -28,6 +28,7 @@ from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_handlers import Visit
 from tmsa_core.ui_samples import TRUNCATION, Samples
+from tmsa_core.ui_stops import Stops
 from tmsa_core.ui_words import duration
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Explore:
         self.leases = leases
         self._samples = {editors.first.domain.key: samples}
         self._crowds: dict[str, list[Point]] = {}
-        self._stops: dict[str, threading.Event] = {}
+        self._stops = Stops()
 
     def strip(
         self,
@@ -174,13 +175,13 @@ class Explore:
 
         What a method trains is made on the way; ``cancel`` ends that.
         """
-        stop = self._stops.setdefault(owner, threading.Event())
+        stop = self._stops.of(owner)
         try:
             yield from self._side_by_side(visit, request, methods, domain, stop, progress)
         except CancelledError:
             return  # what is shown stays
         finally:
-            self._stops.pop(owner, None)
+            self._stops.end(owner)
 
     def _side_by_side(
         self,
@@ -221,14 +222,11 @@ class Explore:
 
     def begin(self, owner: str) -> None:
         """Before a comparison waits for its turn: from now on it can be cancelled."""
-        self._stops[owner] = threading.Event()
+        self._stops.begin(owner)
 
     def cancel(self, owner: str) -> bool:
         """End a visitor's comparison at its next step; whether there is one."""
-        stop = self._stops.get(owner)
-        if stop is not None:
-            stop.set()
-        return stop is not None
+        return self._stops.cancel(owner)
 
     def _opened(self, visit: Visit | None, domain: str) -> tuple[Visit, Editor]:
         """The visitor's portrait and its editor; errors where it is of another domain."""

@@ -16,7 +16,7 @@ from tmsa_core.avatars.params import ATTRIBUTES, TRAITS
 from tmsa_core.bundles import Bundle
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.avatar import make_subjects
-from tmsa_core.evaluation.compare import cut_half_line
+from tmsa_core.evaluation.lines import Lines, cut_half_line
 from tmsa_core.evaluation.prompts import Prompt, fits
 from tmsa_core.evaluation.scoring import Judges, Reading, compared, score, shows
 from tmsa_core.networks.tmsa import Mapper
@@ -33,8 +33,7 @@ Direction = Callable[[Tensor, Tensor], Tensor]
 BANK_SEED = 101
 JUDGES = ("classifier", "identity")
 TRAINED_WITH = ("generator", "clip", "e4e")
-BEGINNING = b'{"study": '
-"""How every row begins, which tells a half-written one from something else."""
+LINES = Lines("study", frozenset({"study", "weights"}), "rows of `tmsa measure`")
 COMMON_LENGTH = 0.29  # of the spread of codes: where shifts are compared whatever their own length
 
 
@@ -182,21 +181,8 @@ class Log:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a JSON-lines file but for a half-written last one; none if it is not there.
-
-    Raises RequestError for a file of anything else than these studies.
-    """
-    if not path.exists():
-        return []
-    whole, _, half = path.read_bytes().rpartition(b"\n")
-    try:
-        rows = [json.loads(line) for line in whole.decode().splitlines()]
-    except (ValueError, RecursionError):
-        rows = [None]
-    ours = all(isinstance(row, dict) and {"study", "weights"} <= row.keys() for row in rows)
-    if not ours or not (half.startswith(BEGINNING) or BEGINNING.startswith(half)):
-        raise RequestError(f"{path} holds no rows of `tmsa measure`: name another file.")
-    return rows
+    """The rows of a file but for a half-written last one; RequestError for other files."""
+    return LINES.read(path)
 
 
 def newest(rows: Sequence[Row], study: str) -> list[Row]:

@@ -39,6 +39,7 @@ from tmsa_core.baselines.world import STEERED
 from tmsa_core.bundles import Bundle
 from tmsa_core.devices import says_when_full
 from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.evaluation.lines import Lines, cut_half_line
 from tmsa_core.evaluation.metrics import agreement, psnr, ssim
 from tmsa_core.evaluation.prompts import Prompt
 from tmsa_core.evaluation.scoring import Judges, Reading, Row, compared, score, shows
@@ -51,8 +52,7 @@ from tmsa_core.shift import embed_text
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the working strength: the curve along alpha
 BATCH = 16
 QUALITY = 90  # of the kept pictures
-BEGINNING = b'{"domain": '
-"""How every line begins, which tells a half-written one from something else."""
+LINES = Lines("domain", frozenset({"row", "domain"}), "results of `tmsa evaluate`")
 
 
 @dataclass(frozen=True)
@@ -110,29 +110,8 @@ def same_run(row: Row, run: Row) -> bool:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The lines of a file but for a half-written last one; the file stays as it is.
-
-    Raises RequestError for a file of anything else than the comparison's results.
-    """
-    if not path.exists():
-        return []
-    whole, _, half = path.read_bytes().rpartition(b"\n")
-    try:
-        rows = [json.loads(line) for line in whole.decode().splitlines()]
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is no file of JSON lines ({error}): name another.") from error
-    ours = all(isinstance(row, dict) and {"row", "domain"} <= row.keys() for row in rows)
-    if not ours or not (half.startswith(BEGINNING) or BEGINNING.startswith(half)):
-        raise RequestError(f"{path} holds no results of `tmsa evaluate`: name another file.")
-    return rows
-
-
-def cut_half_line(path: Path) -> None:
-    """Take away what a killed run left of its last line."""
-    if path.exists():
-        text = path.read_bytes()
-        with path.open("r+b") as file:
-            file.truncate(text.rfind(b"\n") + 1)
+    """The lines of a file but for a half-written last one; RequestError for other files."""
+    return LINES.read(path)
 
 
 @says_when_full
