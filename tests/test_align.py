@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from tmsa_core.align import (
     align_crop,
@@ -213,6 +213,39 @@ def test_the_edit_shows_where_the_inversion_missed_something():
     ImageDraw.Draw(edited).rectangle((40, 50, 88, 74), fill=(90, 140, 200))
     pasted = np.asarray(paste_back(photo, edited, transform, inversion), int)
     assert np.abs(pasted[110:140, 96:160] - (90, 140, 200)).max() < 25
+
+
+def disc(size: int, x: int, colour: str) -> Image.Image:
+    """A disc of radius 20 at height 64 on grey."""
+    image = Image.new("RGB", (size, size), (200, 200, 200))
+    ImageDraw.Draw(image).ellipse((x - 20, 44, x + 20, 84), fill=colour)
+    return image
+
+
+def test_what_the_inversion_misplaced_does_not_show_twice():
+    """The disc of the photo, six pixels beside the inversion's, goes when the edit colours it."""
+    photo = disc(128, 58, "black")
+    crop, transform = crop_without_face(photo, 128)
+    pasted = np.asarray(paste_back(photo, disc(128, 64, "red"), transform, disc(128, 64, "black")))
+    assert np.abs(pasted[54:74, 34:41].astype(int) - 200).max() < 30  # the rest of the old disc
+    assert np.abs(pasted[54:74, 54:74].astype(int) - (255, 0, 0)).max() < 30
+
+
+def test_outlines_that_moved_by_a_hair_stay_where_the_photo_has_them():
+    photo = disc(128, 64, "black")
+    crop, transform = crop_without_face(photo, 128)
+    inversion = disc(128, 58, "black").filter(ImageFilter.GaussianBlur(3))
+    edited = Image.blend(inversion, disc(128, 59, "black").filter(ImageFilter.GaussianBlur(3)), 0.2)
+    assert 0 < difference(edited, inversion).max() < 12
+    assert difference(paste_back(photo, edited, transform, inversion), photo).max() <= 2
+
+
+def test_a_change_of_light_is_carried_over_smoothly():
+    photo = disc(128, 64, "black")
+    crop, transform = crop_without_face(photo, 128)
+    lighter = Image.fromarray(np.asarray(photo) + np.uint8(4))
+    change = difference(paste_back(photo, lighter, transform, photo), photo)
+    assert change[20:108, 20:108].min() >= 3 and change.max() <= 5
 
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (128, 128), (50, 50)])

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from tmsa_core import EditRequest, list_domains, load_editor
+from tmsa_core.avatars.render import render
 from tmsa_core.errors import (
     BundleError,
     ImageError,
@@ -15,7 +16,9 @@ from tmsa_core.errors import (
     StrengthError,
     TextError,
 )
+from tmsa_core.images import to_image
 from tmsa_core.metadata import read_recipe, save_picture
+from tmsa_core.training.data import held_out_portraits
 
 GLASSES_TEXTS = ("human face", "human face with glasses")
 GLASSES = EditRequest(*GLASSES_TEXTS)
@@ -49,6 +52,18 @@ def test_alpha_zero_is_the_inversion_bit_for_bit(editor, avatar_face):
     result = editor.edit(avatar_face, dataclasses.replace(GLASSES, alpha=0.0))
     assert torch.equal(result.w_plus, avatar_face.w_plus)
     assert result.crop.tobytes() == avatar_face.inversion_crop.tobytes()
+
+
+def test_the_whole_picture_keeps_the_photo_where_the_edit_changes_nothing(editor):
+    """Nothing is lost of a photo larger than the generator draws: not its background, nor hair."""
+    portrait = to_image(render(held_out_portraits(8)[3:4], 512).images[0])
+    face = editor.prepare(portrait)
+    untouched = editor.edit(face, dataclasses.replace(GLASSES, alpha=0.0))
+    assert untouched.image.tobytes() == face.photo.tobytes()
+    frown = editor.edit(face, EditRequest("human face", "frowning human face"))
+    change = np.abs(pixels(frown.image) - pixels(face.photo)).max(-1)  # (512, 512)
+    assert (change == 0).mean() > 0.3 and (change <= 2).mean() > 0.5
+    assert change[300:460, 180:340].max() > 60
 
 
 def test_an_edit_changes_the_picture_and_not_the_prepared_face(editor, avatar_face):

@@ -27,7 +27,10 @@ from tmsa_core.images import resize_tensor
 
 FEATHER = 0.12  # share of the crop's side over which a pasted crop fades into the photo
 _RECIPE_SIZE = 256  # from this size on, crops feed networks trained with the plain recipe
-_CHANGE = (0.02, 0.12)  # differences (of 1) that count as no change and as full change
+_CHANGE = (0.03, 0.11)  # differences (of 1) that count as no change and as full change
+_MISFIT = (0.04, 0.15)  # the same for photo and inversion, where a change spreads
+_FAINT = 4.0  # levels; a change of light fades out below
+_REACH = 0.1  # how far it spreads, as a share of the crop's side
 _LARGEST_TINT = 32.0  # levels; more than that is another background, not another light
 _SEAM_REACH = 0.05  # where less than this share of the surroundings is margin, colours are kept
 _MOST_PADDED = 100_000_000  # pixels of a picture that is continued to reach a face
@@ -309,23 +312,43 @@ def _changes(
 ) -> Tensor:
     """(4, H, W): cover and covered colours that carry over only what the edit changed.
 
-    With r = photo - original, the part of the photo the generator could not draw, the result is
-    edited + r where nothing changed, and edited + tint where something did: tint is r spread
-    smoothly from the unchanged surroundings, which matches the colours.
+    Where something changed the edited crop covers the photo, tinted to match the colours of the
+    unchanged surroundings. Elsewhere the photo takes on the change of light alone, smoothed:
+    fine differences there are outlines that the generator moved by a hair, and would show twice.
     """
     size = edited.shape[-1]
-    coarse = min(size, _COARSE)  # both maps are smooth
-    low, high = _CHANGE
-    difference = (edited - original).abs().amax(0, keepdim=True) / 255
-    difference = _blur_map(_to_side(difference, coarse), coarse / 48)
-    change = _smoothstep((difference - low) / (high - low))  # (1, coarse, coarse)
+    coarse = min(size, _COARSE)  # all maps are smooth
     seen, inside = _seen_in_photo(photo, transform, coarse)
+    was, difference = _to_side(original, coarse), _to_side(edited - original, coarse)
+    change = _grown(_amount(difference, _CHANGE), inside * _amount(seen - was, _MISFIT))
     weight = inside * (1 - change + 1e-3) + 1e-6
-    tint = _blur_map(weight * inside * (seen - _to_side(original, coarse)), coarse / 12)
-    tint = (tint / _blur_map(weight, coarse / 12)).clamp(-_LARGEST_TINT, _LARGEST_TINT)
-    tint = _to_side(tint, size)
-    cover = mask * _to_side(change, size)
-    return torch.cat([cover, mask * (edited - original) + cover * (original + tint)])
+    blurred = _blur_map(weight * inside * (seen - was), coarse / 12)
+    tint = (blurred / _blur_map(weight, coarse / 12)).clamp(-_LARGEST_TINT, _LARGEST_TINT)
+    light = _blur_map((1 - change) * difference, coarse / 24)
+    light = light * _smoothstep(light.abs() / _FAINT)
+    change, tint, light = (_to_side(x, size) for x in (change, tint, light))
+    cover = mask * change
+    return torch.cat([cover, cover * (edited + tint) + (mask - cover) * light])
+
+
+def _amount(difference: Tensor, limits: tuple[float, float]) -> Tensor:
+    """(3, S, S) difference in levels -> (1, S, S): 0 below the limits, 1 above, smoothed."""
+    low, high = limits
+    largest = difference.abs().amax(0, keepdim=True) / 255
+    return _smoothstep((_blur_map(largest, largest.shape[-1] / 28) - low) / (high - low))
+
+
+def _grown(change: Tensor, misfit: Tensor) -> Tensor:
+    """Change (1, S, S) spread to neighbours where the inversion misfits the photo.
+
+    So the seam between photo and edit runs where both show the same, as far as there is such a
+    place within ``_REACH`` of the crop's side.
+    """
+    size = change.shape[-1]
+    for _ in range(round(_REACH * size / 2)):
+        near = F.max_pool2d(change[None], 5, stride=1, padding=2)[0]
+        change = torch.maximum(change, near * misfit)
+    return _blur_map(change, size / 96)
 
 
 def _seam_tint(

@@ -365,10 +365,10 @@ class Editor:
         return crop, align_crop(photo, face.landmarks, small)[0], transform
 
     def _paste_back(self, face: PreparedFace, crop: Image.Image) -> Image.Image:
-        """The whole photo with an edited crop in its place."""
+        """The whole photo, changed where the edited crop differs from the inversion."""
         if self.domain.alignment == "resize":
             return restore_whole(face.photo, crop, self.domain.content)
-        return paste_back(face.photo, crop, face.transform)
+        return paste_back(face.photo, crop, face.transform, face.inversion_crop)
 
     @says_when_full
     @torch.inference_mode()
