@@ -62,7 +62,7 @@ def test_the_whole_picture_keeps_the_photo_where_the_edit_changes_nothing(editor
     assert untouched.image.tobytes() == face.photo.tobytes()
     frown = editor.edit(face, EditRequest("human face", "frowning human face"))
     change = np.abs(pixels(frown.image) - pixels(face.photo)).max(-1)  # (512, 512)
-    assert (change == 0).mean() > 0.3 and (change <= 2).mean() > 0.5
+    assert (change == 0).mean() > 0.3 and (change <= 2).mean() > 0.4
     assert change[300:460, 180:340].max() > 60
 
 

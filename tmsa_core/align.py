@@ -27,7 +27,7 @@ from tmsa_core.images import resize_tensor
 
 FEATHER = 0.12  # share of the crop's side over which a pasted crop fades into the photo
 _RECIPE_SIZE = 256  # from this size on, crops feed networks trained with the plain recipe
-_CHANGE = (0.03, 0.11)  # differences (of 1) that count as no change and as full change
+_CHANGE = (0.01, 0.05)  # differences (of 1) that count as no change and as full change
 _MISFIT = (0.04, 0.15)  # the same for photo and inversion, where a change spreads
 _FAINT = 4.0  # levels; a change of light fades out below
 _REACH = 0.1  # how far it spreads, as a share of the crop's side
@@ -335,7 +335,7 @@ def _amount(difference: Tensor, limits: tuple[float, float]) -> Tensor:
     """(3, S, S) difference in levels -> (1, S, S): 0 below the limits, 1 above, smoothed."""
     low, high = limits
     largest = difference.abs().amax(0, keepdim=True) / 255
-    return _smoothstep((_blur_map(largest, largest.shape[-1] / 28) - low) / (high - low))
+    return _smoothstep((_blur_map(largest, largest.shape[-1] / 48) - low) / (high - low))
 
 
 def _grown(change: Tensor, misfit: Tensor) -> Tensor:
