@@ -235,7 +235,9 @@ def test_outlines_that_moved_by_a_hair_stay_where_the_photo_has_them():
     photo = disc(128, 64, "black")
     crop, transform = crop_without_face(photo, 128)
     inversion = disc(128, 58, "black").filter(ImageFilter.GaussianBlur(3))
-    edited = Image.blend(inversion, disc(128, 59, "black").filter(ImageFilter.GaussianBlur(3)), 0.12)
+    edited = Image.blend(
+        inversion, disc(128, 59, "black").filter(ImageFilter.GaussianBlur(3)), 0.12
+    )
     assert 0 < difference(edited, inversion).max() < 8
     assert difference(paste_back(photo, edited, transform, inversion), photo).max() <= 2
 

@@ -19,6 +19,7 @@ from tmsa_core.datatypes import Face
 from tmsa_core.errors import BundleError, ImageError, NoFaceError
 from tmsa_core.images import to_image
 from tmsa_core.landmarks import FaceFinder, face_box
+from tmsa_core.training.data import held_out_portraits
 from tmsa_core.training.landmarks import (
     Sample,
     corner_error,
@@ -83,6 +84,13 @@ def test_a_portrait_that_fills_the_picture(finder, side):
     sample = portrait_in((side, side), side, 0, seed=3, place=(0.5, 0.5))
     (face,) = found(finder, sample)
     assert corner_error(sample.landmarks[0], face.landmarks.numpy()) < 0.04
+
+
+@pytest.mark.parametrize("number", [24, 312, 449])
+def test_a_clown_is_found_and_not_the_painted_eyes(finder, number):
+    drawn = render(held_out_portraits(2000)[number : number + 1], 128)
+    (face,) = finder.find(to_image(drawn.images[0]))
+    assert corner_error(drawn.landmarks[0].double().numpy(), face.landmarks.numpy()) < 0.08
 
 
 def test_the_aligned_crop_is_the_portrait(finder):

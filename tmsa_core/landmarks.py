@@ -34,12 +34,13 @@ TURNS = (30, -30, 90, -90, 60, -60, 180, 120, -120, 150, -150)  # degrees
 _LARGEST_ENLARGEMENT = 3.0
 _MARGINS = (0.15, 0.03)  # grey border at either size, share of the longer side
 _GREY = (128, 128, 128)
-_CANDIDATE = -0.4  # detector scores: worth a closer look,
-_FACE = -0.3  # a face when seen upright and when the points agree,
+_CANDIDATE = -0.7  # detector scores: worth a closer look,
+_FACE = -0.4  # a face when seen upright and when the points agree,
 _CERTAIN = 0.2  # beyond doubt
 # Largest mean distance of points placed from moved patches, in face boxes: for a score of 0, and
 # what is added per unit of a positive score.
-_AGREEMENT = (0.035, 0.03)
+_AGREEMENT = (0.025, 0.045)
+_PART = 1.8  # a hit this many times smaller than a face around it is a part of that face
 _MOVES = ((8, 1.0, 0.04, 0.0), (-8, 1.0, -0.04, 0.0), (0, 1.08, 0.0, 0.04), (0, 0.93, 0.0, -0.04))
 _PATCH = 320  # side of the upright patch; the face box takes half of it
 _PASSES = 3
@@ -290,11 +291,20 @@ def patch_box() -> Any:
 
 
 def _without_doubles(hits: Sequence[_Hit]) -> list[_Hit]:
-    """The best hit of each face: others whose centre lies within half its box are dropped."""
+    """The best hit of each face: parts of faces are dropped, and others whose centre lies within
+    half a box of a better one.
+    """
     kept: list[_Hit] = []
-    for hit in sorted(hits, key=lambda h: h.score, reverse=True):
+    whole = [hit for hit in hits if not any(_is_part(hit, other) for other in hits)]
+    for hit in sorted(whole, key=lambda h: h.score, reverse=True):
         centre, side = face_box(hit.points)
         places = [face_box(k.points) for k in kept]
         if all(np.hypot(*(centre - c)) > 0.5 * max(side, s) for c, s in places):
             kept.append(hit)
     return kept
+
+
+def _is_part(hit: _Hit, face: _Hit) -> bool:
+    """Does the hit lie in a much larger one, as the painted eye of a clown may?"""
+    (centre, side), (middle, whole) = face_box(hit.points), face_box(face.points)
+    return whole > _PART * side and float(np.hypot(*(centre - middle))) < 0.6 * whole
