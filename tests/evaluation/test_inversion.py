@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from tmsa_core.evaluation.avatar import Subjects, make_subjects
-from tmsa_core.evaluation.inversion import drawings, judge_features, reconstruction
+from tmsa_core.evaluation.inversion import (
+    drawings,
+    judge_features,
+    put_back,
+    reconstruction,
+)
 from tmsa_core.evaluation.tables import results_section
 from tmsa_core.networks.hfgi import HFGI
 from tmsa_core.training import hfgi
@@ -44,6 +49,17 @@ def test_each_inversion_draws_the_subjects_it_is_asked_for(bundle, subjects):
 
 
 @torch.inference_mode()
+def test_what_is_put_back_without_a_change_is_the_portrait(bundle, subjects):
+    whole = put_back(drawings(bundle, subjects)["e4e"], subjects)
+    assert torch.equal(whole(subjects.codes, torch.arange(3)), subjects.renders)
+    other = whole(
+        subjects.codes[[0, 2]] + 1.0, torch.tensor([1, 2])
+    )  # somebody else, and much else
+    assert other.shape == subjects.renders[1:].shape
+    assert (other - subjects.renders[1:]).abs().amax((1, 2, 3)).min() > 0.5
+
+
+@torch.inference_mode()
 def test_figures_of_a_perfect_and_of_a_spoilt_reconstruction(bundle, subjects):
     figures, distances = reconstruction(bundle, subjects, subjects.renders)
     assert figures["pixels"] == 0 and distances["perceptual"].max() < 1e-6
@@ -74,6 +90,9 @@ def test_the_table_of_inversions():
         rows.append(common | {"report": "reconstruction", "inversion": name} | figures)
         edits = {"report": "edit_by_inversion", "inversion": name, "kept": 0.9}
         rows += [common | edits | {"success": success}, common | edits | {"success": success + 0.2}]
+        whole = {"report": "edit_put_back", "inversion": name, "kept": 0.8, "identity": 0.7}
+        rows += [common | whole | {"success": success}, common | whole | {"success": 0.9}]
     section = results_section(rows)
+    assert "| hfgi | 80.0 % | 80.0 % | 0.70 |" in section
     assert "inversion, 200 held-out portraits" in section
     assert "| hfgi | 1.500 | 5.0 % | 20.0 dB | 0.500 | 0.60 | 80.0 % | 90.0 % |" in section

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tmsa_core.align import crop_without_face, paste_back
 from tmsa_core.avatars.params import ATTRIBUTES
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.bundles import Bundle
@@ -25,6 +26,7 @@ from tmsa_core.evaluation.avatar import (
     predict,
 )
 from tmsa_core.evaluation.metrics import agreement, psnr, ssim
+from tmsa_core.images import to_image, to_tensor
 from tmsa_core.networks.attributes import AttributeNet
 from tmsa_core.training.perceptual import feature_distance
 
@@ -45,6 +47,20 @@ def drawings(bundle: Bundle, subjects: Subjects) -> dict[str, Draw]:
         return torch.cat([hfgi.fuse(generator, m, w).clamp(-1, 1) for w, m in pairs])
 
     return {"e4e": e4e, "hfgi": fused}
+
+
+def put_back(draw: Draw, subjects: Subjects) -> Draw:
+    """Whole pictures: what ``draw`` makes of codes, put back into the portraits as users get it."""
+    photos = [to_image(x) for x in subjects.renders]
+    inversions = [to_image(x) for x in draw(subjects.codes, torch.arange(len(photos)))]
+    _, place = crop_without_face(photos[0], photos[0].width)
+
+    def whole(codes: Tensor, rows: Tensor) -> Tensor:
+        made = zip(draw(codes, rows), rows.tolist(), strict=True)
+        pasted = [paste_back(photos[i], to_image(x), place, inversions[i]) for x, i in made]
+        return torch.cat([to_tensor(picture) for picture in pasted])
+
+    return whole
 
 
 def judge_features(judge: AttributeNet, images: Tensor) -> list[Tensor]:
@@ -92,7 +108,8 @@ def evaluate_inversions(bundle: Bundle, count: int, out: Path) -> list[dict[str,
     """Measure both inversions on ``count`` held-out portraits and append the rows to ``out``.
 
     A row "reconstruction" for each; that of HFGI says on how many portraits it is nearer. A row
-    "edit_by_inversion" for each and each of the six prompts, as ``edit_report`` has it.
+    "edit_by_inversion" for each and each of the six prompts, as ``edit_report`` has it, and a row
+    "edit_put_back" of the whole pictures, held against the portraits themselves.
     """
     subjects = make_subjects(bundle, count)
     everyone = torch.arange(count)
@@ -105,8 +122,12 @@ def evaluate_inversions(bundle: Bundle, count: int, out: Path) -> list[dict[str,
         }
         reference = reference or distances
         rows.append({"report": "reconstruction", "inversion": name} | figures | nearer)
-        edits = edit_report(bundle, subjects, draw=draw)
-        rows += [{"report": "edit_by_inversion", "inversion": name} | row for row in edits]
+        for report, way in (
+            ("edit_by_inversion", draw),
+            ("edit_put_back", put_back(draw, subjects)),
+        ):
+            edits = edit_report(bundle, subjects, draw=way)
+            rows += [{"report": report, "inversion": name} | row for row in edits]
     common = {"portraits": count, "weights": bundle.fingerprint()}
     rows = [common | row for row in rows]
     append_rows(out, rows)
