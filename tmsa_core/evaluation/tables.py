@@ -13,6 +13,7 @@ from pathlib import Path
 from tmsa_core.evaluation.alignment_tables import alignment_page
 from tmsa_core.evaluation.comparison import Comparison, read_comparison
 from tmsa_core.evaluation.comparison_tables import document, summary
+from tmsa_core.evaluation.markdown import table
 
 Row = Mapping[str, object]
 
@@ -71,52 +72,81 @@ def results_section(rows: Sequence[Row]) -> str:
 
 def _edits_table(rows: Sequence[Row]) -> str:
     head = (
-        "| text edit, alpha = 1 | shows it | other attributes kept | identity | CLIP accuracy |",
-        "|---|---|---|---|---|",
+        "text edit, alpha = 1",
+        "shows it",
+        "other attributes kept",
+        "identity",
+        "CLIP accuracy",
     )
     body = [
-        f"| {r['prompt']} | {_percent(r['success'])} | {_percent(r['kept'])} "
-        f"| {r['identity']:.2f} | {_percent(r['clip'])} |"
+        (
+            str(r["prompt"]),
+            _percent(r["success"]),
+            _percent(r["kept"]),
+            f"{r['identity']:.2f}",
+            _percent(r["clip"]),
+        )
         for r in rows
     ]
-    return "\n".join((*head, *body))
+    return table(head, body)
 
 
 def _inversions_table(rows: Sequence[Row], edits: Sequence[Row]) -> str:
     """HFGI beside e4e; the last two columns are means over the six edits."""
     head = (
-        f"| inversion, {rows[0]['portraits']} held-out portraits | perceptual distance "
-        "| pixels off by | PSNR | SSIM | identity | edits show it | others kept |",
-        "|---|---|---|---|---|---|---|---|",
+        f"inversion, {rows[0]['portraits']} held-out portraits",
+        "perceptual distance",
+        "pixels off by",
+        "PSNR",
+        "SSIM",
+        "identity",
+        "edits show it",
+        "others kept",
     )
-
+    edited = _by_inversion(edits)
     body = [
-        f"| {name} | {r['perceptual']:.3f} | {50 * float(str(r['pixels'])):.1f} % "
-        f"| {r['psnr']:.1f} dB | {r['ssim']:.3f} | {r['identity']:.2f} "
-        f"| {_percent(_mean(mine, 'success'))} | {_percent(_mean(mine, 'kept'))} |"
+        (
+            name,
+            f"{r['perceptual']:.3f}",
+            f"{50 * float(str(r['pixels'])):.1f} %",
+            f"{r['psnr']:.1f} dB",
+            f"{r['ssim']:.3f}",
+            f"{r['identity']:.2f}",
+            _percent(_mean(edited[name], "success")),
+            _percent(_mean(edited[name], "kept")),
+        )
         for r in rows
-        for name in (r["inversion"],)
-        for mine in ([e for e in edits if e["inversion"] == name],)
+        for name in (str(r["inversion"]),)
     ]
-    return "\n".join((*head, *body))
+    return table(head, body)
 
 
 def _whole_table(edits: Sequence[Row]) -> str:
     """Whole pictures against the portraits they were made of; means over the six edits."""
     head = (
-        "| edits put back into the picture, against the picture itself | shows it "
-        "| other attributes kept | identity |",
-        "|---|---|---|---|",
+        "edits put back into the picture, against the picture itself",
+        "shows it",
+        "other attributes kept",
+        "identity",
     )
-    by_inversion = {
-        e["inversion"]: [f for f in edits if f["inversion"] == e["inversion"]] for e in edits
-    }
     body = [
-        f"| {name} | {_percent(_mean(mine, 'success'))} | {_percent(_mean(mine, 'kept'))} "
-        f"| {_mean(mine, 'identity'):.2f} |"
-        for name, mine in by_inversion.items()
+        (
+            name,
+            _percent(_mean(mine, "success")),
+            _percent(_mean(mine, "kept")),
+            f"{_mean(mine, 'identity'):.2f}",
+        )
+        for name, mine in _by_inversion(edits).items()
     ]
-    return "\n".join((*head, *body))
+    return table(head, body)
+
+
+def _by_inversion(edits: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each inversion, in the order of the file."""
+    groups: dict[str, list[Row]] = {}
+    for edit in edits:
+        groups.setdefault(str(edit["inversion"]), []).append(edit)
+    return groups
 
 
 def _mean(rows: Sequence[Row], figure: str) -> float:
