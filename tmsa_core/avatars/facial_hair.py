@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tmsa_core.avatars.canvas import Window, lit
 from tmsa_core.avatars.palette import Colour, times
-from tmsa_core.avatars.sdf import affine, box, cover, ellipse, number, ramp, strands
+from tmsa_core.avatars.sdf import affine, box, cover, ellipse, number, ramp
 from tmsa_core.avatars.sketch import Sketch
 
 
@@ -47,8 +47,7 @@ def _moustache(s: Sketch, colour: Colour) -> None:
     thick = affine(ramp(0.0, 0.35, q), 0.060 * 0.38, 0.060 * 0.62)
     thick.addcmul_(thick, square.mul(q), value=-1)
     d = affine(below.abs(), 0.92, 0.0).sub_(thick)
-    coordinate = affine(w.y, 1.2, 0.0).sub_(a, alpha=0.75).add_(square, alpha=0.1)
-    light = affine(strands(coordinate, 62.0), 0.20, 1.02).add_(ramp(0.02, -0.05, below, 0.35))
+    light = affine(s.strands(w), 0.20, 1.02).add_(ramp(0.02, -0.05, below, 0.35))
     _paint(w, d, colour, light)
 
 
@@ -64,8 +63,7 @@ def _goatee(s: Sketch, colour: Colour) -> None:
     d = box(w.x, w.y, 0, middle, 0.160, half, min(0.12, half)) + ramp(0.1, 1.0, t, 0.035)
     patch = box(w.x, w.y, 0, top, 0.045, 0.05, 0.02)
     d = torch.minimum(d, patch)
-    flow = strands(w.x * (1.15 - 0.35 * t), 58.0)
-    light = affine(flow, 0.20, 1.0).add_(ramp(0, 1.1, t, -0.2))
+    light = affine(s.strands(w), 0.20, 1.0).add_(ramp(0, 1.1, t, -0.2))
     light.add_(ramp(middle + 0.12, middle - 0.12, w.x + w.y, 0.22))
     _paint(w, d, colour, light, solid=True)
 
@@ -90,8 +88,6 @@ def _beard(s: Sketch, colour: Colour) -> None:
         0.050 + g.lip_lower * 0.75 + 0.42 * g.mouth_open,
     )
     d = torch.maximum(d, mouth.neg_())
-    fan = w.x / affine(w.y, -0.75, 1.25).clamp_(min=0.45)
-    flow = strands(fan.add_(torch.sin(w.y * number(16.0)), alpha=0.02), 44.0)
-    light = affine(flow, 0.17, 0.98).add_(ramp(-0.10, 0.02, outline, -0.30))
+    light = affine(s.strands(w), 0.17, 0.98).add_(ramp(-0.10, 0.02, outline, -0.30))
     light.add_(ramp(0.5, -0.3, w.x, 0.24).mul_(ramp(0.7, 0.3, w.y)))
     _paint(w, d, colour, light, solid=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 from tmsa_core.avatars.sdf import affine, length, power
 
+Frame = tuple[tuple[float, float, float], tuple[float, float, float]]  # rows of an affine map
 EYE_LEVEL = -0.05
 MAX_YAW = math.radians(11)
 DEPTH = 0.72  # radius of the cylinder that the features lie on
@@ -216,6 +217,16 @@ def crop_views(points: Tensor) -> Tensor:
     size = torch.maximum(eye_to_eye.norm(dim=1) * 2.0, eye_to_mouth.norm(dim=1) * 1.8)
     x = x * size[:, None]
     return torch.stack([x, _quarter_turn(x), eyes + 0.1 * eye_to_mouth], dim=2)
+
+
+def crop_frames(views: Tensor) -> list[Frame]:
+    """The inverse of ``crop_views`` (B, 2, 3): from face coordinates to those of the crop."""
+    inverse = torch.linalg.inv(views[:, :, :2])
+    shift = -(inverse @ views[:, :, 2:])
+    return [
+        ((a, b, c), (d, e, f))
+        for (a, b, c), (d, e, f) in torch.cat([inverse, shift], dim=2).tolist()
+    ]
 
 
 def aligned_views(portraits: Portraits) -> Tensor:

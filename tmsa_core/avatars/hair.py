@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tmsa_core.avatars.accessories import rim_line
 from tmsa_core.avatars.canvas import Pair, Window, lit
+from tmsa_core.avatars.grain import curl_grain
 from tmsa_core.avatars.palette import WHITE, Colour, blend, times
 from tmsa_core.avatars.sdf import (
     affine,
@@ -22,7 +23,6 @@ from tmsa_core.avatars.sdf import (
     power,
     ramp,
     segment,
-    strands,
 )
 from tmsa_core.avatars.sketch import Sketch
 
@@ -41,7 +41,6 @@ EXTENT: dict[str, tuple[float, float]] = {  # beyond the skull, and lowest y, of
     "ponytail": (0.10, 0.12),
     "pigtails": (0.12, 0.16),
 }
-Layer = tuple[Tensor, Tensor]  # signed distance, strand coordinate
 
 
 def draw_rear_hair(s: Sketch) -> None:
@@ -65,9 +64,10 @@ def draw_front_hair(s: Sketch) -> None:
     w = s.window(-reach, s.g.head_top - margin, reach, low, turned=False)
     if w is None:
         return
-    d, coordinate = _FRONT[style](s, w, w.turned)
+    d = _FRONT[style](s, w, w.turned)
     _shadow(s, w, d)
-    _paint(s, w, _under_hat(s, w, d), coordinate, _gloss(s, w))
+    grain = curl_grain(*s.laid(w)) if style == "curly" else s.strands(w)
+    _paint(s, w, _under_hat(s, w, d), grain, _gloss(s, w))
     if style in ("side_part", "long", "pigtails"):
         _parting(s, w, PARTING if style == "side_part" else 0.0)
 
@@ -93,24 +93,18 @@ def _paint(
     s: Sketch,
     w: Window | Pair,
     d: Tensor,
-    coordinate: Tensor,
+    grain: Tensor,
     gloss: Tensor | None,
     dim: float = 1.0,
 ) -> None:
-    flow = strands(coordinate, 40.0)
-    light = affine(flow, 0.15 * dim, 0.97 * dim).add_(ramp(-0.2, 0.8, w.flat, -0.15 * dim))
+    light = affine(grain, 0.15 * dim, 0.97 * dim).add_(ramp(-0.2, 0.8, w.flat, -0.15 * dim))
     light.add_(ramp(-0.1, 0.9, w.y, -0.10 * dim)).add_(ramp(-0.075, 0.0, d, -0.26))
     sheen = None
     if gloss is not None:
         base = s.colours.hair
         strength = 0.20 + 0.12 * (1 - max(base))
-        sheen = affine(flow, 0.45 * strength, strength).mul_(gloss)
+        sheen = affine(grain, 0.45 * strength, strength).mul_(gloss)
     w.mix(cover(d, w.pixel * 1.15), lit(s.colours.hair, light, sheen), solid=True)
-
-
-def _fan(s: Sketch, w: Window, depth: float = 0.55) -> Tensor:
-    """Strand coordinate of hair that falls from the crown."""
-    return w.flat / affine(w.y, 1, depth - s.g.head_top).clamp_(min=0.2)
 
 
 def _crown(s: Sketch, w: Window, sx: float, sy: float) -> Tensor:
@@ -159,64 +153,55 @@ def _bald_gloss(s: Sketch) -> None:
 # --- over the head -------------------------------------------------------------------------
 
 
-def _short(s: Sketch, w: Window, u: Tensor) -> Layer:
-    tuft = torch.sin(affine(w.flat, 24.0, 1.0)).mul_(number(0.008))
-    tuft.add_(torch.sin(w.flat * number(41.0)), alpha=0.007)
+def _short(s: Sketch, w: Window, u: Tensor) -> Tensor:
+    p, _ = s.laid(w)
+    tuft = torch.sin(affine(p, 24.0, 1.0)).mul_(number(0.008))
+    tuft.add_(torch.sin(p * number(41.0)), alpha=0.007)
     d = _crown(s, w, 1.035, 1.095).sub_(tuft * ramp(0.1, -0.4, w.y))
     face = _opening(s, u, torch.add(w.y, tuft, alpha=1.6), _hairline(s, -0.445), 0.925, 2.7)
     sideburn = affine(w.y, 0.9, -0.9 * 0.04)
-    return torch.maximum(torch.maximum(d, face.neg_()), sideburn), _fan(s, w, 0.4)
+    return torch.maximum(torch.maximum(d, face.neg_()), sideburn)
 
 
-def _side_part(s: Sketch, w: Window, u: Tensor) -> Layer:
+def _side_part(s: Sketch, w: Window, u: Tensor) -> Tensor:
     right = (u - PARTING).clamp(min=0)
     volume = blob(w.flat, w.y, 0.12, s.g.head_top, 0.42, 0.30, 0.085)
     d = _crown(s, w, 1.045, 1.085) - volume
     sweep = w.y - 0.46 * right + 0.42 * right * right + 0.02
     face = _opening(s, u, sweep, _hairline(s, -0.47), 0.91, 3.0)
-    d = torch.maximum(torch.maximum(d, -face), (w.y - 0.05) * 0.9)
-    flow = torch.where(u > PARTING, 0.75 * w.y - 0.55 * right, 0.8 * u + 0.2 * w.y)
-    return d, flow
+    return torch.maximum(torch.maximum(d, -face), (w.y - 0.05) * 0.9)
 
 
-def _spiky(s: Sketch, w: Window, u: Tensor) -> Layer:
-    g = s.g
-    angle = torch.atan2(w.flat, (g.head_mid - w.y).clamp(min=0.05))
+def _spiky(s: Sketch, w: Window, u: Tensor) -> Tensor:
+    p, q = s.laid(w)
+    angle = torch.atan2(p, (0.06 - q).clamp(min=0.05))
     spikes = _wave(angle * 2.1 + 0.5) * ramp(1.45, 0.9, angle.abs())
     d = _crown(s, w, 1.03, 1.03) - 0.27 * spikes + 0.02
-    zigzag = 0.10 * _wave(u * 4.2 + 0.5)
+    zigzag = 0.10 * _wave(p * 4.2 + 0.5)
     face = _opening(s, u, w.y - zigzag + 0.03, _hairline(s, -0.44), 0.90, 3.0)
-    d = torch.maximum(torch.maximum(d * 0.75, -face), (w.y - 0.06) * 0.9)
-    return d, angle * 0.55
-
-
-def _curls(x: Tensor, y: Tensor) -> Tensor:
-    """Coordinate whose strands look like ringlets."""
-    return (
-        0.055
-        * torch.sin(x * 24 + 2.2 * torch.sin(y * 13))
-        * torch.sin(y * 24 + 2.2 * torch.sin(x * 13 + 0.6))
-    )
+    return torch.maximum(torch.maximum(d * 0.75, -face), (w.y - 0.06) * 0.9)
 
 
 def _afro(s: Sketch, w: Window) -> Tensor:
     cy = -0.20 + 0.5 * (s.g.head_top + 0.68)
-    angle = torch.atan2(w.flat, w.y - cy)
+    p, q = s.laid(w)
+    angle = torch.atan2(p, q + 0.20)
     scallop = 0.050 * torch.sin(angle * 9).abs_()
     return length(w.flat * 0.97, w.y - cy) - (s.g.head_w + 0.19) - scallop
 
 
-def _curly(s: Sketch, w: Window, u: Tensor) -> Layer:
-    ripple = 0.040 * torch.sin(u * 17 + 1.57) + 0.02 * torch.sin(w.y * 19)
+def _curly(s: Sketch, w: Window, u: Tensor) -> Tensor:
+    p, q = s.laid(w)
+    ripple = 0.040 * torch.sin(p * 17 + 1.57) + 0.02 * torch.sin(q * 19)
     face = _opening(s, u, w.y - ripple, _hairline(s, -0.37), 0.86, 2.3)
-    return torch.maximum(_afro(s, w), -face + ripple * 0.3), _curls(w.flat, w.y)
+    return torch.maximum(_afro(s, w), -face + ripple * 0.3)
 
 
-def _bob(s: Sketch, w: Window, u: Tensor) -> Layer:
-    fringe = 0.012 * torch.sin(u * 30)
+def _bob(s: Sketch, w: Window, u: Tensor) -> Tensor:
+    fringe = 0.012 * torch.sin(s.laid(w)[0] * 30)
     face = _opening(s, u, w.y + fringe, _hairline(s, -0.315), 0.85, 5.0)
     inward = ramp(0.1, 0.5, w.y, 0.09)  # tips turn towards the chin
-    return torch.maximum(_bob_outline(s, w), -face - inward), _fan(s, w, 1.0)
+    return torch.maximum(_bob_outline(s, w), -face - inward)
 
 
 def _bob_outline(s: Sketch, w: Window) -> Tensor:
@@ -224,46 +209,39 @@ def _bob_outline(s: Sketch, w: Window) -> Tensor:
     return torch.maximum(body, w.y - 0.50 - 0.25 * w.flat.abs() + 0.13)
 
 
-def _long(s: Sketch, w: Window, u: Tensor) -> Layer:
+def _long(s: Sketch, w: Window, u: Tensor) -> Tensor:
     face = _opening(s, u, w.y, _hairline(s, -0.52), 0.90, 1.75)
     free = -face - ramp(0.55, 0.9, w.y, 0.05)
-    return torch.maximum(_long_outline(s, w), free), _fan(s, w, 1.1) * 1.1
+    return torch.maximum(_long_outline(s, w), free)
 
 
 def _long_outline(s: Sketch, w: Window) -> Tensor:
     return _crown(s, w, 1.17, 1.085) - ramp(0.0, 1.0, w.y, 0.07)
 
 
-def _wavy(s: Sketch, w: Window, u: Tensor) -> Layer:
-    sway = torch.sin(affine(w.y, 10.5, 0.4)) * ramp(-0.35, 0.15, w.y, 0.040)
-    fringe = w.y - 0.34 * (u + 0.30).clamp(min=0) + 0.10 * torch.sin(u * 8) * 0.5
+def _wavy(s: Sketch, w: Window, u: Tensor) -> Tensor:
+    p, q = s.laid(w)
+    sway = torch.sin(affine(q, 10.5, 0.4)) * ramp(-0.35, 0.15, w.y, 0.040)
+    fringe = w.y - 0.34 * (u + 0.30).clamp(min=0) + 0.10 * torch.sin(p * 8) * 0.5
     face = _opening(s, u, fringe, _hairline(s, -0.46), 0.88, 2.4)
-    d = torch.maximum(_wavy_outline(s, w), -face - sway * 0.7)
-    return d, 0.8 * _fan(s, w, 1.0) + 0.9 * sway + 0.03 * torch.sin(w.y * 15)
+    return torch.maximum(_wavy_outline(s, w), -face - sway * 0.7)
 
 
 def _wavy_outline(s: Sketch, w: Window) -> Tensor:
-    sway = torch.sin(affine(w.y, 10.5, 0.4)) * ramp(-0.35, 0.15, w.y, 0.055)
+    sway = torch.sin(affine(s.laid(w)[1], 10.5, 0.4)) * ramp(-0.35, 0.15, w.y, 0.055)
     return _crown(s, w, 1.24, 1.12) - ramp(0.0, 0.8, w.y, 0.08) - sway
 
 
-def _pulled_back(s: Sketch, w: Window, u: Tensor) -> Layer:
+def _pulled_back(s: Sketch, w: Window, u: Tensor) -> Tensor:
     d = _crown(s, w, 1.035, 1.05)
     face = _opening(s, u, w.y, _hairline(s, -0.46), 0.92, 2.3)
-    d = torch.maximum(torch.maximum(d, -face), (w.y - 0.02) * 0.9)
-    return d, w.flat / (w.y - s.g.head_top + 0.25).clamp(min=0.15) * 0.8
+    return torch.maximum(torch.maximum(d, -face), (w.y - 0.02) * 0.9)
 
 
-def _side_swept_back(s: Sketch, w: Window, u: Tensor) -> Layer:
-    d, _ = _pulled_back(s, w, u)
-    return d, 0.55 * w.flat * 0.5 + 0.8 * w.y - 0.35 * w.flat * w.flat
-
-
-def _parted(s: Sketch, w: Window, u: Tensor) -> Layer:
+def _parted(s: Sketch, w: Window, u: Tensor) -> Tensor:
     d = _crown(s, w, 1.06, 1.07)
     face = _opening(s, u, w.y, _hairline(s, -0.50), 0.88, 1.7)
-    d = torch.maximum(torch.maximum(d, -face), (w.y - 0.06) * 0.9)
-    return d, 0.9 * w.flat.abs() * 0.4 + 0.75 * w.y
+    return torch.maximum(torch.maximum(d, -face), (w.y - 0.06) * 0.9)
 
 
 def _parting(s: Sketch, w: Window, at: float) -> None:
@@ -294,7 +272,7 @@ def _mohawk(s: Sketch) -> None:
     d = _under_hat(s, w, d * 0.85)
     _shadow(s, w, d)
     gloss = blob(w.x, w.y, -0.05, g.head_top - 0.02, 0.09, 0.15)
-    _paint(s, w, d, x / (0.8 + height), gloss)
+    _paint(s, w, d, s.strands(w), gloss)
 
 
 # --- behind the head -----------------------------------------------------------------------
@@ -308,8 +286,8 @@ def _rear_shape(
         w = s.window(-reach, s.g.head_top - 0.34, reach, 1.6, turned=False)
         if w is None:
             return
-        coordinate = _curls(w.flat, w.y) if curly else _fan(s, w, 1.0)
-        _paint(s, w, _under_hat(s, w, outline(s, w)), coordinate, None, dim=0.70)
+        grain = curl_grain(*s.laid(w)) if curly else s.strands(w)
+        _paint(s, w, _under_hat(s, w, outline(s, w)), grain, None, dim=0.70)
 
     return draw
 
@@ -321,9 +299,8 @@ def _bun(s: Sketch) -> None:
     if w is None or s.sitter["headwear"] != "none":
         return
     d = disc(w.flat, w.y, 0, cy, r)
-    swirl = 0.35 * length(w.flat - 0.03, w.y - cy) + 0.10 * torch.atan2(w.flat, w.y - cy)
     gloss = blob(w.flat, w.y, -0.06, cy - 0.06, 0.07, 0.06)
-    _paint(s, w, d, swirl * 1.3, gloss)
+    _paint(s, w, d, s.strands(w), gloss)
 
 
 def _tail(s: Sketch, w: Window | Pair, a: Tensor, middle: float, half: float, thick: float) -> None:
@@ -334,8 +311,7 @@ def _tail(s: Sketch, w: Window | Pair, a: Tensor, middle: float, half: float, th
     width.mul_(affine(q, 0.25 * thick, thick))
     d = torch.maximum(off.abs().sub_(width), affine(q.abs(), half, -half))
     gloss = blob(a, w.y, x0 - 0.06, middle - 0.18, 0.07, 0.13)
-    coordinate = off / affine(affine(q * q, -1, 1).clamp_(min=0), 0.5, 0.6)
-    _paint(s, w, _under_hat(s, w, d), coordinate, gloss)
+    _paint(s, w, _under_hat(s, w, d), s.strands(w), gloss)
     tie = box(a, w.y, x0 - 0.15, middle - half + 0.03, 0.075, 0.05, 0.03)
     tie = _under_hat(s, w, tie)
     w.mix(cover(tie, w.pixel), lit(TIE, 1.05 - 3 * (tie + 0.05).clamp_(0, 0.1)), solid=True)
@@ -365,7 +341,7 @@ _REAR: dict[str, Callable[[Sketch], None]] = {
     "ponytail": _ponytail,
     "pigtails": _pigtails,
 }
-_FRONT: dict[str, Callable[[Sketch, Window, Tensor], Layer]] = {
+_FRONT: dict[str, Callable[[Sketch, Window, Tensor], Tensor]] = {
     "short": _short,
     "side_part": _side_part,
     "spiky": _spiky,
@@ -374,6 +350,6 @@ _FRONT: dict[str, Callable[[Sketch, Window, Tensor], Layer]] = {
     "long": _long,
     "wavy": _wavy,
     "bun": _pulled_back,
-    "ponytail": _side_swept_back,
+    "ponytail": _pulled_back,
     "pigtails": _parted,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from tmsa_core.avatars.geometry import EYE_LEVEL, Geometry
+from tmsa_core.avatars.grain import forehead_grain, freckle_grain
 from tmsa_core.avatars.palette import BLACK, WHITE, blend, times
 from tmsa_core.avatars.sdf import (
     affine,
@@ -13,7 +14,6 @@ from tmsa_core.avatars.sdf import (
     cover,
     disc,
     ellipse,
-    length,
     number,
     ramp,
 )
@@ -102,28 +102,12 @@ def draw_cheeks(s: Sketch) -> None:
         _freckles(s)
 
 
-FRECKLES: tuple[tuple[float, float, float], ...] = (  # |x|, y, radius; both cheeks and the nose
-    (0.155, 0.150, 0.020),
-    (0.215, 0.105, 0.018),
-    (0.235, 0.185, 0.022),
-    (0.175, 0.225, 0.018),
-    (0.300, 0.130, 0.020),
-    (0.315, 0.215, 0.020),
-    (0.265, 0.265, 0.019),
-    (0.385, 0.165, 0.020),
-    (0.390, 0.250, 0.018),
-    (0.345, 0.300, 0.018),
-    (0.050, 0.055, 0.017),
-)
-
-
 def _freckles(s: Sketch) -> None:
-    w = s.window(-0.45, 0.0, 0.45, 0.36)
+    w = s.window(-0.49, 0.0, 0.49, 0.39)
     if w is None:
         return
-    x, y, r = torch.tensor(FRECKLES, device=w.x.device).T[..., None, None]
-    nearest = length(w.x.abs() - x, w.y - y).sub_(r).amin(0)
-    w.mix(ramp(0.010, -0.010, nearest, 0.85), times(s.colours.skin, (0.62, 0.40, 0.26)))
+    spots = freckle_grain(*s.laid(w)).mul_(number(0.85))
+    w.mix(spots, times(s.colours.skin, (0.62, 0.40, 0.26)))
 
 
 def draw_nose(s: Sketch) -> None:
@@ -161,11 +145,9 @@ def draw_age_lines(s: Sketch) -> None:
         _old_folds(s)
     if s.sitter["wrinkles"] == "no":
         return
-    w = s.window(-0.34, -0.46, 0.34, -0.22)
+    w = s.window(-0.36, -0.50, 0.36, -0.19)
     if w is not None:
-        for y, half in ((-0.300, 0.22), (-0.345, 0.26), (-0.390, 0.23)):
-            line = brush(w.x, w.y, 0, y, half, 0.011, bend=0.018)
-            w.mix(ramp(0.010, -0.006, line, 0.85), c.line)
+        w.mix(forehead_grain(*s.laid(w)).mul_(number(0.85)), c.line)
     for w in s.sides(0.06, -0.16, 0.56, 0.20):
         a, start = w.x * w.side, s.g.eye_x + s.g.eye_w + 0.055
         for slope, y in ((-0.034, -0.095), (0.0, EYE_LEVEL + 0.005), (0.034, 0.015)):

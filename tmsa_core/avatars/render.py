@@ -22,9 +22,11 @@ from tmsa_core.avatars.costumes import draw_face_paint
 from tmsa_core.avatars.eyes import draw_brow_frown, draw_brows, draw_eyes
 from tmsa_core.avatars.facial_hair import draw_facial_hair, draw_moustache
 from tmsa_core.avatars.geometry import (
+    Frame,
     Geometry,
     Sitter,
     aligned_views,
+    crop_frames,
     crop_views,
     face_landmarks,
     landmark_points,
@@ -116,12 +118,13 @@ def render(
     people = sitters(portraits)
     faces = [measure(sitter) for sitter in people]
     points = landmark_points(faces, portraits.device)
-    views = crop_views(points) if views is None else views.to(points)
+    crops = crop_views(points)
+    views = crops if views is None else views.to(points)
 
     fine = height * supersample, width * supersample
     planes = [
-        _shrink(_draw(sitter, g, view, *fine), supersample)
-        for sitter, g, view in zip(people, faces, views, strict=True)
+        _shrink(_draw(sitter, g, view, frame, *fine), supersample)
+        for sitter, g, view, frame in zip(people, faces, views, crop_frames(crops), strict=True)
     ]
     pictures = torch.stack(planes)  # (B, 4, H, W)
     return Rendering(
@@ -140,10 +143,12 @@ def to_pixels(points: Tensor, views: Tensor, height: int, width: int) -> Tensor:
 
 
 @torch.inference_mode()
-def _draw(sitter: Sitter, g: Geometry, view: Tensor, height: int, width: int) -> Tensor:
+def _draw(
+    sitter: Sitter, g: Geometry, view: Tensor, frame: Frame, height: int, width: int
+) -> Tensor:
     """(4, height, width): red, green, blue in [0, 1] and the background mask."""
     canvas = Canvas(g, view, height, width)
-    sketch = Sketch(sitter, g, palette_of(sitter), canvas)
+    sketch = Sketch(sitter, g, palette_of(sitter), canvas, frame)
     for layer in LAYERS:
         layer(sketch)
     canvas.planes[:3].clamp_(0, 1)

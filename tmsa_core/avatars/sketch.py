@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.canvas import Canvas, Pair, Window
-from tmsa_core.avatars.geometry import Geometry, Sitter
+from tmsa_core.avatars.geometry import Frame, Geometry, Sitter
+from tmsa_core.avatars.grain import strand_grain
 from tmsa_core.avatars.palette import Palette
+from tmsa_core.avatars.sdf import affine
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Sketch:
     g: Geometry
     colours: Palette
     canvas: Canvas
+    frame: Frame
 
     def window(
         self, x0: float, y0: float, x1: float, y1: float, turned: bool = True
@@ -40,6 +43,16 @@ class Sketch:
     ) -> Iterator[Pair]:
         """See ``Canvas.sides``."""
         return self.canvas.sides(inner, top, outer, bottom, turned, middle)
+
+    def laid(self, w: Window | Pair) -> tuple[Tensor, Tensor]:
+        """x and y of the aligned crop, each like ``w.x``: see ``grain.py``."""
+        (a, b, c), (d, e, f) = self.frame
+        x = affine(w.flat, a, c).add_(w.y, alpha=b)
+        return x, affine(w.flat, d, f).add_(w.y, alpha=e)
+
+    def strands(self, w: Window | Pair) -> Tensor:
+        """Strands of hair in the window, like ``w.x``, in about [-1, 1]."""
+        return strand_grain(*self.laid(w))
 
     @cached_property
     def head(self) -> Window | None:
