@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from tmsa_core.networks import e4e, identity
 from tmsa_core.networks.stylegan2 import Generator
-from tmsa_core.training.discriminator import Discriminator
 
 SIDE = 128
 GENERATORS = ((0.25, 128), (0.25, 192), (0.25, 256), (0.375, 192), (0.5, 128), (0.5, 256))
@@ -67,7 +66,6 @@ def cases(batch: int) -> Iterator[tuple[str, nn.Module, Tensor]]:
         model = Generator(SIDE, channel_multiplier=multiplier, channel_max=cap)
         yield f"generator x{multiplier} max {cap}", model, torch.randn(batch, model.levels, 512)
     images = torch.randn(batch, 3, SIDE, SIDE)
-    yield "discriminator x0.25 max 192", Discriminator(SIDE, 0.25, 192), images
     yield "e4e avatar", e4e.Encoder(**e4e.avatar_architecture(levels=12)), images
     yield "identity avatar", identity.IdentityNet(**identity.avatar_architecture()), images
 

@@ -2,14 +2,17 @@ import pytest
 import torch
 
 from tmsa_core.avatars.params import sample_portraits
+from tmsa_core.avatars.render import render
 from tmsa_core.training.codes import code_scale, features, portrait_codes
 from tmsa_core.training.generator import (
     PHASES,
     at_side,
     face_weight,
+    grain_maps,
     lift_codes,
     new_generator,
     noisy_codes,
+    optimisers,
     paired_loss,
     phase_at,
     psnr,
@@ -63,3 +66,42 @@ def test_averaging_and_psnr():
     assert torch.allclose(at_side(images, 64).mean(), images.mean(), atol=1e-5)
     assert at_side(images, 128) is images
     assert psnr(torch.full((1, 3, 4, 4), 0.2), torch.zeros(1, 3, 4, 4)) == pytest.approx(20)
+
+
+def test_noise_maps_are_the_texture_of_the_crop():
+    curls, strands, marks = grain_maps(128)
+    assert curls.shape == (64, 64) and strands.shape == marks.shape == (128, 128)
+    for grain in (curls, strands, marks):
+        assert grain.std().item() == pytest.approx(1, abs=1e-3)
+    bald = sample_portraits(8, torch.Generator().manual_seed(3)).with_(
+        hair_style="bald", headwear="none", eyewear="none", costume="none", facial_hair="none"
+    )
+    spots = [render(bald.with_(freckles=answer)).images.mean(dim=1) for answer in ("no", "yes")]
+    darker = (spots[0] - spots[1]).mean(dim=0)
+    assert darker[64:90][marks[64:90] > 1].mean() > 10 * darker[64:90][marks[64:90] == 0].mean()
+
+
+def test_new_generators_have_the_texture_in_their_last_noise_maps():
+    model = new_generator()
+    assert torch.equal(model.noises.noise_9[0, 0], grain_maps(128)[1])
+    assert model.convs[8].noise.weight.item() > 0  # the layer that adds this map
+    assert model.convs[7].noise.weight.item() == 0
+    w_plus = torch.zeros(1, model.levels, 512)
+    with torch.no_grad():
+        before = model.synthesise(w_plus)
+        model.noises.noise_9.zero_()
+        assert not torch.equal(model.synthesise(w_plus), before)
+
+
+def test_every_weight_of_the_synthesis_network_has_one_optimiser():
+    model = new_generator()
+    taught = [
+        p for o in optimisers(model).values() for group in o.param_groups for p in group["params"]
+    ]
+    wanted = [p for name, p in model.named_parameters() if not name.startswith("style.")]
+    assert len(taught) == len(wanted) and {id(p) for p in taught} == {id(p) for p in wanted}
+    order = {id(p): i for i, p in enumerate(wanted)}  # what a resumed run finds its state by
+    places = [order[id(p)] for p in taught]
+    matrices = len(optimisers(model)["muon"].param_groups[0]["params"])
+    assert places[:matrices] == sorted(places[:matrices])
+    assert places[matrices:] == sorted(places[matrices:])

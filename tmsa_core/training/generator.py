@@ -3,7 +3,7 @@
 The mapping network (mapping.py) turns z into w, the code of the portrait that z describes
 (codes.py). Here the synthesis network learns w -> the render of that portrait, from coarse to
 full resolution. Paired supervision needs about a hundred times fewer
-images than adversarial training from scratch. In the last phase a discriminator takes away the
+images than adversarial training from scratch. In the last phase a critic takes away the
 blur that a pixel loss leaves, and CLIP misses what is too small to count in pixels, such as
 freckles and earrings.
 """
@@ -12,25 +12,22 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tmsa_core.avatars.grain import curl_grain, forehead_grain, freckle_grain, strand_grain
 from tmsa_core.avatars.params import ATTRIBUTES, TRAITS
 from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.stylegan2 import Generator
-from tmsa_core.training.adversarial import (
-    R1_EVERY,
-    discriminator_step,
-    patch_discriminator,
-    same_patch,
-    sharpening_loss,
-)
+from tmsa_core.training.adversarial import Critic, critic_step, same_patch, sharpening_loss
 from tmsa_core.training.codes import basis, code_scale, features
 from tmsa_core.training.data import Pool, open_pool
 from tmsa_core.training.losses import cosine_distance
+from tmsa_core.training.muon import Muon
 from tmsa_core.training.run import Options, Run, set_rate, update_average
 from tmsa_core.weights import load_network
 
@@ -41,8 +38,8 @@ ARCHITECTURE = {"resolution": 128, "channel_multiplier": 0.1875, "channel_max": 
 class Phase:
     """A stretch of training: the side of the images, how many of them, in what batches.
 
-    rate: learning rate at its start. noise: strength of ``noisy_codes``. sharpen: whether a
-    discriminator and CLIP help.
+    rate: learning rate at its start. noise: strength of ``noisy_codes``. sharpen: whether a critic
+    and CLIP help.
     """
 
     side: int
@@ -54,11 +51,13 @@ class Phase:
 
 
 PHASES = (
-    Phase(side=32, images=40_000, batch=16, rate=4e-3),
-    Phase(side=64, images=80_000, batch=8, rate=4e-3),
-    Phase(side=128, images=140_000, batch=8, rate=3e-3, noise=1.0),
-    Phase(side=128, images=120_000, batch=8, rate=2e-3, noise=1.0, sharpen=True),
+    Phase(side=32, images=40_000, batch=16, rate=2e-3),
+    Phase(side=64, images=80_000, batch=16, rate=2e-3),
+    Phase(side=128, images=324_000, batch=16, rate=2e-3, noise=1.0),
+    Phase(side=128, images=30_000, batch=8, rate=6e-4, noise=1.0, sharpen=True),
 )
+GRAIN = 0.02  # strength at which the noise maps of texture start
+SUPERSAMPLE = 4  # of those maps
 OPTION_NOISE = 0.18  # spread of one-hot entries around 0 and 1: the region that is one option
 PUSH, PUSHED = 2.4, 0.2  # an option's entries are scaled by up to so much, in such a share
 MEANING = 1.0  # weight of CLIP's distance beside the pixels, which weigh 1
@@ -151,7 +150,50 @@ def new_generator() -> Generator:
     for name, module in model.named_modules():
         if name.endswith("modulation"):
             module.weight.data.mul_(0.1)
+    lay_grain(model)
     return model
+
+
+def grain_maps(side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Three noise maps of unit variance: curls (side/2,side/2), strands and marks (side,side).
+
+    They are the renderer's own patterns, laid by the crop: what a generator would else have to put
+    together from 4 x 4 pixels.
+    """
+
+    def drawn(grain: Callable[[Tensor, Tensor], Tensor], side: int) -> Tensor:
+        fine = side * SUPERSAMPLE
+        places = (torch.arange(fine) * 2 + 1) / fine - 1
+        y, x = torch.meshgrid(places, places, indexing="ij")
+        pattern = F.avg_pool2d(grain(x, y)[None, None], SUPERSAMPLE)
+        return pattern[0, 0] / pattern.std()
+
+    marks = drawn(lambda x, y: freckle_grain(x, y) + forehead_grain(x, y), side)
+    return drawn(curl_grain, side // 2), drawn(strand_grain, side), marks
+
+
+def lay_grain(model: Generator) -> None:
+    """Put the texture into the noise maps of the last two resolutions, in place."""
+    last = model.levels - 2  # number of the last map; the two of a resolution are neighbours
+    maps = grain_maps(model.resolution)
+    for number, grain in zip((last - 3, last - 1, last), maps, strict=True):
+        getattr(model.noises, f"noise_{number}").copy_(grain)
+        model.convs[number - 1].noise.weight.data.fill_(GRAIN)
+
+
+def optimisers(model: Generator) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the matrices of the synthesis network, Adam for all else of it."""
+    learnt = {n: p for n, p in model.named_parameters() if not n.startswith("style.")}
+    rest = dict(learnt)
+    matrices = [
+        rest.pop(n)
+        for n in learnt
+        if n.endswith("modulation.weight") or (n.endswith("conv.weight") and "rgb" not in n)
+    ]
+    return {
+        "muon": Muon(matrices),
+        "adam": torch.optim.Adam(rest.values(), betas=(0.9, 0.99)),
+    }
 
 
 def train_generator(options: Options) -> None:
@@ -160,17 +202,15 @@ def train_generator(options: Options) -> None:
     torch.manual_seed(options.seed)
     model = new_generator().to(options.device)
     average = copy.deepcopy(model).requires_grad_(False)
-    critic = patch_discriminator().to(options.device)
-    learnt = [p for name, p in model.named_parameters() if not name.startswith("style.")]
-    optimiser = torch.optim.Adam(learnt, betas=(0.0, 0.99))
-    critic_optimiser = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.0, 0.99))
+    critic = Critic().to(options.device)
+    teachers = optimisers(model)
+    critic_optimiser = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.0, 0.9))
     parts = {
         "model": model,
         "average": average,
         "critic": critic,
-        "optimiser": optimiser,
         "critic_optimiser": critic_optimiser,
-    }
+    } | teachers
     done = run.resume(parts)
     clip = load_network("clip", options.out / "clip.safetensors", options.device)
     pool = open_pool(options.work / "renders")
@@ -188,24 +228,27 @@ def train_generator(options: Options) -> None:
         real = at_side(pool.images(index).to(options.device), phase.side)
         real = real.contiguous(memory_format=torch.channels_last)
         w_plus = noisy_codes(codes[index], model.levels, phase.noise, rng).to(options.device)
-        set_rate(optimiser, phase.rate * (1 - 0.7 * share))
+        for teacher in teachers.values():
+            set_rate(teacher, phase.rate * (1 - 0.7 * share))
         with torch.autocast(real.device.type, torch.bfloat16):
             made = model.synthesise(w_plus, up_to=phase.side)
         loss = pixel = paired_loss(made, real, weight)
-        extra = torch.zeros(())
+        extra = judged = torch.zeros(())
         if phase.sharpen:
             patches = same_patch((made.float(), real), rng)
-            discriminator_step(critic, critic_optimiser, *patches, penalise=step % R1_EVERY == 0)
+            judged = critic_step(critic, critic_optimiser, *patches)
             extra = sharpening_loss(critic, *patches) + MEANING * meaning_loss(clip, made, real)
             loss = loss + extra
-        optimiser.zero_grad()
+        model.zero_grad()
         loss.backward()
-        optimiser.step()
+        for teacher in teachers.values():
+            teacher.step()
         update_average(average, model, decay=0.5 ** (phase.batch / 4000))
         done += phase.batch
         step += 1
         if step % 200 == 0:
-            run.log(done, side=phase.side, loss=pixel, extra=extra, psnr=psnr(made.detach(), real))
+            quality = psnr(made.detach(), real)
+            run.log(done, side=phase.side, loss=pixel, extra=extra, critic=judged, psnr=quality)
         if run.due():
             run.keep(parts, done)
             show(run, average, pool, codes, phase.side)
