@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tmsa_core.evaluation.ageing import age_note
 from tmsa_core.evaluation.alignment import COMMON_LENGTH, Row, newest
 from tmsa_core.evaluation.markdown import table
 from tmsa_core.training.presets import PAPER
@@ -15,8 +16,11 @@ CLAIM = 50
 """So many times fewer generator evaluations than the paper's schedule is what we set out for."""
 
 
-def alignment_page(rows: Sequence[Row]) -> str:
-    """All studies that have been run, as one Markdown page."""
+def alignment_page(rows: Sequence[Row], present: Mapping[str, str] | None = None) -> str:
+    """All studies that have been run, as one Markdown page.
+
+    present: study -> fingerprint of the weights in the bundle now; the page says what is older.
+    """
     sections = {
         "gap": ("The gap between texts and pictures", _gap),
         "losses": ("What each loss contributes", _losses),
@@ -28,7 +32,8 @@ def alignment_page(rows: Sequence[Row]) -> str:
     for study, (title, write) in sections.items():
         found = newest(rows, study)
         if found:
-            parts += [f"## {title}", write(found)]
+            note = age_note(found[-1]["weights"], (present or {}).get(study))
+            parts += [f"## {title}", *([note] if note else []), write(found)]
     return "\n\n".join([*parts, f"## The paper's figures\n\n{PICTURES}"]) + "\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tmsa_core.baselines import METHODS
 from tmsa_core.evaluation import paper
+from tmsa_core.evaluation.ageing import age_note
 from tmsa_core.evaluation.comparison import (
     METRICS,
     OURS,
@@ -28,8 +29,12 @@ def spent(seconds: float) -> str:
     return f"{seconds:,.0f}" if seconds >= 100 else f"{seconds:.3g}"
 
 
-def summary(data: Comparison) -> str:
-    """The table of the README: every method over all prompts, and where ours is not ahead."""
+def summary(data: Comparison, present: str | None = None) -> str:
+    """The table of the README: every method over all prompts, and where ours is not ahead.
+
+    present: fingerprint of the weights in the bundle now; the text says where the run is older.
+    """
+    note = age_note(data.run["weights"], present)
     pictures = {len({r["image"] for r in data.counted(m)}) for m in data.methods}
     count = f"{min(pictures)} to {max(pictures)}" if len(pictures) > 1 else str(max(pictures))
     return "\n\n".join(
@@ -38,6 +43,7 @@ def summary(data: Comparison) -> str:
             f"{len(data.prompts)} prompts, weights `{data.run['weights']}`, mapper "
             f"`{data.mapper}`), each at the strength that one rule found for it. Means with 95 % "
             "bootstrap intervals, over portraits:",
+            *([note] if note else []),
             methods_table(data),
             budgets(data),
             behind(data),
@@ -234,10 +240,10 @@ def _judge(data: Comparison) -> str:
     )
 
 
-def document(data: Comparison) -> str:
+def document(data: Comparison, present: str | None = None) -> str:
     """All tables of a run as one Markdown page."""
     sections = [
-        ("# Every method on known truth", summary(data)),
+        ("# Every method on known truth", summary(data, present)),
         ("## How the strengths were found", f"{RULE}\n\n{strengths_table(data)}"),
         ("## What is not as the authors have it", _changes(data)),
         ("## What it costs", f"{COSTS}\n\n{costs_table(data)}"),

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tmsa_core.bundles import open_bundle
+from tmsa_core.evaluation.ageing import present_weights
 from tmsa_core.evaluation.alignment_tables import alignment_page
 from tmsa_core.evaluation.comparison import Comparison, read_comparison
 from tmsa_core.evaluation.comparison_tables import document, summary
@@ -162,9 +164,9 @@ def with_results(readme: str, rows: Sequence[Row]) -> str:
     return between(readme, START, END, results_section(latest(rows)))
 
 
-def with_comparison(readme: str, data: Comparison) -> str:
-    """The same for the comparison of methods."""
-    return between(readme, COMPARISON_START, COMPARISON_END, summary(data))
+def with_comparison(readme: str, data: Comparison, present: str | None = None) -> str:
+    """The same for the comparison of methods; present: see ``summary``."""
+    return between(readme, COMPARISON_START, COMPARISON_END, summary(data, present))
 
 
 def between(text: str, start: str, end: str, body: str) -> str:
@@ -179,12 +181,13 @@ def between(text: str, start: str, end: str, body: str) -> str:
 def main() -> None:
     """Bring the README and the pages of the comparison and the alignment up to date."""
     readme = with_results(README.read_text(), read_results(RESULTS))
+    present = present_weights(open_bundle("avatar"))
     if COMPARISON.exists():
         data = read_comparison(COMPARISON)
-        readme = with_comparison(readme, data)
-        COMPARISON_PAGE.write_text(document(data))
+        readme = with_comparison(readme, data, present["comparison"])
+        COMPARISON_PAGE.write_text(document(data, present["comparison"]))
     README.write_text(readme)
-    ALIGNMENT_PAGE.write_text(alignment_page(read_results(ALIGNMENT)))
+    ALIGNMENT_PAGE.write_text(alignment_page(read_results(ALIGNMENT), present))
 
 
 if __name__ == "__main__":
