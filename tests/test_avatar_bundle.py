@@ -10,6 +10,7 @@ from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 from tmsa_core.avatars.render import render
 from tmsa_core.avatars.scenes import Placement, scene
 from tmsa_core.avatars.visibility import visible
+from tmsa_core.baselines import styleclip_global
 from tmsa_core.baselines.world import BASELINES, STEERED
 from tmsa_core.bundles import open_bundle
 from tmsa_core.evaluation.prompts import SIX, Prompt, fits
@@ -58,7 +59,7 @@ def test_what_comes_for_a_baseline_belongs_to_these_weights():
     (folder,) = (bundle.folder / BASELINES).iterdir()
     assert folder.name == bundle.fingerprint(STEERED)
     made = read_metadata(folder / "styleclip_global.safetensors")["origin"]
-    assert made["pairs"] == 100 and made["seconds"] > 0
+    assert made["pairs"] == styleclip_global.SETTINGS["avatar"].pairs and made["seconds"] > 0
 
 
 def test_inversions_show_the_portrait(judge, people, faces):

@@ -40,7 +40,7 @@ ARCHITECTURE = avatar_architecture(
         int(generator_stage.ARCHITECTURE["channel_max"]),
     )
 )
-IMAGES = 31_000
+IMAGES = 37_000
 KEPT, EDITED = 2, 4  # portraits of a batch that keep their code, and that are edited
 PAIRS = 4096  # edited portraits that are drawn
 RATE = 3e-3
