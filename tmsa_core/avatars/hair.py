@@ -341,7 +341,7 @@ _REAR: dict[str, Callable[[Sketch], None]] = {
     "ponytail": _ponytail,
     "pigtails": _pigtails,
 }
-_FRONT: dict[str, Callable[[Sketch, Window, Tensor], Tensor]] = {
+_FRONT: dict[str, Callable[[Sketch, Window, Tensor], Tensor]] = {  # signed distances
     "short": _short,
     "side_part": _side_part,
     "spiky": _spiky,
