@@ -66,8 +66,7 @@ def draw_front_hair(s: Sketch) -> None:
         return
     d = _FRONT[style](s, w, w.turned)
     _shadow(s, w, d)
-    grain = curl_grain(*s.laid(w)) if style == "curly" else s.strands(w)
-    _paint(s, w, _under_hat(s, w, d), grain, _gloss(s, w))
+    _paint(s, w, _under_hat(s, w, d), _grain(s, w), _gloss(s, w))
     if style in ("side_part", "long", "pigtails"):
         _parting(s, w, PARTING if style == "side_part" else 0.0)
 
@@ -80,6 +79,11 @@ def _under_hat(s: Sketch, w: Window | Pair, d: Tensor) -> Tensor:
 
 def _shadow(s: Sketch, w: Window, d: Tensor) -> None:
     w.multiply(ramp(0.085, -0.01, d, 0.42).mul_(w.covered()), (0.45, 0.32, 0.32))
+
+
+def _grain(s: Sketch, w: Window) -> Tensor:
+    """Curls or strands, as the style has them."""
+    return curl_grain(*s.laid(w)) if s.sitter["hair_style"] == "curly" else s.strands(w)
 
 
 def _gloss(s: Sketch, w: Window) -> Tensor:
@@ -278,16 +282,13 @@ def _mohawk(s: Sketch) -> None:
 # --- behind the head -----------------------------------------------------------------------
 
 
-def _rear_shape(
-    outline: Callable[[Sketch, Window], Tensor], curly: bool = False
-) -> Callable[[Sketch], None]:
+def _rear_shape(outline: Callable[[Sketch, Window], Tensor]) -> Callable[[Sketch], None]:
     def draw(s: Sketch) -> None:
         reach = s.g.head_w + 0.36
         w = s.window(-reach, s.g.head_top - 0.34, reach, 1.6, turned=False)
         if w is None:
             return
-        grain = curl_grain(*s.laid(w)) if curly else s.strands(w)
-        _paint(s, w, _under_hat(s, w, outline(s, w)), grain, None, dim=0.70)
+        _paint(s, w, _under_hat(s, w, outline(s, w)), _grain(s, w), None, dim=0.70)
 
     return draw
 
@@ -333,7 +334,7 @@ def _pigtails(s: Sketch) -> None:
 
 
 _REAR: dict[str, Callable[[Sketch], None]] = {
-    "curly": _rear_shape(_afro, curly=True),
+    "curly": _rear_shape(_afro),
     "bob": _rear_shape(_bob_outline),
     "long": _rear_shape(_long_outline),
     "wavy": _rear_shape(_wavy_outline),
