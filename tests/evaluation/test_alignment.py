@@ -116,7 +116,7 @@ def test_a_study_appends_what_is_missing_and_no_more(stage, bundle, tmp_path, mo
 
 
 def test_log_rounds_and_keeps_the_key(bundle, tmp_path):
-    log = Log(tmp_path / "a" / "rows.jsonl", "gap", bundle, TRAINED_WITH)
+    log = Log(tmp_path / "a" / "rows.jsonl", "gap", bundle)
     log.add({"row": "x", "k": 1}, lambda: {"figure": 0.123456})
     rated = bundle.fingerprint((*TRAINED_WITH, "classifier", "identity"))
     row = json.loads((tmp_path / "a" / "rows.jsonl").read_text())
@@ -125,14 +125,14 @@ def test_log_rounds_and_keeps_the_key(bundle, tmp_path):
 
 def test_a_half_written_row_is_made_again_and_foreign_files_are_left_alone(bundle, tmp_path):
     path = tmp_path / "rows.jsonl"
-    Log(path, "gap", bundle, TRAINED_WITH).add({"row": "x", "k": 1}, lambda: {"figure": 1.0})
+    Log(path, "gap", bundle).add({"row": "x", "k": 1}, lambda: {"figure": 1.0})
     whole = path.read_text()
     path.write_text(whole + whole[:20])
-    log = Log(path, "gap", bundle, TRAINED_WITH)
+    log = Log(path, "gap", bundle)
     assert [row["k"] for row in log.rows] == [1] and path.read_text() == whole
     for text in ("hello", "[1, 2\n", '{"another": 1}\n', whole + "my notes"):
         path.write_text(text)
-        for use in (read_rows, lambda p: Log(p, "gap", bundle, TRAINED_WITH)):
+        for use in (read_rows, lambda p: Log(p, "gap", bundle)):
             with pytest.raises(RequestError, match="no rows of `tmsa measure`"):
                 use(path)
         assert path.read_text() == text

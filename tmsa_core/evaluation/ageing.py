@@ -6,16 +6,10 @@ from collections.abc import Mapping
 
 from tmsa_core.baselines.world import STEERED
 from tmsa_core.bundles import Bundle
-from tmsa_core.evaluation.alignment import JUDGES, TRAINED_WITH
+from tmsa_core.evaluation.alignment import ROLES
 
-STUDIES: Mapping[str, tuple[str, ...]] = {
-    "comparison": STEERED,
-    "gap": (*TRAINED_WITH, *JUDGES),
-    "losses": (*TRAINED_WITH, *JUDGES),
-    "curve": (*TRAINED_WITH, *JUDGES),
-    "merit": (*TRAINED_WITH, "mapper", *JUDGES),
-}
-"""The networks that the figures of a study hang on; their fingerprint stands in its rows."""
+STUDIES: Mapping[str, tuple[str, ...]] = {"comparison": STEERED} | ROLES
+"""The networks that the figures of a study hang on."""
 
 
 def present_weights(bundle: Bundle) -> dict[str, str]:

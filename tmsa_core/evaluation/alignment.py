@@ -33,6 +33,13 @@ Direction = Callable[[Tensor, Tensor], Tensor]
 BANK_SEED = 101
 JUDGES = ("classifier", "identity")
 TRAINED_WITH = ("generator", "clip", "e4e")
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "gap": (*TRAINED_WITH, *JUDGES),
+    "losses": (*TRAINED_WITH, *JUDGES),
+    "curve": (*TRAINED_WITH, *JUDGES),
+    "merit": (*TRAINED_WITH, "mapper", *JUDGES),
+}
+"""The networks that the figures of each study hang on; their fingerprint stands in its rows."""
 LINES = Lines("study", frozenset({"study", "weights"}), "rows of `tmsa measure`")
 COMMON_LENGTH = 0.29  # of the spread of codes: where shifts are compared whatever their own length
 
@@ -157,12 +164,12 @@ def true_direction(bank: Bank, prompt: Prompt) -> Tensor:
 class Log:
     """Rows of one study appended to a JSON-lines file; those that are there are not made again.
 
-    roles: the networks that the study tries, beside those that judge: rows of others do not count.
+    Rows of other weights do not count.
     """
 
-    def __init__(self, path: Path, study: str, bundle: Bundle, roles: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, study: str, bundle: Bundle) -> None:
         self.path = path
-        self.common: Row = {"study": study, "weights": bundle.fingerprint(roles + JUDGES)}
+        self.common: Row = {"study": study, "weights": bundle.fingerprint(ROLES[study])}
         self.rows = [row for row in read_rows(path) if row.items() >= self.common.items()]
         cut_half_line(path)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tmsa_core.evaluation.alignment import (
     COMMON_LENGTH,
-    TRAINED_WITH,
     Log,
     Row,
     Stage,
@@ -38,7 +37,7 @@ def run(
     All are judged alike: the raw shift of M at one common length, against the true direction and
     on held-out portraits. What the judging draws is not counted.
     """
-    log, bank = Log(out, "curve", stage.bundle, TRAINED_WITH), study_bank(stage, JUDGED_PAIRS, work)
+    log, bank = Log(out, "curve", stage.bundle), study_bank(stage, JUDGED_PAIRS, work)
     for pairs in QUICK_PAIRS:
         if pairs <= limit:
             key = {"row": "point", "schedule": "quick", "pairs": pairs}

@@ -17,7 +17,6 @@ from tmsa_core.avatars.render import render
 from tmsa_core.bundles import Bundle
 from tmsa_core.evaluation.alignment import (
     COMMON_LENGTH,
-    TRAINED_WITH,
     Log,
     Row,
     Stage,
@@ -87,7 +86,7 @@ def trained_mapper(bundle: Bundle, name: str, work: Path) -> Mapper:
 
 def run(stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
     """Train and try every variant; rows that are in ``out`` already are kept."""
-    log = Log(out, "losses", stage.bundle, TRAINED_WITH)
+    log = Log(out, "losses", stage.bundle)
     for name, weights in VARIANTS.items():
         key = {"row": "variant", "variant": name, "steps": STEPS, "portraits": len(stage.codes)}
         log.add(key, lambda n=name, w=weights: vars(w) | _try(stage, n, work, prompts))

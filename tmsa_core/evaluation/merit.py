@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from tmsa_core.clusters import row_norm
 from tmsa_core.evaluation.alignment import (
-    TRAINED_WITH,
     Log,
     Row,
     Stage,
@@ -31,8 +30,7 @@ ALPHAS = (-2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 def run(stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = ALL) -> list[Row]:
     """Every prompt at every alpha; rows that are in ``out`` already are kept."""
-    roles = (*TRAINED_WITH, "mapper")
-    log, mapper = Log(out, "merit", stage.bundle, roles), stage.bundle.load("mapper")
+    log, mapper = Log(out, "merit", stage.bundle), stage.bundle.load("mapper")
     shifts = {
         p.name: semantic_shift(mapper, stage.text(p.neutral), stage.text(p.target)) for p in prompts
     }

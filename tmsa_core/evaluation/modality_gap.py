@@ -19,7 +19,6 @@ from tmsa_core.avatars.captions import captions
 from tmsa_core.clusters import cluster_direction, refine
 from tmsa_core.evaluation.alignment import (
     COMMON_LENGTH,
-    TRAINED_WITH,
     Direction,
     Log,
     Row,
@@ -176,7 +175,7 @@ def leading_projector(images: Tensor, dimensions: int) -> Tensor:
 
 def run(stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
     """Measure the gap, then every treatment; rows that are in ``out`` already are kept."""
-    bank, log = study_bank(stage, PAIRS, work), Log(out, "gap", stage.bundle, TRAINED_WITH)
+    bank, log = study_bank(stage, PAIRS, work), Log(out, "gap", stage.bundle)
     log.add({"row": "gap", "pairs": PAIRS}, lambda: measure_gap(stage, bank))
     lengths = {"own length": 0.0, "common length": COMMON_LENGTH * bank.spread()}
     for name, learn in treatments(stage, bank).items():
