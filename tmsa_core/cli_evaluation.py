@@ -126,7 +126,9 @@ def prepare_baselines(
 def figures(
     name: Annotated[
         str,
-        typer.Argument(help="six-prompts, figure-5 to figure-12, pareto, gap, merit, or curve."),
+        typer.Argument(
+            help="six-prompts, samples, figure-5 to figure-12, pareto, gap, merit, or curve."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -134,7 +136,7 @@ def figures(
     ] = None,
     portraits: Annotated[
         int | None,
-        typer.Option(min=1, max=100, help="Of figures 5, 6 and 10 [4] and six-prompts [10]."),
+        typer.Option(min=1, max=100, help="Of figures 5, 6, 10 [4], six-prompts and samples [10]."),
     ] = None,
     results: Annotated[
         Path | None,
@@ -143,12 +145,12 @@ def figures(
     domain: Annotated[str, typer.Option(help="Of six-prompts.")] = "avatar",
     device: Device = "auto",
 ) -> None:
-    """Draw a figure, from results alone or (six-prompts, figures 7 to 9, 11, 12) from weights."""
+    """Draw a figure, from results or, as six-prompts and samples, from weights."""
     from tmsa_core.evaluation.alignment_figures import PICTURES, PLOTS, write_alignment_figure
     from tmsa_core.evaluation.figures import FIGURES, write_figure
     from tmsa_core.metadata import check_destination
 
-    names = ("six-prompts", *FIGURES, *PICTURES, *PLOTS)
+    names = ("six-prompts", "samples", *FIGURES, *PICTURES, *PLOTS)
     if name not in names:
         raise RequestError(f"There is no figure {name!r}; use one of {', '.join(names)}.")
     output = output or Path(f"{name}.webp")
@@ -160,6 +162,13 @@ def figures(
         _only_avatar(domain, "drawn")
         write_six_prompts(load_editor(domain, device=device), output, portraits or 10)
         print(f"{output}: {portraits or 10} portraits, before and after each prompt")
+        return
+    if name == "samples":
+        from tmsa_core.bundles import open_bundle
+        from tmsa_core.evaluation.crispness import samples_sheet
+
+        samples_sheet(open_bundle("avatar"), portraits or 10).save(output)
+        print(f"{output}: renders, what the generator draws of their codes, random portraits")
         return
     if name in PICTURES or name in PLOTS:
         from tmsa_core.bundles import open_bundle

@@ -84,6 +84,9 @@ def test_the_table_of_inversions():
         common
         | {"report": "inversion", "e4e_mean": 0.9, "judge_mean": 1.0, "psnr": 1.0, "identity": 1.0},
         common | {"report": "zero_shot", "smile": 1.0},
+        common
+        | {"report": "crispness", "psnr": 25.04, "correlation": 0.876, "strength": 0.9}
+        | {"part_freckles": 0.714},
     ]
     assert "inversion, 200" not in results_section(rows)
     for name, success in (("e4e", 0.5), ("hfgi", 0.7)):
@@ -93,6 +96,8 @@ def test_the_table_of_inversions():
         whole = {"report": "edit_put_back", "inversion": name, "kept": 0.8, "identity": 0.7}
         rows += [common | whole | {"success": success}, common | whole | {"success": 0.9}]
     section = results_section(rows)
+    assert "within 25.0 dB of its render; the fine detail of the two correlates by 0.88" in section
+    assert "has 90.0 % of the strength" in section and "draws: freckles 71 %." in section
     assert "| hfgi | 80.0 % | 80.0 % | 0.70 |" in section
     assert "inversion, 200 held-out portraits" in section
     assert "| hfgi | 1.500 | 5.0 % | 20.0 dB | 0.500 | 0.60 | 80.0 % | 90.0 % |" in section

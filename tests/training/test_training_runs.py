@@ -51,6 +51,7 @@ def small_world(tmp_path_factory):
         root = tmp_path_factory.mktemp("training")
         options = Options(work=root / "work", out=root / "bundle")
         data.render_chunk(options.work / "renders", options.seed, 0, 128)
+        data.render_chunk(options.work / "changed", options.seed, 0, 128, data.changed_portraits)
         threads = torch.get_num_threads()
         yield options
         torch.set_num_threads(threads)

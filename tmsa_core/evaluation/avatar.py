@@ -18,6 +18,7 @@ from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 from tmsa_core.avatars.render import render
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.bundles import Bundle
+from tmsa_core.evaluation.crispness import crispness_report
 from tmsa_core.evaluation.metrics import agreement, cosine, frechet_distance, psnr
 from tmsa_core.evaluation.prompts import SIX, ZERO_SHOT, Prompt, ZeroShot, fits
 from tmsa_core.networks.attributes import AttributeNet
@@ -218,6 +219,7 @@ def evaluate(bundle: Bundle, count: int, out: Path) -> list[dict[str, object]]:
     subjects = make_subjects(bundle, count)
     rows: list[dict[str, object]] = [
         {"report": "samples"} | samples_report(bundle, subjects),
+        {"report": "crispness"} | crispness_report(bundle),
         {"report": "inversion"} | inversion_report(bundle, subjects),
         {"report": "zero_shot"} | zero_shot_report(bundle, subjects),
         *({"report": "edit"} | row for row in edit_report(bundle, subjects)),

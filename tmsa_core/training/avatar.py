@@ -28,7 +28,7 @@ from tmsa_core.training import identity as identity_stage
 from tmsa_core.training import landmarks as landmarks_stage
 from tmsa_core.training import mapper as mapper_stage
 from tmsa_core.training import mapping as mapping_stage
-from tmsa_core.training.data import render_pool
+from tmsa_core.training.data import changed_portraits, draw_portraits, render_pool
 from tmsa_core.training.run import Options
 from tmsa_core.weights import load_network, save_network
 
@@ -39,9 +39,10 @@ HELD_OUT_SCENES, HELD_OUT_SEED = 200, 1_000_000  # training draws its scenes fro
 
 
 def train_renders(options: Options) -> None:
-    """Draw the pool of portraits that every stage learns from."""
+    """Draw the portraits that every stage learns from, and each with one attribute changed."""
     workers = os.cpu_count() or 1
-    render_pool(options.work / "renders", options.seed, RENDERS, RESOLUTION, workers)
+    for name, draw in (("renders", draw_portraits), ("changed", changed_portraits)):
+        render_pool(options.work / name, options.seed, RENDERS, RESOLUTION, workers, draw)
 
 
 def train_mapping(options: Options) -> None:

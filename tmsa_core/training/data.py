@@ -1,15 +1,16 @@
 """Renders kept on disk: drawn once, used by every stage.
 
-The pool is a folder of chunks, each a pair of arrays: images (N,3,R,R) uint8 and descriptions
+A pool is a folder of chunks, each a pair of arrays: images (N,3,R,R) uint8 and descriptions
 (N, columns) float32 (``Portraits.to_matrix``). A chunk depends on the seed and its number alone.
 Every person appears in ``LOOKS`` portraits with different attributes, which is what the
-identity network learns from.
+identity network learns from. A second pool holds the same portraits with one attribute changed,
+row by row: what differs between two rows is all that the attribute draws.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -20,14 +21,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from tmsa_core.avatars.params import Portraits, same_person, sample_portraits
+from tmsa_core.avatars.params import ATTRIBUTES, Portraits, same_person, sample_portraits
 from tmsa_core.avatars.render import render
+from tmsa_core.avatars.visibility import visible
 from tmsa_core.errors import RequestError
 
 CHUNK = 2048
 LOOKS = 8
 RENDER_BATCH = 32  # keeps a worker's memory small
 HELD_OUT_SEED = 7_000_000  # chunks from here on are never trained on
+CHANGED_SEED = 500_000  # of the changes, apart from the seeds of the chunks
 
 
 def draw_portraits(seed: int, chunk: int, count: int) -> Portraits:
@@ -36,6 +39,28 @@ def draw_portraits(seed: int, chunk: int, count: int) -> Portraits:
     people = sample_portraits(-(-count // LOOKS), generator)
     repeated = people[torch.arange(count) // LOOKS]
     return same_person(repeated, sample_portraits(count, generator))
+
+
+def one_change(portraits: Portraits, rng: torch.Generator) -> Portraits:
+    """The same portraits, another option in one visible attribute of each."""
+    seen = torch.stack([visible(portraits, name) for name in ATTRIBUTES], dim=1)  # (B,A)
+    chosen = (torch.rand(seen.shape, generator=rng) * seen).argmax(dim=1)
+    changed = {}
+    for i, (name, attribute) in enumerate(ATTRIBUTES.items()):
+        step = torch.randint(1, len(attribute.options), (len(portraits),), generator=rng)
+        index = portraits.attributes[name]
+        changed[name] = torch.where(chosen == i, (index + step) % len(attribute.options), index)
+    return portraits.with_(**changed)
+
+
+def changed_portraits(seed: int, chunk: int, count: int) -> Portraits:
+    """Those of ``draw_portraits``, each with one visible attribute changed."""
+    rng = torch.Generator().manual_seed(seed * 100_003 + chunk + CHANGED_SEED)
+    return one_change(draw_portraits(seed, chunk, count), rng)
+
+
+Draw = Callable[[int, int, int], Portraits]
+"""Draws the portraits of a chunk: seed, number of the chunk, how many."""
 
 
 def held_out_portraits(count: int, seed: int = 0) -> Portraits:
@@ -53,10 +78,12 @@ def to_range(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def render_chunk(folder: Path, seed: int, chunk: int, resolution: int) -> None:
+def render_chunk(
+    folder: Path, seed: int, chunk: int, resolution: int, draw: Draw = draw_portraits
+) -> None:
     """Draw one chunk and write its two arrays (images last: their file marks completion)."""
     torch.set_num_threads(1)
-    portraits = draw_portraits(seed, chunk, CHUNK)
+    portraits = draw(seed, chunk, CHUNK)
     images = torch.empty(len(portraits), 3, resolution, resolution, dtype=torch.uint8)
     for start in range(0, len(portraits), RENDER_BATCH):
         part = slice(start, start + RENDER_BATCH)
@@ -68,13 +95,15 @@ def render_chunk(folder: Path, seed: int, chunk: int, resolution: int) -> None:
     half.rename(folder / f"{chunk:04d}.images.npy")
 
 
-def render_pool(folder: Path, seed: int, count: int, resolution: int, workers: int) -> None:
+def render_pool(
+    folder: Path, seed: int, count: int, resolution: int, workers: int, draw: Draw = draw_portraits
+) -> None:
     """Draw what is missing of ``count`` portraits, several chunks at a time."""
     chunks = range(-(-count // CHUNK))
     missing = [c for c in chunks if not (folder / f"{c:04d}.images.npy").exists()]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(render_chunk, folder, seed, c, resolution) for c in missing]
-        for job in tqdm(jobs, desc="renders", unit="chunk"):
+        jobs = [pool.submit(render_chunk, folder, seed, c, resolution, draw) for c in missing]
+        for job in tqdm(jobs, desc=folder.name, unit="chunk"):
             job.result()
 
 
@@ -135,3 +164,10 @@ def open_pool(folder: Path) -> Pool:
         )
     matrix = torch.from_numpy(np.concatenate(matrices))
     return Pool(tuple(images), Portraits.from_matrix(matrix))
+
+
+def open_pairs(work: Path) -> tuple[Pool, Pool]:
+    """The renders and, row by row, the same portraits with one attribute changed."""
+    renders, changed = open_pool(work / "renders"), open_pool(work / "changed")
+    shared = min(len(renders), len(changed))
+    return renders.first(shared), changed.first(shared)

@@ -19,8 +19,8 @@ from tmsa_core.networks.e4e import Encoder, avatar_architecture
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.codes import portrait_codes, read_code
 from tmsa_core.training.data import open_pool
-from tmsa_core.training.generator import face_weight, paired_loss
 from tmsa_core.training.mapping import LIFT
+from tmsa_core.training.pixels import face_weight, paired_loss
 from tmsa_core.training.run import Options, Run, set_rate, update_average
 from tmsa_core.weights import load_network
 

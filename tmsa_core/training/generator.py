@@ -2,10 +2,11 @@
 
 The mapping network (mapping.py) turns z into w, the code of the portrait that z describes
 (codes.py). Here the synthesis network learns w -> the render of that portrait, from coarse to
-full resolution. Paired supervision needs about a hundred times fewer
-images than adversarial training from scratch. In the last phase a critic takes away the
-blur that a pixel loss leaves, and CLIP misses what is too small to count in pixels, such as
-freckles and earrings.
+full resolution. Paired supervision needs about a hundred times fewer images than adversarial
+training from scratch. Every portrait is shown beside itself with one attribute changed: the detail
+that changed weighs as much as all the rest (``pixels.py``), or freckles and earrings, too small to
+count, would never be learnt. In the last phase a critic takes away the blur that a pixel loss
+leaves, and CLIP misses what it sees in one picture and not in the other.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.adversarial import Critic, critic_step, same_patch, sharpening_loss
 from tmsa_core.training.codes import basis, code_scale, features
-from tmsa_core.training.data import Pool, open_pool
+from tmsa_core.training.data import Pool, open_pairs
 from tmsa_core.training.losses import cosine_distance
 from tmsa_core.training.muon import Muon
+from tmsa_core.training.pixels import at_side, changed_weight, face_weight, paired_loss, psnr
 from tmsa_core.training.run import Options, Run, set_rate, update_average
 from tmsa_core.weights import load_network
 
@@ -54,9 +56,9 @@ PHASES = (
     Phase(side=32, images=40_000, batch=16, rate=2e-3),
     Phase(side=64, images=80_000, batch=16, rate=2e-3),
     Phase(side=128, images=324_000, batch=16, rate=2e-3, noise=1.0),
-    Phase(side=128, images=30_000, batch=8, rate=6e-4, noise=1.0, sharpen=True),
+    Phase(side=128, images=145_000, batch=16, rate=1.2e-3, noise=1.0, sharpen=True),
 )
-GRAIN = 0.02  # strength at which the noise maps of texture start
+GRAIN = 0.02  # strength of the noise maps of texture
 SUPERSAMPLE = 4  # of those maps
 OPTION_NOISE = 0.18  # spread of one-hot entries around 0 and 1: the region that is one option
 PUSH, PUSHED = 2.4, 0.2  # an option's entries are scaled by up to so much, in such a share
@@ -87,40 +89,6 @@ def noisy_codes(x: Tensor, levels: int, strength: float, rng: torch.Generator) -
     w = code_scale() * (x * pushed + shake) @ basis()
     noise = strength * CODE_NOISE * torch.randn(x.shape[0], levels, w.shape[1], generator=rng)
     return w[:, None, :] + noise
-
-
-def face_weight(side: int) -> Tensor:
-    """(1,1,side,side) loss weight of aligned crops: 4 on the eyes, 5 on the mouth, 1 elsewhere.
-
-    The FFHQ crop puts the eyes at 45 % of the height and the mouth near 70 %, small parts that
-    carry most attributes.
-    """
-    y = (torch.arange(side) + 0.5)[:, None] / side
-    x = (torch.arange(side) + 0.5)[None, :] / side
-    eyes = torch.exp(-(((x - 0.5) / 0.22) ** 4) - ((y - 0.46) / 0.09) ** 4)
-    mouth = torch.exp(-(((x - 0.5) / 0.15) ** 4) - ((y - 0.71) / 0.09) ** 4)
-    return (1 + 3 * eyes + 4 * mouth)[None, None]
-
-
-def paired_loss(made: Tensor, real: Tensor, weight: Tensor) -> Tensor:
-    """Weighted L1 of pixels and of their differences to the right and lower neighbours.
-
-    The differences are what edges, lashes and spectacle frames are made of. -> scalar
-    """
-    error = (made - real) * weight
-    right = error[..., :, 1:] - error[..., :, :-1]
-    below = error[..., 1:, :] - error[..., :-1, :]
-    return error.abs().mean() + 0.5 * (right.abs().mean() + below.abs().mean())
-
-
-def psnr(made: Tensor, real: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of images in [-1, 1]."""
-    return 10 * math.log10(4 / F.mse_loss(made.clamp(-1, 1), real).item())
-
-
-def at_side(images: Tensor, side: int) -> Tensor:
-    """Images brought to ``side`` by averaging."""
-    return F.avg_pool2d(images, images.shape[-1] // side) if images.shape[-1] > side else images
 
 
 def phase_at(done: int) -> tuple[Phase, float]:
@@ -173,17 +141,24 @@ def grain_maps(side: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def lay_grain(model: Generator) -> None:
-    """Put the texture into the noise maps of the last two resolutions, in place."""
+    """Put the texture into the noise maps of the last two resolutions, in place.
+
+    Their strength is not learnt: most portraits are better without a map that only some show, so
+    that it would be switched off before the network knows where it belongs.
+    """
     last = model.levels - 2  # number of the last map; the two of a resolution are neighbours
     maps = grain_maps(model.resolution)
     for number, grain in zip((last - 3, last - 1, last), maps, strict=True):
         getattr(model.noises, f"noise_{number}").copy_(grain)
-        model.convs[number - 1].noise.weight.data.fill_(GRAIN)
+        strength = model.convs[number - 1].noise.weight
+        strength.requires_grad_(False).fill_(GRAIN)
 
 
 def optimisers(model: Generator) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the matrices of the synthesis network, Adam for all else of it."""
-    learnt = {n: p for n, p in model.named_parameters() if not n.startswith("style.")}
+    """Muon for the matrices of the synthesis network, Adam for all else that it learns."""
+    learnt = {
+        n: p for n, p in model.named_parameters() if p.requires_grad and not n.startswith("style.")
+    }
     rest = dict(learnt)
     matrices = [
         rest.pop(n)
@@ -213,23 +188,23 @@ def train_generator(options: Options) -> None:
     } | teachers
     done = run.resume(parts)
     clip = load_network("clip", options.out / "clip.safetensors", options.device)
-    pool = open_pool(options.work / "renders")
-    codes = features(pool.portraits)
+    pools = open_pairs(options.work)
+    codes = [features(pool.portraits) for pool in pools]
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
     batches, drawn, step = None, None, 0
     while run.going(done):
         phase, share = phase_at(done)
-        if step % 2000 == 0 and len(newer := open_pool(options.work / "renders")) > len(pool):
-            pool, codes, drawn = newer, features(newer.portraits), None
         if drawn != phase:
-            drawn, batches = phase, pool.batches(phase.batch, rng)
-            weight = face_weight(phase.side).to(options.device)
-        index = next(batches)
-        real = at_side(pool.images(index).to(options.device), phase.side)
-        real = real.contiguous(memory_format=torch.channels_last)
-        w_plus = noisy_codes(codes[index], model.levels, phase.noise, rng).to(options.device)
+            drawn, batches = phase, pools[0].batches(phase.batch // 2, rng)
+            face = face_weight(phase.side).to(options.device)
+        index = next(batches)  # half a batch: each portrait comes with its changed self
+        real = torch.cat([pool.images(index) for pool in pools]).to(options.device)
+        real = at_side(real, phase.side).contiguous(memory_format=torch.channels_last)
+        weight = face + changed_weight(real)
+        shown = torch.cat([rows[index] for rows in codes])
+        w_plus = noisy_codes(shown, model.levels, phase.noise, rng).to(options.device)
         for teacher in teachers.values():
-            set_rate(teacher, phase.rate * (1 - 0.7 * share))
+            set_rate(teacher, phase.rate * (1 - 0.85 * share))
         with torch.autocast(real.device.type, torch.bfloat16):
             made = model.synthesise(w_plus, up_to=phase.side)
         loss = pixel = paired_loss(made, real, weight)
@@ -251,9 +226,9 @@ def train_generator(options: Options) -> None:
             run.log(done, side=phase.side, loss=pixel, extra=extra, critic=judged, psnr=quality)
         if run.due():
             run.keep(parts, done)
-            show(run, average, pool, codes, phase.side)
+            show(run, average, pools[0], codes[0], phase.side)
     run.keep(parts, done)
-    show(run, average, pool, codes, phase_at(done - 1)[0].side)
+    show(run, average, pools[0], codes[0], phase_at(done - 1)[0].side)
 
 
 def lift_codes(model: Generator, lift: float) -> None:

@@ -9,26 +9,21 @@ and both networks also learn what of the residual is still true then.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms import RandomPerspective
 
-from tmsa_core.avatars.params import ATTRIBUTES, Portraits
-from tmsa_core.avatars.render import render
-from tmsa_core.avatars.visibility import visible
 from tmsa_core.networks.hfgi import HFGI, avatar_architecture
 from tmsa_core.networks.stylegan2 import Generator, channels_at
 from tmsa_core.training import generator as generator_stage
 from tmsa_core.training.adversarial import same_patch
 from tmsa_core.training.codes import portrait_codes
-from tmsa_core.training.data import RENDER_BATCH, Pool, open_pool, to_bytes, to_range
+from tmsa_core.training.data import open_pairs
 from tmsa_core.training.e4e import crop_errors
-from tmsa_core.training.generator import face_weight, paired_loss
 from tmsa_core.training.perceptual import clip_features, feature_distance
+from tmsa_core.training.pixels import face_weight, paired_loss
 from tmsa_core.training.run import Options, Run, set_rate, update_average
 from tmsa_core.weights import load_network
 
@@ -40,9 +35,8 @@ ARCHITECTURE = avatar_architecture(
         int(generator_stage.ARCHITECTURE["channel_max"]),
     )
 )
-IMAGES = 37_000
+IMAGES = 43_000
 KEPT, EDITED = 2, 4  # portraits of a batch that keep their code, and that are edited
-PAIRS = 4096  # edited portraits that are drawn
 RATE = 3e-3
 STRENGTHS = (0.6, 1.3)  # of edits; texts do not push exactly as far as the code of an attribute
 DISTORTED, DISTORTION = 0.9, 0.15  # share and strength of HFGI's random perspectives
@@ -56,44 +50,6 @@ class Weights:
     features: float = 0.8
     identity: float = 0.1
     residual: float = 0.5
-
-
-@dataclass(frozen=True)
-class EditedPairs:
-    """Portraits before and after one change: rows of the pool, (N,3,R,R) uint8, (N,512) codes."""
-
-    rows: Tensor
-    images: Tensor
-    shifts: Tensor
-
-
-def one_change(portraits: Portraits, rng: torch.Generator) -> Portraits:
-    """The same portraits, another option in one visible attribute of each."""
-    seen = torch.stack([visible(portraits, name) for name in ATTRIBUTES], dim=1)  # (B,A)
-    chosen = (torch.rand(seen.shape, generator=rng) * seen).argmax(dim=1)
-    changed = {}
-    for i, (name, attribute) in enumerate(ATTRIBUTES.items()):
-        step = torch.randint(1, len(attribute.options), (len(portraits),), generator=rng)
-        index = portraits.attributes[name]
-        changed[name] = torch.where(chosen == i, (index + step) % len(attribute.options), index)
-    return portraits.with_(**changed)
-
-
-def edited_pairs(pool: Pool, folder: Path, seed: int) -> EditedPairs:
-    """Edits of up to ``PAIRS`` people of the pool, drawn once and kept in ``folder``."""
-    rows = pool.shown(PAIRS)
-    before = pool.portraits[rows]
-    after = one_change(before, torch.Generator().manual_seed(seed))
-    path = folder / f"edited-{len(rows)}-{seed}.npy"
-    if not path.exists():
-        side = pool.images(rows[:1]).shape[-1]
-        parts = torch.arange(len(rows)).split(RENDER_BATCH)
-        images = torch.cat([to_bytes(render(after[part], side).images) for part in parts])
-        half = path.with_suffix(".half.npy")
-        np.save(half, images.numpy())
-        half.rename(path)
-    images = torch.from_numpy(np.load(path))
-    return EditedPairs(rows, images, portrait_codes(after) - portrait_codes(before))
 
 
 def new_hfgi() -> HFGI:
@@ -119,21 +75,21 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
     parts = {"model": model, "average": average, "optimiser": optimiser}
     done = run.resume(parts)
-    pool = open_pool(options.work / "renders")
-    pairs = edited_pairs(pool, run.folder, options.seed)
+    pool, changed = open_pairs(options.work)
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
     batches, step = pool.batches(KEPT, rng), 0
     weight = face_weight(generator.resolution).to(device)
     distort = RandomPerspective(DISTORTION, DISTORTED)
     while run.going(done):
         kept = pool.images(next(batches))
-        drawn = torch.randint(len(pairs.rows), (EDITED,), generator=rng)
-        images = torch.cat([kept, pool.images(pairs.rows[drawn])])
-        wanted = torch.cat([kept, to_range(pairs.images[drawn])])
+        drawn = torch.randint(len(pool), (EDITED,), generator=rng)
+        images = torch.cat([kept, pool.images(drawn)])
+        wanted = torch.cat([kept, changed.images(drawn)])
         both = crop_errors(torch.cat([images, wanted], dim=1), rng).to(device)
         images, wanted = both.split(3, dim=1)
         strength = torch.empty(EDITED, 1).uniform_(*STRENGTHS, generator=rng)
-        shift = F.pad(strength * pairs.shifts[drawn], (0, 0, KEPT, 0)).to(device)  # first none
+        before, after = (portrait_codes(p.portraits[drawn]) for p in (pool, changed))
+        shift = F.pad(strength * (after - before), (0, 0, KEPT, 0)).to(device)  # first none
         rate = RATE * min(1.0, done / 1000 + 0.05) * (1 - done / IMAGES) + 1e-5
         set_rate(optimiser, rate)
         with torch.autocast(wanted.device.type, torch.bfloat16):
