@@ -91,6 +91,7 @@ def test_the_page_of_the_alignment_shows_the_committed_studies():
     page = alignment_page(rows, present)
     assert ALIGNMENT_PAGE.read_text() == page, "run `make tables`"
     studies = ("gap", "losses", "curve", "merit")
+    assert newest(rows, "merit")[-1]["weights"] == present["merit"]
     older = [s for s in studies if newest(rows, s)[-1]["weights"] != present[s]]
     assert page.count("These figures are older than") == len(older)
 
