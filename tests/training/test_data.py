@@ -4,6 +4,7 @@ import torch
 from tmsa_core.avatars.params import ATTRIBUTES
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.training import data
+from tmsa_core.training.codes import portrait_codes, read_code
 
 
 def test_one_visible_attribute_of_each_portrait_changes():
@@ -32,6 +33,8 @@ def test_pairs_show_the_same_people_but_for_one_attribute(work):
     assert all(torch.equal(a.traits[name], b.traits[name]) for name in a.traits)
     differs = torch.stack([a.attributes[n] != b.attributes[n] for n in ATTRIBUTES])
     assert (differs.sum(dim=0) == 1).all()
+    moved = (read_code(portrait_codes(b)) - read_code(portrait_codes(a))).abs() > 1e-3
+    assert (moved.sum(dim=1) == 2).all()  # one option off, another one on
     rows = torch.arange(16)
     change = (renders.images(rows) - changed.images(rows)).abs()
     assert (change.amax(dim=(1, 2, 3)) > 0.1).all() and change.mean() < 0.3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,21 +15,19 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.params import ATTRIBUTES, Portraits
-from tmsa_core.avatars.render import render
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.bundles import Bundle
 from tmsa_core.evaluation.crispness import crispness_report
+from tmsa_core.evaluation.drawing import batches, rendered, synthesise
 from tmsa_core.evaluation.metrics import agreement, cosine, frechet_distance, psnr
 from tmsa_core.evaluation.prompts import SIX, ZERO_SHOT, Prompt, ZeroShot, fits
 from tmsa_core.networks.attributes import AttributeNet
 from tmsa_core.networks.clip import Clip
-from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.shift import embed_text, semantic_shift
 from tmsa_core.training.data import held_out_portraits, to_bytes, to_range
 
 Draw = Callable[[Tensor, Tensor], Tensor]
 
-BATCH = 32
 JUDGED = tuple(
     name
     for name in ATTRIBUTES
@@ -47,28 +45,13 @@ class Subjects:
     codes: Tensor
 
 
-def batches(x: Tensor) -> Iterator[Tensor]:
-    """A tensor in parts of ``BATCH`` rows."""
-    yield from x.split(BATCH)
-
-
 @torch.inference_mode()
 def make_subjects(bundle: Bundle, count: int) -> Subjects:
     """Draw and invert ``count`` held-out portraits, through 8 bits like a real picture."""
     portraits = held_out_portraits(count)
-    renders = torch.cat(
-        [
-            to_range(to_bytes(render(portraits[torch.arange(i, min(i + BATCH, count))]).images))
-            for i in range(0, count, BATCH)
-        ]
-    )
+    renders = to_range(to_bytes(rendered(portraits)))
     encoder = bundle.load("e4e")
     return Subjects(portraits, renders, torch.cat([encoder(x) for x in batches(renders)]))
-
-
-def synthesise(generator: Generator, codes: Tensor) -> Tensor:
-    """(N,L,512) -> (N,3,R,R), clamped, in parts."""
-    return torch.cat([generator.synthesise(w).clamp(-1, 1) for w in batches(codes)])
 
 
 def predict(judge: AttributeNet, images: Tensor) -> dict[str, Tensor]:
@@ -87,12 +70,7 @@ def samples_report(bundle: Bundle, subjects: Subjects) -> dict[str, float]:
     count = len(subjects.portraits)
     z = torch.randn(count, 512, generator=torch.Generator().manual_seed(5))
     made = synthesise(generator, generator.broadcast(generator.map(z)))
-    others = torch.cat(
-        [
-            render(held_out_portraits(count, seed=1)[torch.arange(i, min(i + BATCH, count))]).images
-            for i in range(0, count, BATCH)
-        ]
-    )
+    others = rendered(held_out_portraits(count, seed=1))
     sets = (subjects.renders, made, others)
     real, fake, again = (torch.cat([judge.features(x) for x in batches(s)]) for s in sets)
     return {

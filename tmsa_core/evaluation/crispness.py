@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from tmsa_core.avatars.params import Portraits
-from tmsa_core.avatars.render import render
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.bundles import Bundle
+from tmsa_core.evaluation.drawing import rendered, synthesise
 from tmsa_core.evaluation.metrics import psnr
 from tmsa_core.evaluation.sheet import grid
 from tmsa_core.images import to_image
@@ -27,7 +27,6 @@ from tmsa_core.training.pixels import detail
 
 PORTRAITS = 192
 ASKED = 48  # portraits that each part is drawn on
-BATCH = 16
 
 
 class Part(NamedTuple):
@@ -71,7 +70,7 @@ def crispness_report(bundle: Bundle) -> dict[str, float]:
     """PSNR, correlation and strength of detail, and the share drawn of each of ``PARTS``."""
     generator = bundle.load("generator")
     people = held_out_portraits(PORTRAITS, seed=2)
-    made, real = _drawn(generator, people), _rendered(people)
+    made, real = _drawn(generator, people), rendered(people)
     fine, true = detail(made), detail(real)
     report = {
         "psnr": psnr(made, real),
@@ -89,8 +88,8 @@ def samples_sheet(bundle: Bundle, rows: int) -> Image.Image:
     generator = bundle.load("generator")
     people = held_out_portraits(2 * rows, seed=4)
     z = torch.randn(2 * rows, 512, generator=torch.Generator().manual_seed(4))
-    random = generator.synthesise(generator.broadcast(generator.map(z))).clamp(-1, 1)
-    columns = (_rendered(people), _drawn(generator, people), random)
+    random = synthesise(generator, generator.broadcast(generator.map(z)))
+    columns = (rendered(people), _drawn(generator, people), random)
     shown = zip(*([to_image(x) for x in images] for images in columns), strict=True)
     pairs = [(real, made, drawn) for real, made, drawn in shown]
     table = [(*a[:2], *b[:2], a[2], b[2]) for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
@@ -102,16 +101,10 @@ def _part_share(generator: Generator, part: Part) -> float:
     shown = people.with_(**{part.attribute: part.option})
     rows = visible(shown, part.attribute).nonzero()[:ASKED, 0]
     both = [people[rows].with_(**{part.attribute: o}) for o in (part.option, part.without)]
-    real = [detail(_rendered(p)) for p in both]
+    real = [detail(rendered(p)) for p in both]
     made = [detail(_drawn(generator, p)) for p in both]
     return share_drawn(made[0] - made[1], real[0] - real[1])
 
 
-def _rendered(people: Portraits) -> Tensor:
-    rows = torch.arange(len(people)).split(BATCH)
-    return torch.cat([render(people[part]).images for part in rows])
-
-
 def _drawn(generator: Generator, people: Portraits) -> Tensor:
-    codes = (portrait_codes(people) + LIFT).split(BATCH)
-    return torch.cat([generator.synthesise(generator.broadcast(w)).clamp(-1, 1) for w in codes])
+    return synthesise(generator, generator.broadcast(portrait_codes(people) + LIFT))

@@ -20,11 +20,11 @@ from tmsa_core.evaluation.avatar import (
     Draw,
     Subjects,
     append_rows,
-    batches,
     edit_report,
     make_subjects,
     predict,
 )
+from tmsa_core.evaluation.drawing import batches, synthesise
 from tmsa_core.evaluation.metrics import agreement, psnr, ssim
 from tmsa_core.images import to_image, to_tensor
 from tmsa_core.networks.attributes import AttributeNet
@@ -40,7 +40,7 @@ def drawings(bundle: Bundle, subjects: Subjects) -> dict[str, Draw]:
     missed = torch.cat([hfgi.missed(generator, x, w) for x, w in pairs])
 
     def e4e(codes: Tensor, rows: Tensor) -> Tensor:
-        return torch.cat([generator.synthesise(w).clamp(-1, 1) for w in batches(codes)])
+        return synthesise(generator, codes)
 
     def fused(codes: Tensor, rows: Tensor) -> Tensor:
         pairs = zip(batches(codes), batches(missed[rows]), strict=True)
