@@ -119,6 +119,23 @@ def test_strength_changes_the_last_edit_only(
     assert not list(handlers.strength(None, history, replace(wishes, alpha=2.0)))
 
 
+def test_strength_that_is_late_goes_where_it_was_meant(
+    handlers: Handlers, start: History, wishes: Wishes
+) -> None:
+    page = last(handlers.edit(None, start, wishes))
+    moved = replace(wishes, alpha=0.5)
+    # *Add* overtook the report of the strength: both edits have what the slider showed
+    page |= last(handlers.edit(page["visit"], page["history"], moved, how="add"))
+    assert [request.alpha for request in page["history"].now.active] == [0.5, 0.5]
+    assert not list(handlers.strength(page["visit"], page["history"], moved, 0, 1))
+    # another edit was chosen before the report came
+    page |= last(handlers.act(page["visit"], page["history"], moved, "choose", 0))
+    late = replace(wishes, alpha=-1.0)
+    page |= last(handlers.strength(page["visit"], page["history"], late, 1, 2))
+    assert [request.alpha for request in page["history"].now.active] == [0.5, -1.0]
+    assert page["history"].now.chosen == 0
+
+
 def test_drag_is_undone_as_one_step(handlers: Handlers, start: History, wishes: Wishes) -> None:
     page = last(handlers.edit(None, start, wishes))
     for alpha in (0.5, 0.25, -1.0):
@@ -134,8 +151,10 @@ def test_stacked_edits_add_up_and_switch_off(
     handlers: Handlers, start: History, wishes: Wishes, editor: Editor
 ) -> None:
     page = last(handlers.edit(None, start, wishes))
-    smile = replace(wishes, target_text="smiling human face", alpha=0.5)
+    smile = replace(wishes, target_text="smiling human face")
     both = last(handlers.edit(page["visit"], page["history"], smile, how="add"))
+    half = replace(smile, alpha=0.5)
+    both |= last(handlers.strength(both["visit"], both["history"], half))
     requests = [EditRequest(*TEXTS), EditRequest("human face", "smiling human face", 0.5)]
     assert list(both["history"].now.active) == requests
     prepared = both["visit"].prepared

@@ -279,20 +279,52 @@ def test_newest_strength_wins_while_dragging(visitor: Visitor) -> None:
     assert recipe["edits"][0]["alpha"] == pytest.approx(chosen)
 
 
-def test_strength_by_key_is_set_before_the_next_press(visitor: Visitor) -> None:
-    page = visitor.page
-    visitor.change(lambda: page.locator("#random").click())
+def move_by_keys(page: Page) -> float:
+    """Move the slider of the strength, and do not wait until the hand has rested."""
     slider = page.locator("#alpha input[type=range]")
     slider.focus()
     for _ in range(4):
         slider.press("ArrowLeft")
-    chosen = float(slider.input_value())
+    return float(slider.input_value())
+
+
+def test_strength_by_key_is_set_before_the_next_press(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.change(lambda: page.locator("#random").click())
+    chosen = move_by_keys(page)
     count = page.locator("#stack li").count()
     page.locator("#add").click()  # at once: the hand has not rested
     expect(page.locator("#stack li")).to_have_count(count + 1)
     for layer in (count - 1, count):
         expect(page.locator("#stack li").nth(layer)).to_contain_text(f"{chosen:+.2f}")
     visitor.wait_until_still()
+    page.get_by_role("button", name=f"Remove edit {count + 1}").click()
+    expect(page.locator("#stack li")).to_have_count(count)
+    visitor.wait_until_still()
+
+
+def test_a_press_may_overtake_the_strength(visitor: Visitor) -> None:
+    page = visitor.page
+    strengths: list[Route] = []
+
+    def held_back(route: Route) -> None:
+        sent = (route.request.post_data_json or {}).get("event_data") or {}
+        if set(sent) == {"index", "count"}:
+            strengths.append(route)
+        else:
+            route.continue_()
+
+    count = page.locator("#stack li").count()
+    page.route("**/queue/join*", held_back)
+    chosen = move_by_keys(page)
+    page.locator("#add").click()
+    expect(page.locator("#stack li")).to_have_count(count + 1)
+    assert len(strengths) == 1
+    strengths[0].continue_()
+    page.unroute("**/queue/join*", held_back)
+    visitor.wait_until_still()
+    for layer in (count - 1, count):
+        expect(page.locator("#stack li").nth(layer)).to_contain_text(f"{chosen:+.2f}")
     page.get_by_role("button", name=f"Remove edit {count + 1}").click()
     expect(page.locator("#stack li")).to_have_count(count)
     visitor.wait_until_still()

@@ -326,6 +326,12 @@ def connect_edit(
     def press(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
         yield from acting(data, event.action, event.index, event.count)
 
+    @told_steps
+    def rest(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
+        yield {page.history: data[page.history]}
+        for screen in handlers.strength(*given(data), event.index, event.count):
+            yield shows(screen)
+
     def step(action: str) -> Callable[..., Iterator[Any]]:
         @told_steps
         def event(data: dict[Any, Any]) -> Iterator[Any]:
@@ -415,8 +421,8 @@ def connect_edit(
     # Both are in one queue, so that no picture of the drag comes after that of the hand at rest.
     moving = {"outputs": page.before_after, **HIDDEN, **ON_MODEL, **quick, **LAST_PRESS}
     page.alpha.input(glance, inputs, **moving)
-    at_rest = [page.alpha.release, page.rest.click]
-    gr.on(at_rest, steps(handlers.strength), **on, **quick, **EACH_PRESS)
+    page.alpha.release(steps(handlers.strength), **on, **quick, **EACH_PRESS)
+    page.rest.click(rest, **on, **quick, **EACH_PRESS)
     edit_on(page.levels.input, page.threshold.release, page.inversion.input, page.aligned.input)
     acts = {**on, "outputs": [*screen, *given_back]}
     page.stack.click(press, **acts, **quick, **EACH_PRESS)

@@ -157,6 +157,8 @@ class Handlers:
                 progress(0.1, desc="Finding and aligning the face")
                 visit = self._open(wishes, owner, visit)
                 yield _portrait(visit)
+            if how == "add":  # the last edit's strength may still be on its way
+                history = history.with_alpha(wishes.alpha)
             stack = history.now
             if how == "add":
                 stack = stack.add(wishes.request)
@@ -168,13 +170,24 @@ class Handlers:
             yield _failed(visit, wishes, error)
             raise spoken(error) from error
 
-    def strength(self, visit: Visit | None, history: History, wishes: Wishes) -> Iterator[Screen]:
-        """The chosen edit at another strength; a drag is one step of the history."""
-        request = history.now.request
-        if visit is None or request.alpha == wishes.alpha:
+    def strength(
+        self,
+        visit: Visit | None,
+        history: History,
+        wishes: Wishes,
+        index: int | None = None,
+        count: int | None = None,
+    ) -> Iterator[Screen]:
+        """An edit at another strength; a drag is one step of the history.
+
+        index, count: which edit of how many was chosen when the hand came to rest, the chosen one
+        if not given. Where the stack has another number by now, nothing is changed.
+        """
+        if visit is None or count not in (None, len(history.now.layers)):
             return
-        stack = history.now.with_request(replace(request, alpha=wishes.alpha))
-        yield from self._rendered(visit, history.do(stack, f"alpha {stack.chosen}"), wishes)
+        changed = history.with_alpha(wishes.alpha, index)
+        if changed is not history:
+            yield from self._rendered(visit, changed, wishes)
 
     def glance(self, visit: Visit | None, history: History, wishes: Wishes) -> Screen:
         """The picture of another strength while the hand moves; no step of the history.

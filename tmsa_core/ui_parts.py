@@ -39,14 +39,16 @@ element.addEventListener('click', (event) => {
 """
 
 # Tell Python that the strength has been left alone for a moment, or before the hand presses
-# something else, which must find it set.
+# something else, which must find it set; and whose strength it is, as a press may overtake this.
 REPORT_REST = """
 let waiting = null;
 const report = () => {
   if (waiting === null) return;
   clearTimeout(waiting);
   waiting = null;
-  trigger('click');
+  const edits = [...document.querySelectorAll('#stack li')];
+  const index = edits.findIndex((edit) => edit.classList.contains('chosen'));
+  trigger('click', { index, count: edits.length });
 };
 const moved = (event) => event.target.closest?.('#alpha input');
 document.addEventListener('input', (event) => {

@@ -87,6 +87,13 @@ class Stack:
             raise RequestError(f"There is no action {action!r} for an edit.")
         return actions[action](index)
 
+    def with_alpha(self, alpha: float, index: int) -> Stack:
+        """An edit at another strength, and switched on; as it is where it has that strength."""
+        request = self.layers[self._checked(index)].request
+        if request.alpha == alpha:
+            return self
+        return self._with_layers(index, Layer(replace(request, alpha=alpha)))
+
     def _with_layers(self, index: int, layer: Layer) -> Stack:
         return replace(self, layers=self.layers[:index] + (layer,) + self.layers[index + 1 :])
 
@@ -112,6 +119,11 @@ class History:
         if kind and kind == self.kind:
             return replace(self, now=stack, future=())
         return History(stack, (*self.past, self.now)[-MOST_STEPS_BACK:], (), kind)
+
+    def with_alpha(self, alpha: float, index: int | None = None) -> History:
+        """An edit, the chosen one if not said, at another strength; a drag is one step."""
+        index = self.now.chosen if index is None else index
+        return self.do(self.now.with_alpha(alpha, index), f"alpha {index}")
 
     def undo(self) -> History:
         """One step back; at the start nothing changes."""
