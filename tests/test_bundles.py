@@ -23,6 +23,17 @@ def bundle_folder(tmp_path):
     return tmp_path
 
 
+def test_the_manifest_says_the_numbers_of_a_network(bundle_folder):
+    numbers = SMALL | {"words": ["face"]}
+    register_file(
+        bundle_folder, "avatar", "generator", "stylegan2", "generator.safetensors", "test",
+        architecture=numbers,
+    )  # fmt: skip
+    bundle = open_bundle("avatar", bundle_folder)
+    assert bundle.files["generator"].architecture == SMALL
+    assert bundle.load("generator").resolution == 16
+
+
 def test_a_saved_network_comes_back_whole(bundle_folder):
     torch.manual_seed(0)
     original = build_network("stylegan2", SMALL).eval()

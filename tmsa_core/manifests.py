@@ -84,8 +84,12 @@ def register_file(
     source: str,
     licence: str = "MIT",
     seconds: float | None = None,
+    architecture: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write or replace one entry of a bundle's manifest from the file on disk."""
+    """Write or replace one entry of a bundle's manifest from the file on disk.
+
+    architecture: of a network, of which the manifest says the numbers.
+    """
     path = folder / MANIFEST
     raw: dict[str, Any] = {"domain": domain, "format": FORMAT, "files": {}}
     if path.exists():
@@ -98,6 +102,7 @@ def register_file(
         sha256(target),
         source,
         licence,
+        architecture={k: v for k, v in (architecture or {}).items() if isinstance(v, int | float)},
         seconds=None if seconds is None else round(seconds, 1),
     )
     raw["files"][role] = {key: value for key, value in asdict(entry).items() if value}

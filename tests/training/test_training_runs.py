@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tmsa_core.bundles import load_network, open_bundle
+from tmsa_core.errors import BundleError
 from tmsa_core.training import (
     avatar,
     calibrate,
@@ -91,6 +92,22 @@ def test_a_finished_stage_goes_no_further(small_world):
     assert after["done"] == before["done"] == sum(p.images for p in SMALL_PHASES)
     name = "conv1.conv.weight"
     assert torch.equal(after["model"][name], before["model"][name])
+
+
+def test_a_training_that_was_stopped_early_replaces_no_longer_one(small_world, capsys):
+    path = small_world.out / "classifier.safetensors"
+    before = path.read_bytes()
+    avatar.train("classifier", replace(small_world, restart=True, minutes=0.0))
+    assert path.read_bytes() == before
+    assert "was trained on 24 images, this run so far on 0" in capsys.readouterr().out
+    avatar.train("classifier", small_world)  # goes on to the same end
+    assert read_metadata(path)["origin"]["images"] == 24
+
+
+def test_a_generator_without_its_mapping_network_is_not_begun(small_world, tmp_path):
+    with pytest.raises(BundleError, match="train avatar mapping"):
+        avatar.train("generator", replace(small_world, work=tmp_path))
+    assert not list(tmp_path.iterdir())
 
 
 def test_metrics_are_json_lines(small_world):

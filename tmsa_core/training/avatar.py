@@ -6,7 +6,6 @@ how it was made in the metadata. ``all`` runs them one after the other.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,7 @@ from tmsa_core.training import mapper as mapper_stage
 from tmsa_core.training import mapping as mapping_stage
 from tmsa_core.training.data import changed_portraits, draw_portraits, render_pool
 from tmsa_core.training.run import Options
-from tmsa_core.weights import load_network, save_network
+from tmsa_core.weights import load_network, read_metadata, save_network
 
 DOMAIN = "avatar"
 RENDERS = 40_960
@@ -48,6 +47,11 @@ def train_renders(options: Options) -> None:
 def train_mapping(options: Options) -> None:
     """Teach the generator's mapping network; its weights join the generator's export."""
     mapping_stage.train_mapping(options, generator_stage.ARCHITECTURE)
+
+
+def need_mapping(options: Options) -> None:
+    """Raises BundleError, before hours of training, where the mapping network is yet to come."""
+    _state(options, "mapping")
 
 
 def export_generator(options: Options) -> None:
@@ -119,7 +123,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "landmarks": (train_landmarks,),
     "mapping": (train_mapping,),
     "clip": (clip_stage.train_clip, export_clip),
-    "generator": (generator_stage.train_generator, export_generator),
+    "generator": (need_mapping, generator_stage.train_generator, export_generator),
     "classifier": (classifier_stage.train_classifier, export_classifier),
     "identity": (identity_stage.train_identity, export_identity),
     "e4e": (e4e_stage.train_e4e, export_e4e),
@@ -162,8 +166,26 @@ def _export(
     architecture: dict[str, Any],
     origin: dict[str, Any],
 ) -> None:
-    """Write a network into the bundle and enter it in the manifest."""
-    made = {"command": f"python -m tmsa_core train avatar {role}", "seed": options.seed} | origin
+    """Write a network into the bundle and enter it in the manifest, unless a longer trained one
+    is there: a training that was stopped early is no better.
+    """
+    command = f"python -m tmsa_core train avatar {role}"
     path: Path = options.out / f"{role}.safetensors"
+    seen = read_metadata(path)["origin"].get("images", 0) if path.exists() else 0
+    if seen > origin["images"]:
+        print(
+            f"{path.name} stays as it is: it was trained on {seen:,} images, this run so far on "
+            f"{origin['images']:,}. `{command}` goes on; delete the file to have it replaced."
+        )
+        return
+    made = {"command": command, "seed": options.seed} | origin
     save_network(kind, model, path, architecture, made)
-    register_file(options.out, DOMAIN, role, kind, path.name, "trained here: " + json.dumps(made))
+    register_file(
+        options.out,
+        DOMAIN,
+        role,
+        kind,
+        path.name,
+        f"trained here: {command}",
+        architecture=architecture,
+    )

@@ -28,9 +28,9 @@ def attribute_loss(model: AttributeNet, images: torch.Tensor, portraits: object)
 
 def train_classifier(options: Options) -> None:
     """Train the classifier; resumes from its last checkpoint."""
-    run = Run("classifier", options, IMAGES)
+    run, device = Run("classifier", options, IMAGES), options.device
     torch.manual_seed(options.seed + 1)
-    model, average = AttributeNet(**ARCHITECTURE), AttributeNet(**ARCHITECTURE)
+    model, average = (AttributeNet(**ARCHITECTURE).to(device) for _ in range(2))
     average.load_state_dict(model.state_dict())
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
     parts = {"model": model, "average": average, "optimiser": optimiser}
@@ -40,13 +40,14 @@ def train_classifier(options: Options) -> None:
     batches, step = pool.batches(BATCH, rng), 0
     while run.going(done):
         index = next(batches)
-        portraits = pool.portraits[index]
+        portraits = pool.portraits[index].to(device)
         images = jitter(pool.images(index), rng)
         # half of them blurred and noisy, so that soft generator output is judged on its content
         coarse = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
         images[::2] = coarse[::2] + 0.04 * torch.randn(coarse[::2].shape, generator=rng)
         set_rate(optimiser, 2e-3 * min(1.0, done / 5000 + 0.05) * (1 - done / IMAGES) + 1e-5)
-        with torch.autocast("cpu", torch.bfloat16):
+        images = images.to(device)
+        with torch.autocast(images.device.type, torch.bfloat16):
             loss = attribute_loss(model, images, portraits)
         optimiser.zero_grad()
         loss.backward()

@@ -75,6 +75,7 @@ def contrastive_loss(images: Tensor, texts: Tensor, true: Tensor, scale: Tensor)
 def image_head_loss(head: AttributeHead, embedding: Tensor, portraits: Portraits) -> Tensor:
     """Everything visible must be readable from an image embedding. -> scalar"""
     traits, logits = head(embedding)
+    portraits = portraits.to(embedding.device)
     truth = torch.stack([portraits.traits[k] for k in TRAITS], dim=1)
     loss = 2 * F.mse_loss(traits, truth)
     for name, y in logits.items():
@@ -90,13 +91,15 @@ def text_head_loss(head: AttributeHead, embedding: Tensor, batch: Sequence[Capti
     trait is the middle of the range that it allows.
     """
     traits, logits = head(embedding)
-    loss = 2 * F.mse_loss(traits, torch.stack([_trait_target(batch, k) for k in TRAITS], dim=1))
+    middles = torch.stack([_trait_target(batch, k) for k in TRAITS], dim=1)
+    loss = 2 * F.mse_loss(traits, middles.to(traits))
     for name, y in logits.items():
         prior = torch.tensor(ATTRIBUTES[name].prior)
         allowed = allowed_options(batch, name)
         target = F.normalize(prior * allowed, p=1, dim=1)
         weight = torch.where(allowed.all(dim=1), 1.0, 3.0)
-        loss = loss + (weight * F.cross_entropy(y, target, reduction="none")).mean() / len(logits)
+        missed = F.cross_entropy(y, target.to(y), reduction="none")
+        loss = loss + (weight.to(y) * missed).mean() / len(logits)
     return loss
 
 
@@ -109,12 +112,12 @@ def _trait_target(batch: Sequence[Caption], name: str) -> Tensor:
 
 def train_clip(options: Options) -> None:
     """Train both towers and the shared head; resumes from its last checkpoint."""
-    run = Run("clip", options, IMAGES)
+    run, device = Run("clip", options, IMAGES), options.device
     torch.manual_seed(options.seed)
-    model, head = compact_clip(**architecture()), AttributeHead()
-    average = compact_clip(**architecture()).requires_grad_(False)
+    model, head = compact_clip(**architecture()).to(device), AttributeHead().to(device)
+    average = compact_clip(**architecture()).to(device).requires_grad_(False)
     average.load_state_dict(model.state_dict())
-    temperature = nn.ParameterDict({"log": nn.Parameter(torch.tensor(2.5))})
+    temperature = nn.ParameterDict({"log": nn.Parameter(torch.tensor(2.5, device=device))})
     learnt = [*model.parameters(), *head.parameters(), *temperature.parameters()]
     optimiser = torch.optim.AdamW(learnt, betas=(0.9, 0.98), weight_decay=1e-3)
     parts = {
@@ -135,11 +138,11 @@ def train_clip(options: Options) -> None:
         said = captions(portraits, words)
         share = done / IMAGES
         set_rate(optimiser, RATE * min(1.0, done / 20_000 + 0.05) * (1 - share) ** 0.7 + 1e-5)
-        with torch.autocast("cpu", torch.bfloat16):
-            pictures = jitter(pool.images(index), rng)
+        pictures = jitter(pool.images(index), rng).to(device)
+        with torch.autocast(pictures.device.type, torch.bfloat16):
             seen = F.normalize(model.model.encode_image(model.preprocess(pictures)).float(), dim=1)
         read = model.embed_texts([c.text for c in said])
-        true = true_of(said, portraits)
+        true = true_of(said, portraits).to(device)
         contrast = contrastive_loss(seen, read, true, temperature["log"].clamp(0, 4.6).exp())
         by_image = image_head_loss(head, seen, portraits)
         by_text = text_head_loss(head, read, said)

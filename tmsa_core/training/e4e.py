@@ -88,30 +88,33 @@ def new_encoder(generator: Generator) -> Encoder:
 def train_e4e(options: Options, weights: Weights | None = None) -> None:
     """Train the encoder against the bundle's generator; resumes from its last checkpoint."""
     weights = weights or Weights()
-    run = Run("e4e", options, IMAGES)
+    run, device = Run("e4e", options, IMAGES), options.device
     torch.manual_seed(options.seed + 2)
-    generator = load_network("stylegan2", options.out / "generator.safetensors", options.device)
-    model, average = new_encoder(generator), new_encoder(generator)
+    generator = load_network("stylegan2", options.out / "generator.safetensors", device)
+    model, average = new_encoder(generator).to(device), new_encoder(generator).to(device)
     average.load_state_dict(model.state_dict())
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
     parts = {"model": model, "average": average, "optimiser": optimiser}
     done = run.resume(parts)
     pool = open_pool(options.work / "renders")
-    codes = portrait_codes(pool.portraits) + LIFT
+    portraits = pool.portraits.to(device)
+    codes = portrait_codes(portraits) + LIFT
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
-    batches, step, weight = pool.batches(BATCH, rng), 0, face_weight(generator.resolution)
+    batches, step = pool.batches(BATCH, rng), 0
+    weight = face_weight(generator.resolution).to(device)
     while run.going(done):
         index = next(batches)
         clean = pool.images(index)
+        turned, clean = crop_errors(clean, rng).to(device), clean.to(device)
         set_rate(optimiser, 2e-3 * min(1.0, done / 2000 + 0.05) * (1 - done / IMAGES) + 1e-5)
-        with torch.autocast("cpu", torch.bfloat16):
-            w_plus = model(crop_errors(clean, rng)).float()
+        with torch.autocast(clean.device.type, torch.bfloat16):
+            w_plus = model(turned).float()
         code = (w_plus - codes[index][:, None, :]).square().mean()
-        attributes = attribute_loss(w_plus, pool.portraits[index])
+        attributes = attribute_loss(w_plus, portraits[index])
         loss = weights.code * code + weights.attributes * attributes
         loss = loss + weights.delta * delta_loss(w_plus)
         if step % REFINE_EVERY == 0:
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(clean.device.type, torch.bfloat16):
                 made = generator.synthesise(w_plus[:REFINED])
             image = paired_loss(made, clean[:REFINED], weight)
             loss = loss + weights.image * image
@@ -125,9 +128,9 @@ def train_e4e(options: Options, weights: Weights | None = None) -> None:
             run.log(done, code=code, attributes=attributes, image=image)
         if run.due():
             run.keep(parts, done)
-            show(run, average, generator, pool.images(pool.shown(32)))
+            show(run, average, generator, pool.images(pool.shown(32)).to(device))
     run.keep(parts, done)
-    show(run, average, generator, pool.images(pool.shown(32)))
+    show(run, average, generator, pool.images(pool.shown(32)).to(device))
 
 
 @torch.no_grad()

@@ -55,25 +55,25 @@ def arcface_loss(embedding: Tensor, centres: Tensor, person: Tensor, margin: flo
 
 def train_identity(options: Options) -> None:
     """Train the identity network; resumes from its last checkpoint."""
-    run = Run("identity", options, IMAGES)
+    run, device = Run("identity", options, IMAGES), options.device
     torch.manual_seed(options.seed + 3)
     pool = open_pool(options.work / "renders")
-    model, average = IdentityNet(**ARCHITECTURE), IdentityNet(**ARCHITECTURE)
+    model, average = (IdentityNet(**ARCHITECTURE).to(device) for _ in range(2))
     average.load_state_dict(model.state_dict())
-    centres = identity_codes(pool.portraits[::LOOKS])
+    centres = identity_codes(pool.portraits[::LOOKS]).to(device)
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
     parts = {"model": model, "average": average, "optimiser": optimiser}
     done = run.resume(parts)
-
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
     batches, step = pool.batches(BATCH, rng), 0
     while run.going(done):
         index = next(batches)
         share = done / IMAGES
         set_rate(optimiser, 2e-3 * min(1.0, done / 5000 + 0.05) * (1 - share) + 1e-5)
-        with torch.autocast("cpu", torch.bfloat16):
-            embedding = model(jitter(pool.images(index), rng)).float()
-        person = pool.person(index)
+        images = jitter(pool.images(index), rng).to(device)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            embedding = model(images).float()
+        person = pool.person(index).to(device)
         loss = arcface_loss(embedding, centres, person, MARGIN * min(1.0, 3 * share))
         optimiser.zero_grad()
         loss.backward()

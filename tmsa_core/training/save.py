@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -46,6 +45,14 @@ def save_mapper(
     """
     folder = mapper_folder(bundle)
     save_network("mapper", mapper, folder / FILE, mapper.architecture(), origin)
-    source = "trained here: " + json.dumps(dict(origin))
-    register_file(folder, bundle.domain, "mapper", "mapper", FILE, source, seconds=seconds)
+    register_file(
+        folder,
+        bundle.domain,
+        "mapper",
+        "mapper",
+        FILE,
+        f"trained here: {origin['command']}",
+        seconds=seconds,
+        architecture=mapper.architecture(),
+    )
     return folder / FILE
