@@ -126,6 +126,22 @@ def test_unknown_words_are_harmless_and_reported(editor, avatar_face):
     assert torch.allclose(result.w_plus, editor.edit(avatar_face, GLASSES).w_plus, atol=1e-5)
 
 
+LONG = (
+    "a person with brown hair, blue eyes, a wide smile, red lipstick, round glasses, a green hat, "
+    "a white shirt, freckles, wrinkles, a pink background and no earrings"
+)
+
+
+def test_a_long_text_is_read_to_its_end_or_says_what_was_not(editor, avatar_face):
+    whole = editor.edit(avatar_face, EditRequest("human face", LONG))
+    assert whole.notes == ()
+    shorter = editor.shift("human face", LONG.replace("no earrings", "earrings"))
+    assert not torch.equal(shorter, editor.shift("human face", LONG))
+    cut = editor.edit(avatar_face, EditRequest(LONG, LONG + " and a beard and glasses"))
+    (note,) = cut.notes
+    assert "longer than the text encoder reads" in note and "“a beard and glasses”" in note
+
+
 @pytest.mark.parametrize(
     ("neutral", "target"),
     [

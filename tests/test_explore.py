@@ -22,7 +22,7 @@ from tmsa_core.ui_explore import MINE, TILE, TITLE_HEIGHT, Explore, spaces_figur
 from tmsa_core.ui_explore_page import TAKES, grid_portraits, grid_prompts, moving_html
 from tmsa_core.ui_files import Leases
 from tmsa_core.ui_handlers import Handlers, Visit
-from tmsa_core.ui_samples import TRUNCATION, Samples, sample_names
+from tmsa_core.ui_samples import Samples, sample_names
 
 public_files = test_supply.public_files
 world = test_supply.world
@@ -184,7 +184,7 @@ def test_another_world_is_explored_with_its_own_editor(
     path = explore.grid(visit, "human face", "old human face", names[1:3], 1.0, "ffhq")
     assert pixels(path).shape == (TITLE_HEIGHT + 2 * TILE, 2 * TILE, 3)
     assert read_recipe(path)["domain"] == "ffhq"
-    photo = explore.editors.get("ffhq").sample(1, TRUNCATION).crop.resize((TILE, TILE), LANCZOS)
+    photo = explore.editors.get("ffhq").sample(1).crop.resize((TILE, TILE), LANCZOS)
     assert np.array_equal(pixels(path)[TITLE_HEIGHT:][:TILE, :TILE], np.asarray(photo))
     monkeypatch.setattr(ui_explore, "CROWD", 5)
     for domain, mine in (("ffhq", 0), ("avatar", 2)):

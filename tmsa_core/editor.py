@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 TOKEN_LIMIT = 77  # of CLIP's text encoder
 TEXT_CACHE = 512
 BATCH = 8  # pictures synthesised together
+TRUNCATION = 0.7  # of portraits drawn by seed: varied, but none odd
 # The methods that run networks. All else (files, faces, pasting) stays off a ZeroGPU's clock.
 ON_GPU = ("_invert", "_missed", "_draw_code", "_synthesise", "_synthesise_batch", "_compute_shift",
           "_score")  # fmt: skip
@@ -241,7 +243,7 @@ class Editor:
             total = total + alpha * mask * shift
         return total
 
-    def sample(self, seed: int = 0, truncation: float = 1.0) -> PreparedFace:
+    def sample(self, seed: int = 0, truncation: float = TRUNCATION) -> PreparedFace:
         """A portrait from the generator itself: the same seed gives the same one.
 
         truncation: from 0, the average face, to 1, as varied as the generator is. Raises
@@ -469,24 +471,27 @@ class Editor:
         count = self._clip.tokenizer.token_count(cleaned)
         if count > TOKEN_LIMIT:
             raise TextError(
-                f"The {name} is too long: {count} tokens, and the text encoder reads at most "
-                f"{TOKEN_LIMIT}, so say it in fewer words."
+                f"The {name} is too long: {count} tokens, and CLIP reads at most {TOKEN_LIMIT}, so "
+                "say it in fewer words."
             )
         return cleaned
 
     def _notes(self, requests: Sequence[EditRequest]) -> tuple[str, ...]:
         notes: list[str] = []
         for request in requests:
-            if not self.shift(request.neutral_text, request.target_text).any():
+            texts = (request.neutral_text, request.target_text)
+            cut = [end for text in texts if (end := self._clip.tokenizer.cut_off(clean_text(text)))]
+            for end in cut:
+                notes.append(
+                    "The text is longer than the text encoder reads, which left out its end, "
+                    f"“{shorten(end, 60, placeholder=' …')}”: say it in fewer words."
+                )
+            if not cut and not self.shift(*texts).any():
                 notes.append(
                     "The two texts mean the same to the text encoder, so nothing moved: "
                     "say in the target text what should change."
                 )
-            words = [
-                *self.unknown_words(request.neutral_text),
-                *self.unknown_words(request.target_text),
-            ]
-            if words:
+            if words := [word for text in texts for word in self.unknown_words(text)]:
                 listed = ", ".join(dict.fromkeys(words))
                 notes.append(
                     f"The text encoder has never seen these words and left them out: {listed}."
@@ -546,7 +551,7 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
     }
     if isinstance(dtype, torch.dtype) and dtype.is_floating_point:
         return dtype
-    if dtype not in names:
+    if not isinstance(dtype, str) or dtype not in names:
         raise RequestError(f"dtype is {dtype!r}; use one of {', '.join(names)}.")
     return names[dtype]
 

@@ -19,7 +19,7 @@ from tmsa_core.clusters import cluster_step, refine, row_norm
 from tmsa_core.datatypes import Levels
 from tmsa_core.errors import RequestError
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.prompts import prompt_bank
+from tmsa_core.prompts import clean_text, prompt_bank
 
 if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip
@@ -32,8 +32,13 @@ LEVEL_NAMES = {"coarse": (0, 4), "medium": (4, 8), "fine": (8, None)}
 
 @torch.inference_mode()
 def embed_text(clip: Clip, text: str) -> Tensor:
-    """t: the mean of E_T over the prompt bank of one text -> (512,) unit vector."""
-    return F.normalize(clip.embed_texts(prompt_bank(text)).mean(dim=0), dim=0)
+    """t: the mean of E_T over the prompt bank of one text -> (512,) unit vector.
+
+    A template that leaves no room for the whole text is passed over: its prompt would lose the
+    text's last words. A text with no room in any is embedded as it is, as far as it is read.
+    """
+    prompts = [prompt for prompt in prompt_bank(text) if clip.tokenizer.fits(prompt)]
+    return F.normalize(clip.embed_texts(prompts or [clean_text(text)]).mean(dim=0), dim=0)
 
 
 @torch.inference_mode()

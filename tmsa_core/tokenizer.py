@@ -30,6 +30,12 @@ class Tokenizer(Protocol):
     def token_count(self, text: str) -> int:
         """CLIP's tokens of the whole text, with start and end."""
 
+    def fits(self, text: str) -> bool:
+        """Whether nothing of it is cut off at the end."""
+
+    def cut_off(self, text: str) -> str:
+        """The end of the text that is not read, empty where it fits."""
+
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words that are left out."""
 
@@ -48,6 +54,14 @@ class FullTokenizer:
     def token_count(self, text: str) -> int:
         """Tokens of the whole text, with start and end."""
         return len(self._bpe.encode(text)) + 2
+
+    def fits(self, text: str) -> bool:
+        """Whether the text takes no more tokens than there are places."""
+        return self.token_count(text) <= self.context_length
+
+    def cut_off(self, text: str) -> str:
+        """The end of the text that finds no place."""
+        return self._bpe.decode(self._bpe.encode(text)[self.context_length - 2 :]).strip()
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """None: whatever is no word it knows is spelt out."""
@@ -106,6 +120,10 @@ class CompactTokenizer:
     def fits(self, text: str) -> bool:
         """Whether all its known words are encoded, none cut off at the end."""
         return len(self.encode(text)) + 2 <= self.context_length
+
+    def cut_off(self, text: str) -> str:
+        """The known words at the end of the text that find no place."""
+        return self.decode(self.encode(text)[self.context_length - 2 :])
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words, numbers and symbols that were left out, once each; punctuation isn't counted."""

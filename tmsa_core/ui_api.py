@@ -16,7 +16,7 @@ from tmsa_core.archives import count_entries
 from tmsa_core.batch import BatchOptions, run_batch
 from tmsa_core.datatypes import EditRequest, PreparedFace
 from tmsa_core.domains import list_domains
-from tmsa_core.editor import Editor
+from tmsa_core.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
 from tmsa_core.notice import add_notice
@@ -224,7 +224,7 @@ class Endpoints:
             progress((len(rows), count), desc="Editing", unit="pictures")
         return str(out), rows
 
-    def sample(self, seed: int = 0, truncation: float = 0.7, domain: str = "") -> Image:
+    def sample(self, seed: int = 0, truncation: float = TRUNCATION, domain: str = "") -> Image:
         """Draw a portrait of nobody from the generator.
 
         Args:
@@ -343,7 +343,7 @@ def add_endpoints(endpoints: Endpoints, calls: Calls) -> None:
         alpha_range = [gr.Number(-1.0, label="alpha_from"), gr.Number(2.0, label="alpha_to")]
         steps = gr.Number(7, label="steps")
         seed = gr.Number(0, label="seed")
-        truncation = gr.Number(0.7, label="truncation")
+        truncation = gr.Number(TRUNCATION, label="truncation")
         picture = gr.Image(format="png", label="picture")
         archive = gr.File(label="archive")
         table = gr.JSON(label="table")

@@ -27,7 +27,7 @@ from tmsa_core.ui_api import strengths
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_handlers import Visit
-from tmsa_core.ui_samples import TRUNCATION, Samples
+from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_stops import Stops
 from tmsa_core.ui_words import duration
 
@@ -263,7 +263,7 @@ class Explore:
             for seed in range(CROWD):
                 if seed % 8 == 0:
                     progress((seed, CROWD), desc="Drawing portraits", unit="portraits")
-                face = editor.sample(seed, TRUNCATION)
+                face = editor.sample(seed)
                 points.append(picture_point(editor, f"portrait {seed}", "portrait", face))
             self._crowds[key] = points
         return self._crowds[key]

@@ -44,7 +44,7 @@ from tmsa_core.ui_links import (
     within_page,
 )
 from tmsa_core.ui_parts import spoken
-from tmsa_core.ui_samples import TRUNCATION, Samples
+from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_scores import plain, scores_html, times
 from tmsa_core.ui_stack import History, Stack, new_history, stack_html
 
@@ -265,7 +265,7 @@ class Handlers:
     def portrait(self, seed: float | None, owner: str = "", domain: str = "") -> Screen:
         """Draw the portrait of a seed; the next edit goes on from it."""
         number = int(seed or 0)
-        prepared = self.editors.get(domain).sample(number, TRUNCATION)
+        prepared = self.editors.get(domain).sample(number)
         source = self.leases.keep(owner, prepared.crop)
         visit = self._new_visit(owner, source, prepared, seed=number)
         return _portrait(visit) | Screen(picture=visit.source, seed=number)

@@ -18,7 +18,6 @@ MOST_SAMPLES = 8
 DRAWN = {
     f"portrait-{seed}": seed for seed in range(1, MOST_SAMPLES + 1)
 }  # where there are no files
-TRUNCATION = 0.7  # of portraits drawn by seed: varied, but none odd
 
 
 class Samples:
@@ -70,4 +69,4 @@ def _portraits(editor: Editor) -> dict[str, Image]:
     files = _files(editor.bundle.folder)
     if files:
         return {file.stem: load_image(file) for file in files}
-    return {name: editor.sample(seed, TRUNCATION).crop for name, seed in DRAWN.items()}
+    return {name: editor.sample(seed).crop for name, seed in DRAWN.items()}
