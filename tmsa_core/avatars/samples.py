@@ -9,7 +9,7 @@ import torch
 from tmsa_core.avatars.params import Portraits, sample_portraits
 from tmsa_core.avatars.render import render
 
-SIDE = 368
+SIDE = 352
 PLAIN = {
     "eyewear": "none",
     "facial_hair": "none",

@@ -52,13 +52,11 @@ def draw_shape(count: int, rng: random.Random) -> Shape:
         return neutral_text
     chance = rng.random()
     if count == 1:
-        return (
-            bare_words
-            if chance < 0.25
-            else typed
-            if chance < 0.55
-            else (plain_phrase if chance < 0.82 else noun_phrase)
-        )
+        if chance < 0.25:
+            return bare_words
+        if chance < 0.55:
+            return typed
+        return plain_phrase if chance < 0.82 else noun_phrase
     if count == 2 and chance < 0.3:
         return typed if chance < 0.15 else plain_phrase
     return noun_phrase if chance < 0.7 else comma_list if chance < 0.83 else sentence
