@@ -24,4 +24,4 @@ def edit(image: Image, neutral_text: str, target_text: str, alpha: float = 1.0) 
 
 
 if __name__ == "__main__":
-    serve(editors().first)
+    serve(lambda: editors().first)

@@ -586,6 +586,20 @@ def test_app_starts_from_anywhere_and_asks_no_other_host(tmp_path: Path, port: i
     assert hosts <= {"127.0.0.1", "localhost", "0.0.0.0", "::1", "None"}, hosts
 
 
+def test_a_start_that_is_not_possible_is_told_in_one_sentence(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "app.py")],
+        cwd=tmp_path,
+        env=os.environ | {"TMSA_DOMAIN": "cats"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.strip().splitlines()[-1].startswith("Error: There is no domain 'cats'")
+    assert "Traceback" not in ended.stderr
+
+
 def _wait_for(address: str, process: subprocess.Popen, log: Path) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(240):

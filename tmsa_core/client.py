@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -27,14 +27,17 @@ class RemoteError(TmsaError):
     """The page refused a request; the message is the page's own."""
 
 
-class MoreEdit(TypedDict):
+class _Target(TypedDict):
+    target_text: str
+
+
+class MoreEdit(_Target, total=False):
     """A further edit; what is left out is as in the endpoint, neutral_text as in the first edit."""
 
-    target_text: str
-    neutral_text: NotRequired[str]
-    alpha: NotRequired[float]
-    levels: NotRequired[str]
-    threshold: NotRequired[float]
+    neutral_text: str
+    alpha: float
+    levels: str
+    threshold: float
 
 
 class DomainRow(TypedDict):

@@ -52,7 +52,7 @@ class AlignedPicture:
     faces: tuple[Face, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PreparedFace:
     """A photo, aligned and inverted: all that editing needs.
 
@@ -92,7 +92,7 @@ class EditRequest:
     paste_back: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EditResult:
     """What an edit made.
 

@@ -25,6 +25,7 @@ from tmsa_core.errors import ImageError
 ImageSource = Image.Image | str | Path | np.ndarray | bytes
 
 MAX_PIXELS = 64_000_000
+DEEP_RANGES = (255.0, 1023.0, 4095.0, 65535.0)  # of 8, 10, 12 and 16 bits in deeper grey
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
 """Formats that are read. Others that Pillow knows start programs (EPS) or are no photos."""
 
@@ -51,6 +52,8 @@ def load_image(source: ImageSource) -> Image.Image:
         return _to_rgb(_from_array(source), "The array")
     if isinstance(source, bytes):
         return _read(source, "The data")
+    if source == "":
+        raise ImageError("The path of the picture is empty: give an image file.")
     if isinstance(source, (str, Path)):
         return _read(_file_bytes(Path(source)), f"The file {Path(source).name}")
     raise ImageError(
@@ -89,6 +92,13 @@ def resize_tensor(pixels: Tensor, size: int | tuple[int, int]) -> Tensor:
     if pixels.shape[-2] % height == 0 and pixels.shape[-1] % width == 0:
         return F.interpolate(pixels, (height, width), mode="area")
     return F.interpolate(pixels, (height, width), mode="bilinear", antialias=True)
+
+
+def fit_side(pixels: Tensor, side: int) -> Tensor:
+    """(B, C, H, W) -> the same pictures, ``side`` pixels at the longer side."""
+    height, width = pixels.shape[-2:]
+    share = side / max(height, width)
+    return resize_tensor(pixels, (round(height * share), round(width * share)))
 
 
 def _file_bytes(path: Path) -> bytes:
@@ -164,15 +174,16 @@ def _turn_upright(image: Image.Image) -> Image.Image:
 
 
 def _deep_to_grey(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float grey -> 8-bit grey, by the smallest range that holds its values."""
+    """16-bit, 32-bit and float grey -> 8-bit grey, by the smallest range that holds its values.
+
+    Cameras and scanners put 10 or 12 bits into files of 16.
+    """
     values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
     highest = values.max()
-    if image.mode.startswith("I;16"):
-        top = 65535.0
-    elif image.mode == "F" and highest <= 1:
+    if image.mode == "F" and highest <= 1:
         top = 1.0
     else:
-        top = next((t for t in (255.0, 65535.0) if highest <= t), highest)
+        top = next((t for t in DEEP_RANGES if highest <= t), highest)
     return Image.fromarray(np.rint(values.clip(0, top) * (255 / top)).astype(np.uint8))
 
 

@@ -87,7 +87,8 @@ class FaceFinder:
         if not hits:
             raise NoFaceError(
                 "No face was found in the picture: use one that shows a face from the front, "
-                "not too small and not covered, or say that it is an aligned face already."
+                "not too small and not covered, or say that it is an aligned face already "
+                "(--aligned in the shell, aligned=True in code)."
             )
         faces = [Face(_upright_box(hit.points), torch.from_numpy(hit.points)) for hit in hits]
         return tuple(sorted(faces, key=_area, reverse=True))

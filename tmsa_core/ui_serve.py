@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 from tmsa_core.editor import Editor
+from tmsa_core.errors import TmsaError
 from tmsa_core.ui import build_ui, launch_options
 
 
-def serve(editor: Editor) -> None:
-    """Show the page of an editor until the program is stopped."""
+def serve(load: Callable[[], Editor]) -> None:
+    """Show the page of the editor that ``load`` gives until the program is stopped.
+
+    What is wrong with its bundle ends the program with one sentence.
+    """
+    try:
+        editor = load()
+    except TmsaError as error:
+        sys.exit(f"Error: {error}")
     page = build_ui(editor)
     page.launch(prevent_thread_lock=True, **launch_options())
     editor.warm_up()

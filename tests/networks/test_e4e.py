@@ -75,6 +75,14 @@ def test_images_may_be_wider_than_high():
     assert small()(images()[:, :, :48]).shape == (2, 9, 24)
 
 
+def test_images_of_another_size_are_brought_to_the_encoders():
+    encoder = Encoder(**avatar_architecture(levels=3)).eval()
+    images = torch.rand(2, 3, 128, 128) * 2 - 1
+    doubled = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    with torch.no_grad():
+        assert torch.allclose(encoder(doubled), encoder(images), atol=1e-5)
+
+
 def test_the_avatar_encoder_is_small_and_learns():
     encoder = Encoder(**avatar_architecture(levels=12))
     assert sum(p.numel() for p in encoder.parameters()) < 6_000_000

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tmsa_core.images import fit_side
 from tmsa_core.networks.irse import UNITS, WIDTHS, body, stem
 from tmsa_core.networks.stylegan2 import EqualLinear
 
@@ -117,12 +118,13 @@ class Encoder(nn.Module):
         return x, medium, fine
 
     def forward(self, images: Tensor, stage: int | None = None) -> Tensor:
-        """images (B,3,H,W) in [-1,1], ``input_size`` at the longer side -> w_plus (B,L,w_dim).
+        """images (B,3,H,W) in [-1,1] -> w_plus (B,L,w_dim).
 
-        stage: with s only rows 1 to s get deviations of their own, as in progressive training
-        (section 3.3 of the paper); None gives all of them.
+        Images whose longer side is not ``input_size`` are brought to it. stage: with s only rows 1
+        to s get deviations of their own, as in progressive training (section 3.3 of the paper);
+        None gives all of them.
         """
-        coarse, medium, fine = self.pyramid(images)
+        coarse, medium, fine = self.pyramid(fit_side(images, self.input_size))
         base = self.styles[0](coarse)  # (B,w_dim)
         last = self.levels - 1 if stage is None else min(stage, self.levels - 1)
         rows = [base]

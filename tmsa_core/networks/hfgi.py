@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tmsa_core.images import fit_side
 from tmsa_core.networks.irse import Unit, stem
 from tmsa_core.networks.stylegan2 import Generator, activate
 
@@ -160,11 +161,13 @@ class HFGI(nn.Module):
         return bilinear(images.clamp(-1, 1), self.size)
 
     def missed(self, generator: Generator, images: Tensor, w_plus: Tensor) -> Tensor:
-        """The residual: images (B,3,H,S) in [-1,1] and their codes (B,L,512) -> (B,3,S,S).
+        """The residual: images (B,3,H,W) in [-1,1] and their codes (B,L,512) -> (B,3,S,S).
 
+        Images whose longer side is not S are brought to it.
         Images wider than high (cars) cover the middle rows of what the generator draws; above and
         below them nothing is known to be missing.
         """
+        images = fit_side(images, self.size)
         above = (self.size - images.shape[2]) // 2
         first = self.small(generator.synthesise(w_plus))
         residual = images.float() - first[:, :, above : above + images.shape[2]]
@@ -187,7 +190,7 @@ class HFGI(nn.Module):
     def forward(
         self, generator: Generator, images: Tensor, w_plus: Tensor, w_edit: Tensor
     ) -> Tensor:
-        """images (B,3,S,S) in [-1,1], their codes and edited codes (B,L,512) -> (B,3,R,R)."""
+        """images (B,3,H,W) in [-1,1], their codes and edited codes (B,L,512) -> (B,3,R,R)."""
         return self.fuse(generator, self.missed(generator, images, w_plus), w_edit)
 
 
