@@ -155,6 +155,16 @@ def test_refining_trusts_a_direction_as_far_as_it_agrees():
     assert between[0] > between[1] > 0
 
 
+def test_where_they_agree_but_little_the_clusters_have_half():
+    shift = torch.zeros(2, 4)
+    shift[:, 0] = 5.0
+    for cosine, share in ((0.8, 0.8), (0.3, 0.5), (0.04, 0.2)):  # the root below a quarter
+        direction = 5 * torch.tensor([cosine, (1 - cosine**2) ** 0.5, 0, 0])
+        mixed = share * direction + (1 - share) * shift[0]
+        found = refine(shift, direction)[0]
+        assert torch.allclose(found, 5 * mixed / mixed.norm(), atol=1e-4)
+
+
 def test_a_mapper_with_references_goes_along_the_clusters():
     embeddings, codes, has, text = world(0.3)
     mapper = Mapper(2, (), clip_dim=16, w_dim=24)

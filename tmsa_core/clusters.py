@@ -28,9 +28,10 @@ ROUNDS = 40
 LEAST_SHARE = 0.01
 LEAST_VARIANCE = 1e-3
 TWO_MODES = 2.0  # standard deviations that two Gaussians must lie apart to show as two peaks
-EVIDENCE = 5.0  # logarithm of the odds that a cluster is two, by Schwarz's criterion
+EVIDENCE = 3.0  # logarithm of the odds, by Schwarz's criterion, that a cluster is two: 20 to 1
 LEAST_PART = 0.1  # a smaller share of a cluster is its fringe, no way of its own
 LEAST_PICTURES = 150  # the mean code of fewer is mostly noise
+HALF = 0.5  # share that the clusters have in a shift where they and M agree but little
 REACH = 1.28  # standard deviations that nine in ten of a Gaussian lie above, from its mean down
 
 
@@ -178,11 +179,13 @@ def _likelihood_of_one(x: Tensor, weight: Tensor) -> float:
 def refine(shift: Tensor, direction: Tensor) -> Tensor:
     """A shift (L,C) turned towards what separates two clusters (C,), as far as the two agree.
 
-    With cosine a between the shift's mean row and the direction, where the result points and how
-    long it is are a parts of the clusters' and 1 - a parts of the shift's own: clusters that have
-    little to do with what M says are not those that the texts meant.
+    With agreement a between the two, where the result points and how long it is are a parts of the
+    clusters' and 1 - a parts of the shift's own: clusters that have nothing to do with what M says
+    are not those that the texts meant. a is the cosine of the shift's mean row and the direction,
+    raised to ``HALF`` at most where it is small, as M is then the worse of the two.
     """
-    agreement = F.cosine_similarity(shift.mean(dim=0), direction, dim=0).clamp(0, 1)
+    cosine = F.cosine_similarity(shift.mean(dim=0), direction, dim=0).clamp(0, 1)
+    agreement = torch.maximum(cosine, cosine.sqrt().clamp(max=HALF))
     own = row_norm(shift)
     mixed = agreement * F.normalize(direction, dim=0) + (1 - agreement) * shift / own
     length = agreement * direction.norm() + (1 - agreement) * own
