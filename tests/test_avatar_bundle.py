@@ -59,7 +59,7 @@ def test_what_comes_for_a_baseline_belongs_to_these_weights():
     (folder,) = (bundle.folder / BASELINES).iterdir()
     assert folder.name == bundle.fingerprint(STEERED)
     made = read_metadata(folder / "styleclip_global.safetensors")["origin"]
-    assert made["pairs"] == styleclip_global.SETTINGS["avatar"].pairs and made["seconds"] > 0
+    assert made["pairs"] == styleclip_global.Settings().pairs and made["seconds"] > 0
 
 
 def test_inversions_show_the_portrait(judge, people, faces):

@@ -34,10 +34,11 @@ def test_the_committed_generator_draws_nearly_as_crisply_as_the_renderer(monkeyp
     monkeypatch.setattr(crispness, "PORTRAITS", 32)
     monkeypatch.setattr(crispness, "ASKED", 8)
     report = crispness_report(open_bundle("avatar"))
-    assert report["psnr"] > 26 and report["correlation"] > 0.86 and report["strength"] > 0.88
+    assert report["psnr"] > 27 and report["correlation"] > 0.88 and report["strength"] > 0.9
     assert {name.removeprefix("part_") for name in report if "part_" in name} == set(PARTS)
     assert report["part_glasses"] > 0.8 and report["part_freckles"] > 0.6
-    assert min(report[f"part_{name}"] for name in PARTS) > 0.2
+    assert report["part_earrings"] > 0.55
+    assert min(report[f"part_{name}"] for name in PARTS) > 0.3
 
 
 def test_the_sheet_shows_renders_beside_the_generators_pictures():

@@ -6,8 +6,10 @@ from tmsa_core.avatars.render import render
 from tmsa_core.training.codes import code_scale, features, portrait_codes
 from tmsa_core.training.generator import (
     GRAIN,
+    OFTEN,
     PHASES,
     grain_maps,
+    how_often,
     lift_codes,
     new_generator,
     noisy_codes,
@@ -34,6 +36,22 @@ def test_clean_codes_are_the_portraits_own():
     assert torch.allclose(clean, portrait_codes(people)[:, None].expand(-1, 12, -1), atol=1e-4)
     noisy = noisy_codes(features(people), 12, 1.0, rng)
     assert 0.05 < (noisy - clean).std() / code_scale() < 0.2
+
+
+def test_pairs_that_differ_in_fine_parts_are_shown_often():
+    people = sample_portraits(2, torch.Generator().manual_seed(0)).with_(
+        earrings="no", hair_style="curly", costume="none", background="blue"
+    )
+    once, often = [1.0, 1.0], [OFTEN, OFTEN]
+    for change, expected in (
+        ({"background": "pink"}, once),
+        ({"earrings": "yes"}, often),
+        ({"hair_style": "bob"}, often),  # curls go
+        ({"costume": "clown"}, often),
+    ):
+        assert how_often(people, people.with_(**change)).tolist() == expected
+    straight = people.with_(hair_style="long")
+    assert how_often(straight, straight.with_(hair_style="bob")).tolist() == once
 
 
 def test_phases_follow_each_other():

@@ -49,10 +49,7 @@ class Settings:
     seed: int = 5
 
 
-SETTINGS: dict[str, Settings] = {"avatar": Settings(pairs=50)}
-"""Where a domain differs. 100 pairs for each of the avatars' 1,464 channels are most of an hour on
-one core; half of them come with the bundle.
-"""
+SETTINGS: dict[str, Settings] = {}
 
 
 def find_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:

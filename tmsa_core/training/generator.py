@@ -5,15 +5,16 @@ The mapping network (mapping.py) turns z into w, the code of the portrait that z
 full resolution. Paired supervision needs about a hundred times fewer images than adversarial
 training from scratch. Every portrait is shown beside itself with one attribute changed: the detail
 that changed weighs as much as all the rest (``pixels.py``), or freckles and earrings, too small to
-count, would never be learnt. In the last phase a critic takes away the blur that a pixel loss
-leaves, and CLIP misses what it sees in one picture and not in the other.
+count, would never be learnt. Pairs whose change is drawn by many small parts are shown more often.
+In the last phase a critic takes away the blur that a pixel loss leaves, and CLIP misses what it
+sees in one picture and not in the other.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tmsa_core.avatars.grain import curl_grain, forehead_grain, freckle_grain, strand_grain
-from tmsa_core.avatars.params import ATTRIBUTES, TRAITS
+from tmsa_core.avatars.params import ATTRIBUTES, TRAITS, Portraits
+from tmsa_core.evaluation.metrics import psnr
 from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.adversarial import Critic, critic_step, same_patch, sharpening_loss
@@ -29,7 +31,7 @@ from tmsa_core.training.codes import basis, code_scale, features
 from tmsa_core.training.data import Pool, open_pairs
 from tmsa_core.training.losses import cosine_distance
 from tmsa_core.training.muon import Muon
-from tmsa_core.training.pixels import at_side, changed_weight, face_weight, paired_loss, psnr
+from tmsa_core.training.pixels import at_side, changed_weight, face_weight, paired_loss
 from tmsa_core.training.run import Options, Run, set_rate, update_average
 from tmsa_core.weights import load_network
 
@@ -56,7 +58,7 @@ PHASES = (
     Phase(side=32, images=40_000, batch=16, rate=2e-3),
     Phase(side=64, images=80_000, batch=16, rate=2e-3),
     Phase(side=128, images=324_000, batch=16, rate=2e-3, noise=1.0),
-    Phase(side=128, images=145_000, batch=16, rate=1.2e-3, noise=1.0, sharpen=True),
+    Phase(side=128, images=212_000, batch=16, rate=1.5e-3, noise=1.0, sharpen=True),
 )
 GRAIN = 0.02  # strength of the noise maps of texture
 SUPERSAMPLE = 4  # of those maps
@@ -64,6 +66,13 @@ OPTION_NOISE = 0.18  # spread of one-hot entries around 0 and 1: the region that
 PUSH, PUSHED = 2.4, 0.2  # an option's entries are scaled by up to so much, in such a share
 MEANING = 1.0  # weight of CLIP's distance beside the pixels, which weigh 1
 CODE_NOISE = 0.10  # spread of W in all directions, drawn anew for each level
+FINE: Mapping[str, tuple[str, ...]] = {  # options drawn by many small parts
+    "earrings": ("yes",),
+    "makeup": ("yes",),
+    "hair_style": ("spiky", "curly", "mohawk"),
+    "costume": ("vampire", "rock_star", "clown"),
+}
+OFTEN = 5.0  # how often a pair is shown that differs in one of them; others once
 
 
 def noisy_codes(x: Tensor, levels: int, strength: float, rng: torch.Generator) -> Tensor:
@@ -89,6 +98,16 @@ def noisy_codes(x: Tensor, levels: int, strength: float, rng: torch.Generator) -
     w = code_scale() * (x * pushed + shake) @ basis()
     noise = strength * CODE_NOISE * torch.randn(x.shape[0], levels, w.shape[1], generator=rng)
     return w[:, None, :] + noise
+
+
+def how_often(before: Portraits, after: Portraits) -> Tensor:
+    """(B,) how often each pair is shown: ``OFTEN`` where the change is fine, else 1."""
+    fine = torch.zeros(len(before), dtype=torch.bool)
+    for name, options in FINE.items():
+        numbers = torch.tensor([ATTRIBUTES[name].options.index(option) for option in options])
+        old, new = before.attributes[name], after.attributes[name]
+        fine |= (old != new) & (torch.isin(old, numbers) | torch.isin(new, numbers))
+    return torch.where(fine, OFTEN, 1.0)
 
 
 def phase_at(done: int) -> tuple[Phase, float]:
@@ -191,16 +210,15 @@ def train_generator(options: Options) -> None:
     pools = open_pairs(options.work)
     codes = [features(pool.portraits) for pool in pools]
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
-    batches, drawn, step = None, None, 0
+    often = how_often(*(pool.portraits for pool in pools))
+    step = 0
     while run.going(done):
         phase, share = phase_at(done)
-        if drawn != phase:
-            drawn, batches = phase, pools[0].batches(phase.batch // 2, rng)
-            face = face_weight(phase.side).to(options.device)
-        index = next(batches)  # half a batch: each portrait comes with its changed self
+        # half a batch: each portrait comes with its changed self
+        index = torch.multinomial(often, phase.batch // 2, generator=rng)
         real = torch.cat([pool.images(index) for pool in pools]).to(options.device)
         real = at_side(real, phase.side).contiguous(memory_format=torch.channels_last)
-        weight = face + changed_weight(real)
+        weight = face_weight(phase.side).to(options.device) + changed_weight(real)
         shown = torch.cat([rows[index] for rows in codes])
         w_plus = noisy_codes(shown, model.levels, phase.noise, rng).to(options.device)
         for teacher in teachers.values():

@@ -35,7 +35,7 @@ ARCHITECTURE = avatar_architecture(
         int(generator_stage.ARCHITECTURE["channel_max"]),
     )
 )
-IMAGES = 43_000
+IMAGES = 47_000
 KEPT, EDITED = 2, 4  # portraits of a batch that keep their code, and that are edited
 RATE = 3e-3
 STRENGTHS = (0.6, 1.3)  # of edits; texts do not push exactly as far as the code of an attribute

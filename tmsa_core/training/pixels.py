@@ -1,8 +1,6 @@
-"""Pictures against pictures: the pixel loss, where it counts more, and how close it came."""
+"""Pictures against pictures: the pixel loss, and where it counts more."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
@@ -62,11 +60,6 @@ def paired_loss(made: Tensor, real: Tensor, weight: Tensor) -> Tensor:
 
 def _mean(error: Tensor, weight: Tensor) -> Tensor:
     return (error.square() / (error.abs() + SOFT) * weight).mean()
-
-
-def psnr(made: Tensor, real: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of images in [-1, 1]."""
-    return 10 * math.log10(4 / F.mse_loss(made.clamp(-1, 1), real).item())
 
 
 def at_side(images: Tensor, side: int) -> Tensor:
