@@ -1,12 +1,15 @@
 import dataclasses
+from inspect import signature
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from tmsa_core import EditRequest, list_domains, load_editor
+from tmsa_core import EditRequest, cli, list_domains, load_editor
 from tmsa_core.avatars.render import render
+from tmsa_core.client import TmsaClient
+from tmsa_core.editor import TRUNCATION
 from tmsa_core.errors import (
     BundleError,
     ImageError,
@@ -19,6 +22,7 @@ from tmsa_core.errors import (
 from tmsa_core.images import to_image
 from tmsa_core.metadata import read_recipe, save_picture
 from tmsa_core.training.data import held_out_portraits
+from tmsa_core.ui_api import Endpoints
 
 GLASSES_TEXTS = ("human face", "human face with glasses")
 GLASSES = EditRequest(*GLASSES_TEXTS)
@@ -46,6 +50,11 @@ def test_a_seed_that_is_none_is_refused(editor, seed):
 def test_a_truncation_that_is_none_is_refused(editor, truncation):
     with pytest.raises(RequestError, match="truncation"):
         editor.sample(seed=0, truncation=truncation)
+
+
+def test_the_same_seed_is_the_same_portrait_in_every_interface():
+    for interface in (Endpoints.sample, TmsaClient.sample, cli.sample):
+        assert signature(interface).parameters["truncation"].default == TRUNCATION
 
 
 def test_alpha_zero_is_the_inversion_bit_for_bit(editor, avatar_face):

@@ -288,14 +288,19 @@ def connect_edit(
         parts = {"domain": domain}
         return {parts.get(name) or getattr(page, name): value for name, value in screen.items()}
 
-    def steps(function: Callable[..., Iterator[Screen]]) -> Callable[..., Iterator[Any]]:
-        """An event that hands the state over and shows each screen that comes."""
+    def steps(
+        function: Callable[..., Iterator[Screen]], *said: str
+    ) -> Callable[..., Iterator[Any]]:
+        """An event that hands the state over and shows each screen that comes.
+
+        said: what the function also wants to know of the event itself.
+        """
 
         @told_steps
-        def event(data: dict[Any, Any]) -> Iterator[Any]:
+        def event(data: dict[Any, Any], trigger: gr.EventData) -> Iterator[Any]:
             # Gradio empties the outputs of an event that yields nothing.
             yield {page.history: data[page.history]}
-            for screen in function(*given(data)):
+            for screen in function(*given(data), *(getattr(trigger, name) for name in said)):
                 yield shows(screen)
 
         return event
@@ -325,12 +330,6 @@ def connect_edit(
     @told_steps
     def press(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
         yield from acting(data, event.action, event.index, event.count)
-
-    @told_steps
-    def rest(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
-        yield {page.history: data[page.history]}
-        for screen in handlers.strength(*given(data), event.index, event.count):
-            yield shows(screen)
 
     def step(action: str) -> Callable[..., Iterator[Any]]:
         @told_steps
@@ -422,7 +421,8 @@ def connect_edit(
     moving = {"outputs": page.before_after, **HIDDEN, **ON_MODEL, **quick, **LAST_PRESS}
     page.alpha.input(glance, inputs, **moving)
     page.alpha.release(steps(handlers.strength), **on, **quick, **EACH_PRESS)
-    page.rest.click(rest, **on, **quick, **EACH_PRESS)
+    reported = steps(handlers.strength, "index", "count")
+    page.rest.click(reported, **on, **quick, **EACH_PRESS)
     edit_on(page.levels.input, page.threshold.release, page.inversion.input, page.aligned.input)
     acts = {**on, "outputs": [*screen, *given_back]}
     page.stack.click(press, **acts, **quick, **EACH_PRESS)

@@ -157,11 +157,10 @@ class Handlers:
                 progress(0.1, desc="Finding and aligning the face")
                 visit = self._open(wishes, owner, visit)
                 yield _portrait(visit)
-            if how == "add":  # the last edit's strength may still be on its way
-                history = history.with_alpha(wishes.alpha)
             stack = history.now
             if how == "add":
-                stack = stack.add(wishes.request)
+                history = history.with_alpha(wishes.alpha)  # whose report may still be on its way
+                stack = history.now.add(wishes.request)
             elif how == "apply" or stack.layers[stack.chosen].on:
                 stack = stack.with_request(wishes.request)
             progress(0.6, desc="Editing")
@@ -196,16 +195,15 @@ class Handlers:
         and what is wrong with a strength, comes from ``strength`` when the hand rests. Empty where
         that has already been.
         """
-        now = history.now
-        if visit is None or now.request.alpha == wishes.alpha:
+        moved = history.with_alpha(wishes.alpha)
+        if visit is None or moved is history:
             return Screen()
-        stack = now.with_request(replace(now.request, alpha=wishes.alpha))
         try:
-            result = self._result(visit, stack, wishes)
+            result = self._result(visit, moved.now, wishes)
         except TmsaError:
             return Screen()
         picture = _marked(shown(result.image), wishes)
-        recipe = self.recipe(visit, history.do(stack))
+        recipe = self.recipe(visit, moved)
         drawn = visit.prepared.inversion == "sample"
         after = ImageData(url=data_url(encode_picture(picture, recipe, not drawn, ".jpg")))
         before = ImageData(path=self._before(visit, wishes))

@@ -211,6 +211,7 @@ def train_generator(options: Options) -> None:
     codes = [features(pool.portraits) for pool in pools]
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
     often = how_often(*(pool.portraits for pool in pools))
+    faces = {phase.side: face_weight(phase.side).to(options.device) for phase in PHASES}
     step = 0
     while run.going(done):
         phase, share = phase_at(done)
@@ -218,7 +219,7 @@ def train_generator(options: Options) -> None:
         index = torch.multinomial(often, phase.batch // 2, generator=rng)
         real = torch.cat([pool.images(index) for pool in pools]).to(options.device)
         real = at_side(real, phase.side).contiguous(memory_format=torch.channels_last)
-        weight = face_weight(phase.side).to(options.device) + changed_weight(real)
+        weight = faces[phase.side] + changed_weight(real)
         shown = torch.cat([rows[index] for rows in codes])
         w_plus = noisy_codes(shown, model.levels, phase.noise, rng).to(options.device)
         for teacher in teachers.values():
