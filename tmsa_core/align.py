@@ -204,8 +204,10 @@ def _shrink(stage: _Stage, sampled_size: int, share: float) -> _Stage:
     factor = math.floor(stage.side / sampled_size * share)
     if factor <= 1:
         return stage
-    size = tuple(max(1, round(n / factor)) for n in stage.image.size)
-    return _Stage(stage.image.resize(size, Image.Resampling.LANCZOS), stage.quad / factor)
+    width, height = (max(1, round(n / factor)) for n in stage.image.size)
+    return _Stage(
+        stage.image.resize((width, height), Image.Resampling.LANCZOS), stage.quad / factor
+    )
 
 
 def _bounds(quad: np.ndarray) -> tuple[int, int, int, int]:

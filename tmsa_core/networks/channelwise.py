@@ -162,4 +162,4 @@ def blur(x: Tensor, kernel: Tensor) -> Tensor:
 def mix_channels(x: Tensor, matrix: Tensor) -> Tensor:
     """A 1 x 1 convolution of its own for each sample: x (B,C,H,W), matrix (B,C,K) -> (B,K,H,W)."""
     mixed = torch.bmm(pixels(x), matrix.to(x.dtype))
-    return mixed.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+    return mixed.view(len(mixed), *x.shape[2:], -1).permute(0, 3, 1, 2)

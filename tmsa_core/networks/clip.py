@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,9 @@ class Clip(nn.Module):
     model: open_clip's network; the state dict is its own under ``model.``. size: side of the
     images it sees.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, model: CLIP, tokenizer: Tokenizer, size: int) -> None:
         super().__init__()
@@ -72,7 +76,7 @@ def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
 
 
 def compact_clip(
-    embed_dim: int, vision: dict[str, object], text: dict[str, object], words: Sequence[str]
+    embed_dim: int, vision: dict[str, Any], text: dict[str, Any], words: Sequence[str]
 ) -> Clip:
     """An untrained CLIP of our own configuration with a compact vocabulary.
 

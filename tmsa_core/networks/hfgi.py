@@ -175,7 +175,7 @@ class HFGI(nn.Module):
 
     def conditions(self, residual: Tensor, preview: Tensor) -> Condition:
         """residual (B,3,S,S), edited image (B,3,S,S) -> scale and shift at ``side`` pixels."""
-        dtype = self.residue.condition_scale3[0].weight.dtype
+        dtype = next(self.residue.condition_scale3.parameters()).dtype
         return self.residue(self.grid_align(residual.to(dtype), preview.to(dtype)))
 
     def fuse(self, generator: Generator, residual: Tensor, w_edit: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class IdentityNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images (B,3,H,W) in [-1,1], aligned as FFHQ is -> (B,embedding_dim) of unit length."""
-        dtype = self.input_layer[0].weight.dtype
+        dtype = next(self.input_layer.parameters()).dtype
         x = self.crop(images).to(dtype, memory_format=torch.channels_last)
         x = self.output_layer(self.body(self.input_layer(x)))
         return F.normalize(x.float(), dim=1)

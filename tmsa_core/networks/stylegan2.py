@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -96,6 +96,8 @@ class EqualLinear(nn.Module):
 class Blur(nn.Module):
     """Depthwise low-pass filter with one pixel of zero padding on each side."""
 
+    kernel: Tensor
+
     def __init__(self, gain: float) -> None:
         super().__init__()
         self.register_buffer("kernel", fir_kernel(gain))
@@ -107,6 +109,8 @@ class Blur(nn.Module):
 
 class Upsample(nn.Module):
     """Doubles the resolution of an image with the low-pass filter."""
+
+    kernel: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -301,10 +305,10 @@ class Generator(nn.Module):
         rows = w_plus.unbind(1)
         styles = [self.conv1.conv.modulation(rows[0]), self.to_rgb1.conv.modulation(rows[1])]
         for b, to_rgb in enumerate(self.to_rgbs):
-            up, conv = self.convs[2 * b], self.convs[2 * b + 1]
-            styles.append(up.conv.modulation(rows[2 * b + 1]))
-            styles.append(conv.conv.modulation(rows[2 * b + 2]))
-            styles.append(to_rgb.conv.modulation(rows[2 * b + 3]))
+            block = (self.convs[2 * b], self.convs[2 * b + 1], to_rgb)
+            for row, layer in zip(rows[2 * b + 1 : 2 * b + 4], block, strict=True):
+                layer = cast(StyledConv | ToRGB, layer)  # ModuleList forgets what it holds
+                styles.append(layer.conv.modulation(row))
         return styles
 
     def synthesise(

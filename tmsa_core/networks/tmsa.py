@@ -9,6 +9,7 @@ batched matrix product per layer.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,7 @@ class Mapper(nn.Module):
         super().__init__()
         widths = (clip_dim, *hidden, w_dim)
         self.linear = LevelLinear(levels, clip_dim, w_dim)
-        pairs = zip(widths[:-1], widths[1:], strict=True) if hidden else ()
+        pairs = pairwise(widths) if hidden else ()
         self.layers = nn.ModuleList(LevelLinear(levels, a, b) for a, b in pairs)
         self.levels = levels
         self.hidden = hidden
