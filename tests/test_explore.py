@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import av
@@ -15,8 +16,9 @@ from tmsa_core import Editor, EditRequest, ui_explore
 from tmsa_core.bundles import open_bundle
 from tmsa_core.errors import ImageError, RequestError, TextError
 from tmsa_core.metadata import read_recipe
-from tmsa_core.morph import HOLD, encode_animation, there_and_back
+from tmsa_core.morph import HOLD, MP4_HINT, animation_kinds, encode_animation, there_and_back
 from tmsa_core.spaces import picture_point, place, text_point
+from tmsa_core.ui import build_ui
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_explore import MINE, TILE, TITLE_HEIGHT, Explore, spaces_figure
 from tmsa_core.ui_explore_page import TAKES, grid_portraits, grid_prompts, moving_html
@@ -97,6 +99,28 @@ def test_morph_is_a_file_that_the_page_plays(explore: Explore, visit: Visit) -> 
         explore.morph(visit, REQUEST, 0, 1, 1, "gif")
     with pytest.raises(RequestError, match="kind"):
         explore.morph(visit, REQUEST, 0, 1, 2, "avi")
+
+
+def test_mp4_is_refused_in_one_sentence_where_av_is_missing(
+    explore: Explore, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert animation_kinds() == ("gif", "webp")
+    with pytest.raises(RequestError, match="pip install av"):
+        explore.morph(visit, REQUEST, 0, 1, 2, "mp4")
+    assert Path(explore.morph(visit, REQUEST, 0, 1, 2, "webp")).suffix == ".webp"
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_page_offers_mp4_only_where_it_can_be_written(
+    editor: Editor, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    if not installed:
+        monkeypatch.setitem(sys.modules, "av", None)
+    blocks = build_ui(editor).blocks.values()
+    (kinds,) = [block for block in blocks if block.elem_id == "morph-kind"]
+    assert (("MP4", "mp4") in kinds.choices) is installed
+    assert kinds.info == (None if installed else MP4_HINT)
 
 
 def test_portrait_is_drawn_from_a_text(explore: Explore, editor: Editor) -> None:

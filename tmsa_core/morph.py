@@ -1,7 +1,8 @@
-"""Pictures into a moving one: GIF, WebP or MP4, there and back again."""
+"""Writes animations: GIF, WebP and, where the package ``av`` is installed, MP4."""
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,7 +11,8 @@ from PIL import Image
 
 from tmsa_core.errors import RequestError
 
-ANIMATIONS = ("gif", "webp", "mp4")
+ALWAYS = ("gif", "webp")
+MP4_HINT = 'MP4 needs the Python package "av" where this page runs: pip install av.'
 FRAMES_PER_SECOND = 20
 HOLD = 8  # frames that each end is held
 
@@ -20,14 +22,43 @@ def there_and_back(frames: Sequence[Image.Image]) -> list[Image.Image]:
     return [*frames, *[frames[-1]] * HOLD, *reversed(frames), *[frames[0]] * HOLD]
 
 
-def encode_animation(frames: Sequence[Image.Image], kind: str) -> bytes:
-    """RGB frames of one size as a GIF, WebP or MP4 (H.264) file that repeats.
+def animation_kinds() -> tuple[str, ...]:
+    """Returns the kinds of file that can be written here; MP4 only where ``av`` is installed."""
+    return (*ALWAYS, "mp4") if importlib.util.find_spec("av") else ALWAYS
 
-    MP4 holds even sizes only, so an odd row or column is left out there. Raises RequestError for
-    another kind.
+
+def check_animation_kind(kind: str) -> None:
+    """Refuses a kind of file that cannot be written here, before any frame is computed.
+
+    Args:
+        kind: "gif", "webp" or "mp4".
+
+    Raises:
+        RequestError: the kind is unknown, or it is "mp4" and ``av`` is not installed.
     """
-    if kind not in ANIMATIONS:
-        raise RequestError(f"kind is {kind!r}; use one of {', '.join(ANIMATIONS)}.")
+    kinds = animation_kinds()
+    if kind in kinds:
+        return
+    if kind == "mp4":
+        raise RequestError(f"{MP4_HINT} Or choose GIF or WebP.")
+    raise RequestError(f"kind is {str(kind)[:60]!r}; use one of {', '.join(kinds)}.")
+
+
+def encode_animation(frames: Sequence[Image.Image], kind: str) -> bytes:
+    """Writes frames as an animation that repeats.
+
+    Args:
+        frames: RGB images of one size, shown at FRAMES_PER_SECOND.
+        kind: "gif", "webp" or "mp4" (H.264). MP4 holds even sizes only, so an odd row or column
+            is left out there.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        RequestError: the kind cannot be written here.
+    """
+    check_animation_kind(kind)
     if kind == "mp4":
         return _mp4(frames)
     first, *rest = frames
@@ -41,7 +72,7 @@ def encode_animation(frames: Sequence[Image.Image], kind: str) -> bytes:
 
 
 def _mp4(frames: Sequence[Image.Image]) -> bytes:
-    import av  # 100 MB that only this needs
+    import av  # an optional dependency, 100 MB
 
     width, height = (side - side % 2 for side in frames[0].size)
     buffer = io.BytesIO()

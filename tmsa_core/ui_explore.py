@@ -21,7 +21,7 @@ from tmsa_core.domains import find_domain, first_inversion
 from tmsa_core.editor import Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
-from tmsa_core.morph import encode_animation, there_and_back
+from tmsa_core.morph import check_animation_kind, encode_animation, there_and_back
 from tmsa_core.spaces import Point, picture_point, place, text_point
 from tmsa_core.ui_api import strengths
 from tmsa_core.ui_domains import Editors
@@ -125,6 +125,7 @@ class Explore:
         visit, editor = self._opened(visit, domain)
         if not 2 <= int(frames) <= MOST_FRAMES:
             raise RequestError(f"frames is {frames:g}; use from 2 to {MOST_FRAMES}.")
+        check_animation_kind(kind)
         step = (last - first) / (int(frames) - 1)
         requests = [
             replace(request, alpha=first + step * i, paste_back=False) for i in range(int(frames))

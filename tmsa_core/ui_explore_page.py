@@ -12,7 +12,7 @@ import gradio as gr
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.domains import find_domain
 from tmsa_core.evaluation.prompts import SIX
-from tmsa_core.morph import ANIMATIONS
+from tmsa_core.morph import MP4_HINT, animation_kinds
 from tmsa_core.spaces import METHODS as MAP_METHODS
 from tmsa_core.ui_edit import EditPage
 from tmsa_core.ui_explore import MINE, Explore
@@ -153,8 +153,10 @@ def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) ->
         first = gr.Number(0, label="From strength", min_width=90)
         last = gr.Number(1.5, label="To strength", min_width=90)
         frames = gr.Number(20, label="Frames", precision=0, min_width=90, elem_id="morph-frames")
-    names = [("WebP" if kind == "webp" else kind.upper(), kind) for kind in ANIMATIONS]
-    kind = gr.Radio(names, value="gif", label="File", elem_id="morph-kind")
+    kinds = animation_kinds()
+    names = [("WebP" if kind == "webp" else kind.upper(), kind) for kind in kinds]
+    info = None if "mp4" in kinds else MP4_HINT
+    kind = gr.Radio(names, value="gif", label="File", info=info, elem_id="morph-kind")
     start = gr.Button("Make the morph", variant="primary", elem_id="morph-start")
     shown = gr.HTML('<div class="moving"></div>', elem_id="morph-shown")
     file = gr.File(label="The morph as a file", interactive=False, elem_id="morph-file")
