@@ -7,9 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import tmsa_core
 from tmsa_core.bundles import open_bundle
@@ -20,6 +23,30 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([ROOT / "app.py", *(ROOT / "tmsa_core").rglob("*.py")])
 REQUIREMENTS = (ROOT / "requirements.txt").read_text()
 HEADER = (ROOT / "README.md").read_text().split("---")[1]
+PROJECT = (ROOT / "pyproject.toml").read_text()
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+LINES = [line for line in REQUIREMENTS.splitlines() if not line.startswith("#")]
+REQUIRED = [Requirement(line) for line in LINES]
+
+
+def locked_packages() -> dict[str, list[Requirement]]:
+    """What both locks pin, by name: one pin, or several that hold on different Pythons."""
+    found: dict[str, list[Requirement]] = {}
+    for name in LOCKS:
+        for line in (ROOT / name).read_text().splitlines():
+            if not line.startswith(" "):
+                pin = Requirement(line.removesuffix("\\").strip())
+                found.setdefault(canonicalize_name(pin.name), []).append(pin)
+    return found
+
+
+LOCKED = locked_packages()
+
+
+def applies(pin: Requirement, python: str) -> bool:
+    """Whether a pin holds on Linux with a version of Python such as "3.12"."""
+    here = {"python_version": python, "python_full_version": f"{python}.1"}
+    return pin.marker is None or pin.marker.evaluate({**here, "sys_platform": "linux"})
 
 
 def modules_after(code: str) -> set[str]:
@@ -126,27 +153,64 @@ def test_space_header_names_the_installed_gradio() -> None:
 def test_space_does_not_pin_torch() -> None:
     line = re.search(r"^torch\b.*$", REQUIREMENTS, re.MULTILINE)
     assert line and "torch==" not in line[0] and "!=2.13.0" in line[0]
+    assert not {"torch", "torchvision", "triton"} & set(LOCKED)
 
 
 def test_no_file_names_a_package_index() -> None:
-    for name in ("requirements.txt", "pyproject.toml", "Makefile", ".ci/run"):
+    names = ("requirements.txt", "pyproject.toml", "Makefile", ".ci/run", ".pre-commit-config.yaml")
+    for name in (*names, *LOCKS):
         text = (ROOT / name).read_text()
-        assert "index-url" not in text and "http" not in text, name
+        assert "index-url" not in text and "://" not in text, name
 
 
 def test_project_and_space_require_the_same() -> None:
-    project = (ROOT / "pyproject.toml").read_text()
-    lines = [line for line in REQUIREMENTS.splitlines() if line and not line.startswith("#")]
-    for line in lines:
-        assert line.startswith("gradio") or f'"{line}"' in project, line
+    for line in LINES:
+        assert line.startswith("gradio") or f'"{line}"' in PROJECT, line
+
+
+def test_lock_meets_every_requirement_on_every_python() -> None:
+    """After a changed requirement, ``make lock`` is due."""
+    for requirement in REQUIRED:
+        if requirement.name.startswith("torch"):
+            continue
+        locked = LOCKED[canonicalize_name(requirement.name)]
+        for python in ("3.10", "3.11", "3.12", "3.13"):
+            here = [pin for pin in locked if applies(pin, python)]
+            assert len(here) == 1, f"{requirement.name} on Python {python}"
+            (version,) = (pin.version for pin in here[0].specifier)
+            assert requirement.specifier.contains(version), f"{requirement} and {version}"
+
+
+def test_everything_locked_has_a_hash() -> None:
+    for name in LOCKS:
+        for entry in re.split(r"\n(?=\S)", (ROOT / name).read_text().strip()):
+            assert re.search(r"^\S+==\S+", entry) and "--hash=sha256:" in entry, entry[:60]
+
+
+def test_dlib_is_one_version_everywhere() -> None:
+    """Its wheels are one person's: another version comes in by a deliberate change only."""
+    (pin,) = LOCKED["dlib-bin"]
+    assert f"\n{pin}\n" in REQUIREMENTS and f'"{pin}"' in PROJECT
+
+
+def test_nothing_under_the_gpl_is_installed_unasked() -> None:
+    """The metadata of av itself says BSD; the GPL is that of the libraries in its wheel."""
+    names = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert "gradio" in names and "av" not in names
+    for name in names:
+        try:
+            facts = metadata(name)
+        except PackageNotFoundError:  # of another system or another Python
+            continue
+        licence = [facts.get("License-Expression"), *(facts.get_all("Classifier") or [])]
+        assert "GPL" not in str(licence), f"{name}: {licence}"
 
 
 def test_every_package_and_bundle_is_shipped() -> None:
-    project = (ROOT / "pyproject.toml").read_text()
     for path in (ROOT / "tmsa_core").rglob("__init__.py"):
         name = ".".join(path.parent.relative_to(ROOT).parts)
-        assert f'    "{name}",\n' in project, name
-    assert '"*/bundle.json", "avatar/*", "avatar/samples/*"' in project
+        assert f'    "{name}",\n' in PROJECT, name
+    assert '"*/bundle.json", "avatar/*", "avatar/samples/*"' in PROJECT
 
 
 def test_space_preloads_what_photos_need() -> None:
@@ -168,7 +232,7 @@ def test_version_is_in_the_changelog_or_to_come() -> None:
 def test_continuous_integration_runs_the_one_command() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().rstrip().endswith("make test")
+    assert script.read_text().rstrip().endswith("\nmake check\nexec make test")
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(r"^run:", makefile, re.MULTILINE)
     assert re.search(r"^test:", makefile, re.MULTILINE)
