@@ -18,7 +18,7 @@ from tmsa_core.avatars.render import render
 from tmsa_core.datatypes import Face
 from tmsa_core.errors import BundleError, ImageError, NoFaceError
 from tmsa_core.images import to_image
-from tmsa_core.landmarks import FaceFinder, face_box
+from tmsa_core.landmarks import FaceFinder
 from tmsa_core.training.data import held_out_portraits
 from tmsa_core.training.landmarks import (
     Sample,
@@ -29,6 +29,7 @@ from tmsa_core.training.landmarks import (
     train_detector,
     train_predictor,
 )
+from tmsa_core.views import face_box
 
 FILES = Path(__file__).parent.parent / "checkpoints" / "avatar"
 
