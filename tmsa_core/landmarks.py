@@ -17,7 +17,6 @@ patch is moved a little.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,8 @@ import torch
 from PIL import Image
 
 from tmsa_core.datatypes import Face
-from tmsa_core.errors import BundleError, ImageError, NoFaceError
+from tmsa_core.detectors import Detector, Predict, drawing_detector, photo_detector, read_predictor
+from tmsa_core.errors import ImageError, NoFaceError
 from tmsa_core.views import (
     PATCH,
     Photo,
@@ -67,44 +67,6 @@ _MOVES = ((8, 1.0, 0.04, 0.0), (-8, 1.0, -0.04, 0.0), (0, 1.08, 0.0, 0.04), (0, 
 _PASSES = 3  # of placing points on a patch and turning the patch by them
 _PART = 1.8  # a hit this many times smaller than a face around it may be a part of that face
 
-Predict = Callable[[np.ndarray, Any], Any]
-"""dlib's 68-point predictor: (H, W, 3) pixels and a rectangle to a shape. Threads may share it."""
-
-
-@dataclass(frozen=True)
-class Detector:
-    """One of dlib's detectors and what its scores mean.
-
-    Attributes:
-        scanner: dlib's object. It keeps its working memory between calls, so no two threads may
-            run the same one.
-        candidate: Scores from here on are worth a closer look.
-        face: From here on it is a face, if it was seen upright and the points agree.
-        certain: From here on nothing else is looked for.
-        turns: Degrees by which the picture is turned, likely ones first. Half a step must be a
-            roll that the detector tolerates.
-    """
-
-    scanner: Any
-    candidate: float
-    face: float
-    certain: float
-    turns: tuple[float, ...]
-
-    @property
-    def window(self) -> int:
-        """Side of the smallest face that it sees, in pixels."""
-        return int(self.scanner.detection_window_height)
-
-    def own_copy(self) -> Detector:
-        """A copy with a working memory of its own; takes about a millisecond."""
-        return replace(self, scanner=copy.deepcopy(self.scanner))
-
-    def boxes(self, pixels: np.ndarray, threshold: float) -> list[tuple[Any, float]]:
-        """The rectangles seen in (H, W, 3) uint8 pixels with their scores, best first."""
-        rectangles, scores, _ = self.scanner.run(pixels, 0, threshold)
-        return list(zip(rectangles, scores, strict=True))
-
 
 @dataclass(frozen=True)
 class Hit:
@@ -138,22 +100,11 @@ class FaceFinder:
     @cached_property
     def _detector(self) -> Detector:
         """Only ever copied, never run."""
-        import dlib  # slow to import, and needed only here
-
-        if self.detector is None:
-            # Trained on photos, in which much looks a little like a face; tolerates 30 degrees.
-            scanner = dlib.get_frontal_face_detector()
-            turns = (90, -90, 45, -45, 180, 135, -135)
-            return Detector(scanner, candidate=-0.3, face=0.35, certain=0.8, turns=turns)
-        scanner = _open(dlib.fhog_object_detector, self.detector, "face detector")
-        turns = (30, -30, 90, -90, 60, -60, 180, 120, -120, 150, -150)
-        return Detector(scanner, candidate=-0.7, face=-0.4, certain=0.2, turns=turns)
+        return photo_detector() if self.detector is None else drawing_detector(self.detector)
 
     @cached_property
     def _predict(self) -> Predict:
-        import dlib
-
-        return _open(dlib.shape_predictor, self.predictor, "68-point predictor")
+        return read_predictor(self.predictor)
 
     def find(self, image: Image.Image) -> tuple[Face, ...]:
         """Find all faces of a picture.
@@ -290,7 +241,7 @@ class _Search:
             hit = self._right_way_up(hit)
             limit = _AGREEMENT[0] + _AGREEMENT[1] * max(hit.score, 0.0)
             doubt = self._disagreement(hit.points) / limit
-            return replace(hit, doubt=doubt) if doubt < 1 else None
+            return replace(hit, doubt=doubt) if doubt < self.detector.doubt else None
         except ImageError:  # points that span no face
             return None
 
@@ -382,13 +333,6 @@ def _covers(hit: Hit, centre: np.ndarray, side: float) -> bool:
     """Is a box of this place and size the face of a hit?"""
     middle, whole = face_box(hit.points)
     return float(np.hypot(*(centre - middle))) < 0.25 * whole and 0.65 < side / whole < 1.5
-
-
-def _open(reader: Any, path: Path, name: str) -> Any:
-    try:
-        return reader(str(path))
-    except RuntimeError as error:
-        raise BundleError(f"The {name} {path} cannot be read: {error}.") from error
 
 
 def _points(shape: Any) -> np.ndarray:
