@@ -337,7 +337,7 @@ def test_scenes_are_measured(finder):
 
 def test_dlib_s_own_detector_is_the_default():
     finder = FaceFinder(None, FILES / "landmarks.dat")
-    assert len(finder.find(portrait_in((300, 300), 250, 0, 4, (0.5, 0.5)).image)) == 1
+    assert len(finder.find(portrait_in((300, 300), 250, 0, 5, (0.5, 0.5)).image)) == 1
 
 
 def test_missing_and_foreign_files(tmp_path):

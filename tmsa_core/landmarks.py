@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ from tmsa_core.views import (
 )
 
 LARGE_FACES = 640  # pixels of the longer side at which large faces are looked for,
-LARGE_TURNED_FACES = 480  # the same in turned copies,
+LARGE_TURNED_FACES = 560  # the same in turned copies,
 SMALL_FACES = 1280  # and smaller ones
 SMALLEST_FACE = 60  # pixels in the picture: no smaller face is looked for
 MOST_PIXELS = 7_000_000  # of the copy in which the smallest faces are looked for
@@ -53,7 +53,8 @@ _LARGEST_ENLARGEMENT = 3.0
 _WORTHWHILE = 1.1  # a further copy is searched only if it is this many times larger
 _GROUP = 1 / 8  # a largest face below this share of the longer side: there may be smaller ones
 _LARGE_MARGIN, _SMALL_MARGIN = 0.15, 0.03  # grey border, share of the longer side
-_MOST_BOXES = 60  # of one view that are looked at more closely, the best first
+# Boxes of one view that are looked at more closely, the best first: a group stands upright.
+_MOST_BOXES, _MOST_BOXES_TURNED = 60, 16
 _THREADS = 2  # views searched at the same time: dlib lets go of Python's lock meanwhile
 
 # Where a face's box lies on its upright patch: how far its centre may be from the middle, and its
@@ -64,7 +65,8 @@ _SIZES = (0.72, 1.35)
 # what is added per unit of a positive score.
 _AGREEMENT = (0.025, 0.045)
 _MOVES = ((8, 1.0, 0.04, 0.0), (-8, 1.0, -0.04, 0.0), (0, 1.08, 0.0, 0.04), (0, 0.93, 0.0, -0.04))
-_PASSES = 3  # of placing points on a patch and turning the patch by them
+_PASSES = 4  # of placing points on a patch and turning the patch by them
+_APART = 0.7  # two faces' centres are farther apart than this share of the larger box
 _PART = 1.8  # a hit this many times smaller than a face around it may be a part of that face
 
 
@@ -192,7 +194,7 @@ class _Search:
         pixels, hits = self.photo.scaled(scale).convert("L"), list[Hit]()
         views = [self._view(pixels, turn, margin) for turn in self.detector.turns]
         for first in range(0, len(views), _THREADS):
-            hits += self._hits(views[first : first + _THREADS], hits)
+            hits += self._hits(views[first : first + _THREADS], hits, _MOST_BOXES_TURNED)
             if self._any_certain(hits):
                 break
         return hits
@@ -218,14 +220,19 @@ class _Search:
     def _view(self, pixels: Image.Image, turn: float, margin: float) -> Callable[[], View]:
         return partial(turned_view, self.photo, pixels, turn, margin)
 
-    def _hits(self, views: Sequence[Callable[[], View]], known: Sequence[Hit]) -> list[Hit]:
+    def _hits(
+        self,
+        views: Sequence[Callable[[], View]],
+        known: Sequence[Hit],
+        most: int = _MOST_BOXES,
+    ) -> list[Hit]:
         """The faces seen in at most ``_THREADS`` views, but for certain ones known already."""
         with ThreadPoolExecutor(_THREADS) as pool:
             seen = list(pool.map(_look, views, self.detectors))
         hits: list[Hit] = []
         for view, boxes in seen:
             certain = [hit for hit in (*known, *hits) if hit.score >= self.detector.certain]
-            for box, _ in boxes[:_MOST_BOXES]:
+            for box, _ in boxes[:most]:
                 if any(_covers(hit, *_place(box, view)) for hit in certain):
                     continue
                 hit = self._refined(view.to_photo(_points(self.predict(view.pixels, box))))
@@ -236,14 +243,25 @@ class _Search:
         """Place the points again on an upright patch; None where that holds no face."""
         try:
             hit = self._settled(points)
-            if hit is None:
-                return None
-            hit = self._right_way_up(hit)
-            limit = _AGREEMENT[0] + _AGREEMENT[1] * max(hit.score, 0.0)
-            doubt = self._disagreement(hit.points) / limit
-            return replace(hit, doubt=doubt) if doubt < self.detector.doubt else None
+            return None if hit is None else self._confirmed(self._right_way_up(hit))
         except ImageError:  # points that span no face
             return None
+
+    def _confirmed(self, hit: Hit) -> Hit | None:
+        """Compare the points with those from moved patches: near by on a face, far elsewhere.
+
+        The mean of them all is more accurate than any of them.
+        """
+        centre, side = face_box(hit.points)
+        placed = [hit.points]
+        for turn, scale, x, y in _MOVES:
+            moved = (hit.points - centre) @ rotation(turn).T * scale + centre
+            placed.append(self._points_on_patch(moved + np.array([x, y]) * side))
+        distance = np.linalg.norm(np.array(placed[1:]) - hit.points, axis=2).mean() / side
+        limit = _AGREEMENT[0] + _AGREEMENT[1] * max(hit.score, 0.0)
+        if distance / limit >= self.detector.doubt:
+            return None
+        return Hit(np.mean(placed, axis=0), hit.score, float(distance / limit))
 
     def _settled(self, points: np.ndarray) -> Hit | None:
         for _ in range(_PASSES):
@@ -266,16 +284,6 @@ class _Search:
         patch = self.photo.upright_patch(points)
         return patch.to_photo(_points(self.predict(patch.pixels, patch_box())))
 
-    def _disagreement(self, points: np.ndarray) -> float:
-        """How far the points go astray from moved patches: little on a face, far elsewhere."""
-        centre, side = face_box(points)
-        distances = []
-        for turn, scale, x, y in _MOVES:
-            moved = (points - centre) @ rotation(turn).T * scale + centre + np.array([x, y]) * side
-            again = self._points_on_patch(moved)
-            distances.append(np.linalg.norm(again - points, axis=1).mean())
-        return float(np.mean(distances) / side)
-
     def _middle_box(self, patch: np.ndarray, off_centre: float) -> tuple[Any, float]:
         """The face in the middle of a patch and how sure the detector is; -inf: there is none."""
         for box, score in self.detector.boxes(patch, self.detector.face):
@@ -289,16 +297,16 @@ class _Search:
 def without_doubles(hits: Sequence[Hit]) -> list[Hit]:
     """The best hit of each face.
 
-    Of two hits of which one lies in the other, or whose centres lie within half a box of each
-    other, the one with the higher score stays; but a part of a face, such as a painted eye, goes
-    where the points of the whole face are no less stable.
+    Of two hits whose centres lie closer together than those of two heads can, the one with the
+    higher score stays. But a hit much smaller than another that it lies in, as a painted eye may,
+    goes whatever its score if the points of the larger one are no less stable.
     """
     whole = [hit for hit in hits if not any(_is_part(hit, other) for other in hits)]
     kept: list[Hit] = []
     for hit in sorted(whole, key=lambda h: h.score, reverse=True):
         centre, side = face_box(hit.points)
         places = [face_box(k.points) for k in kept]
-        if all(np.hypot(*(centre - c)) > 0.5 * max(side, s) for c, s in places):
+        if all(np.hypot(*(centre - c)) > _APART * max(side, s) for c, s in places):
             kept.append(hit)
     return kept
 
