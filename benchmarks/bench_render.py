@@ -30,13 +30,15 @@ def seconds(resolution: int, supersample: int) -> tuple[float, float]:
 
 def together(processes: int, resolution: int, supersample: int) -> float:
     """Portraits per second of so many processes at work at the same time."""
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    one_core = {"initializer": torch.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(processes, get_context("spawn"), **one_core) as pool:
         list(pool.map(seconds, [32] * processes, [1] * processes))  # everything is imported
         work = [pool.submit(seconds, resolution, supersample) for _ in range(processes)]
         return processes * COUNT / max(job.result()[0] for job in work)
 
 
 def main() -> None:
+    torch.set_num_threads(1)
     for resolution, supersample in ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1)):
         clock, busy = seconds(resolution, supersample)
         print(

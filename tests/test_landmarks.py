@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import dlib
 import numpy as np
 import pytest
 import torch
@@ -16,9 +20,10 @@ from tmsa_core.align import align_crop
 from tmsa_core.avatars.params import sample_portraits
 from tmsa_core.avatars.render import render
 from tmsa_core.datatypes import Face
+from tmsa_core.detectors import Detector
 from tmsa_core.errors import BundleError, ImageError, NoFaceError
 from tmsa_core.images import to_image
-from tmsa_core.landmarks import FaceFinder, face_box
+from tmsa_core.landmarks import FaceFinder, Hit, find_hits, without_doubles
 from tmsa_core.training.data import held_out_portraits
 from tmsa_core.training.landmarks import (
     Sample,
@@ -29,6 +34,7 @@ from tmsa_core.training.landmarks import (
     train_detector,
     train_predictor,
 )
+from tmsa_core.views import Photo, face_box, upright_patch
 
 FILES = Path(__file__).parent.parent / "checkpoints" / "avatar"
 
@@ -129,6 +135,185 @@ def test_equal_pictures_give_equal_faces(finder):
     assert torch.equal(one[0].landmarks, other[0].landmarks)
 
 
+def test_threads_find_what_one_thread_finds(finder):
+    """dlib's detectors keep working memory between calls: shared ones mix up pictures, or crash."""
+    samples = list(random_samples(16, 99, people=(1, 1, 2)))
+    alone = [finder.find(sample.image) for sample in samples]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda sample: finder.find(sample.image), samples * 3))
+    for faces, wanted in zip(together, alone * 3, strict=True):
+        assert len(faces) == len(wanted)
+        for face, other in zip(faces, wanted, strict=True):
+            assert torch.equal(face.landmarks, other.landmarks)
+
+
+def test_small_faces_of_a_group_are_found(finder):
+    """Faces of 62 to 100 pixels in a picture of 1600, all beside the largest of them."""
+    picture, truths = Image.new("RGB", (1600, 1200), (96, 120, 110)), []
+    for i, face in enumerate((100, 62, 70, 64, 80, 66, 72, 90)):
+        side = round(face / 0.64)
+        portrait = portrait_in((400, 600), side, 6 * (-1) ** i, 40 + i, (0.5, 0.5))
+        corner = np.array([400 * (i % 4), 600 * (i // 4)])
+        picture.paste(portrait.image, tuple(corner.tolist()))
+        truths.append(portrait.landmarks[0] + corner)
+    found_faces = finder.find(picture)
+    assert len(found_faces) == len(truths)
+    for truth in truths:
+        assert min(corner_error(truth, face.landmarks.numpy()) for face in found_faces) < 0.06
+
+
+@pytest.mark.parametrize("place", [(0.2, 0.3), (0.5, 0.5), (0.83, 0.7)])
+def test_a_small_face_in_a_photo_of_twelve_megapixels(finder, place):
+    sample = portrait_in((4000, 3000), round(120 / 0.64), 4, seed=17, place=place)
+    (face,) = found(finder, sample)
+    assert corner_error(sample.landmarks[0], face.landmarks.numpy()) < 0.04
+
+
+class FalseHits:
+    """A detector of dlib's that also frames something else beside every face it sees."""
+
+    def __init__(self, scanner: Any, shift: tuple[float, float], scale: float) -> None:
+        self.scanner, self.shift, self.scale = scanner, shift, scale
+        self.detection_window_height = scanner.detection_window_height
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FalseHits:
+        return FalseHits(copy.deepcopy(self.scanner), self.shift, self.scale)
+
+    def run(self, pixels: np.ndarray, upsample: int, threshold: float) -> tuple[list, list, list]:
+        boxes, scores, kinds = self.scanner.run(pixels, upsample, threshold)
+        for box, score in list(zip(boxes, scores, strict=True)):
+            x, y = (c + s * box.width() for c, s in zip(centre_of(box), self.shift, strict=True))
+            half = self.scale * box.width() / 2
+            false = dlib.rectangle(*(round(v) for v in (x - half, y - half, x + half, y + half)))
+            boxes, scores = [*boxes, false], [*scores, score - 0.3]
+        return boxes, scores, kinds
+
+
+def centre_of(box: Any) -> tuple[int, int]:
+    return box.center().x, box.center().y
+
+
+class RedSquare:
+    """Sees red squares as faces: detector and predictor, the latter of points to scale."""
+
+    detection_window_height = 64
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RedSquare:
+        return self
+
+    def run(self, pixels: np.ndarray, upsample: int, threshold: float) -> tuple[list, list, list]:
+        if pixels.ndim == 2:
+            return [], [], []
+        red = (pixels[:, :, 0] > 150) & (pixels[:, :, 1] < 80)
+        rows, columns = np.nonzero(red.any(1))[0], np.nonzero(red.any(0))[0]
+        if len(rows) < 20 or len(columns) < 20:
+            return [], [], []
+        corners = columns[0], rows[0], columns[-1], rows[-1]
+        return [dlib.rectangle(*(int(c) for c in corners))], [1.0], [0]
+
+    def predict(self, pixels: np.ndarray, box: Any) -> Any:
+        """The points of an average face in the box that was asked about, whatever is there."""
+        points = (RED_FACE - 0.5) * box.width() + centre_of(box)
+        parts = [dlib.point(round(x), round(y)) for x, y in points.tolist()]
+        return dlib.full_object_detection(box, parts)
+
+
+def unit_face() -> np.ndarray:
+    """(68, 2) points of a drawn face, its box being the unit square."""
+    points = render(sample_portraits(1, torch.Generator().manual_seed(4)), 160).landmarks[0]
+    points = points.double().numpy()
+    centre, side = face_box(points)
+    eyes = points[42:48].mean(0) - points[36:42].mean(0)
+    turn = math.atan2(eyes[1], eyes[0])
+    cos, sin = math.cos(turn), math.sin(turn)
+    return (points - centre) @ np.array([[cos, -sin], [sin, cos]]) / side + 0.5
+
+
+RED_FACE = unit_face()
+
+
+def test_a_false_box_beside_a_face_does_not_take_its_place():
+    """Only a box at the expected place and size confirms a hit; any near one did."""
+    picture = Image.new("RGB", (800, 600), "white")
+    picture.paste((220, 30, 30), (300, 200, 500, 400))
+    square = RedSquare()
+    for scanner in (square, FalseHits(square, (-0.3, 0.4), 1.3)):
+        detector = Detector(scanner, -0.7, face=-0.4, certain=0.2, doubt=1.0, turns=())
+        hits = find_hits(picture, detector, square.predict)
+        assert len(hits) == 1
+        centre, side = face_box(hits[0].points)
+        assert np.abs(centre - (400, 300)).max() < 0.03 * 200
+        assert side == pytest.approx(200, rel=0.04)
+
+
+@pytest.mark.parametrize("seed", [3, 8, 14])
+def test_false_boxes_beside_drawn_faces_change_nothing(finder, seed):
+    sample = portrait_in((700, 700), 300, 5, seed, (0.55, 0.45))
+    scanner = dlib.fhog_object_detector(str(FILES / "face_detector.svm"))
+    predict = dlib.shape_predictor(str(FILES / "landmarks.dat"))
+    false = FalseHits(scanner, (-0.3, 0.4), 1.3)
+    detector = Detector(false, -0.7, face=-0.4, certain=0.2, doubt=1.0, turns=())
+    hits = find_hits(sample.image, detector, predict)
+    assert [corner_error(sample.landmarks[0], hit.points) < 0.04 for hit in hits] == [True]
+
+
+def test_a_face_is_no_part_of_a_larger_false_hit():
+    """Two hits in one another: the one whose points are stable stays."""
+    face = Hit(RED_FACE * 100 + 150, score=0.9, doubt=0.2)
+    around = Hit(RED_FACE * 220 + 100, score=0.3, doubt=0.9)
+    eye = dataclasses.replace(face, score=0.2, doubt=0.8)
+    clown = dataclasses.replace(around, score=0.6, doubt=0.2)
+    assert without_doubles([face, around]) == [face]
+    assert without_doubles([eye, clown]) == [clown]
+
+
+class Counted:
+    """A detector that notes how many pixels it was shown."""
+
+    def __init__(self, scanner: Any, shown: list[int]) -> None:
+        self.scanner, self.shown = scanner, shown
+        self.detection_window_height = scanner.detection_window_height
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Counted:
+        return Counted(copy.deepcopy(self.scanner), self.shown)
+
+    def run(self, pixels: np.ndarray, upsample: int, threshold: float) -> tuple[list, list, list]:
+        self.shown.append(pixels.shape[0] * pixels.shape[1])
+        return self.scanner.run(pixels, upsample, threshold)
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (8000, 8000)])
+@pytest.mark.parametrize("own", [True, False])
+def test_the_work_on_a_huge_picture_without_a_face_is_bounded(size, own):
+    """Twelve megapixels take 3 s and 64 take 6 s on two cores; pixels count the same anywhere."""
+    finder = FaceFinder(FILES / "face_detector.svm" if own else None, FILES / "landmarks.dat")
+    shown: list[int] = []
+    known = finder._detector
+    detector = dataclasses.replace(known, scanner=Counted(known.scanner, shown))
+    picture = Image.new("RGB", size, (96, 120, 110))
+    assert find_hits(picture, detector, finder._predict) == []
+    assert sum(shown) < 56_000_000
+    assert max(shown) < 6_000_000
+
+
+def test_no_face_in_a_huge_picture_says_how_small_a_face_may_be(finder):
+    with pytest.raises(NoFaceError, match="at least 60 pixels wide"):
+        finder.find(Image.new("RGB", (2000, 1500), "white"))
+    with pytest.raises(NoFaceError, match=r"at least 1\d\d pixels wide"):
+        finder.find(Image.new("RGB", (8000, 6000), "white"))
+
+
+@pytest.mark.parametrize("side", [90.0, 700.0, 2900.0])
+def test_a_patch_of_a_huge_photo_is_that_of_the_photo_itself(side):
+    """Cut from halvings, it shows the same pixels at the same places."""
+    sample = portrait_in((4000, 3600), round(side / 0.64), 10, seed=2, place=(0.5, 0.5))
+    points = sample.landmarks[0]
+    plain, fast = upright_patch(sample.image, points), Photo.of(sample.image).upright_patch(points)
+    corners = np.array([[0.0, 0.0], [319.0, 0.0], [160.0, 300.0]])
+    assert np.abs(plain.to_photo(corners) - fast.to_photo(corners)).max() < 1e-6
+    assert np.abs(plain.pixels.astype(int) - fast.pixels.astype(int)).mean() < 3
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (640, 480)])
 def test_pictures_without_a_face(finder, size):
     noise = np.random.default_rng(1).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)
@@ -152,7 +337,7 @@ def test_scenes_are_measured(finder):
 
 def test_dlib_s_own_detector_is_the_default():
     finder = FaceFinder(None, FILES / "landmarks.dat")
-    assert len(finder.find(portrait_in((300, 300), 250, 0, 4, (0.5, 0.5)).image)) == 1
+    assert len(finder.find(portrait_in((300, 300), 250, 0, 5, (0.5, 0.5)).image)) == 1
 
 
 def test_missing_and_foreign_files(tmp_path):

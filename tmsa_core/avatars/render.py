@@ -8,8 +8,7 @@ any batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -80,21 +79,7 @@ class Rendering:
     background_mask: Tensor
 
 
-@contextmanager
-def _on_one_core() -> Iterator[None]:
-    """Draw on one core: a stroke is too small to be quicker on several, which would mostly wait for
-    each other. Whoever has many portraits to draw runs several processes.
-    """
-    cores = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(cores)
-
-
 @torch.no_grad()
-@_on_one_core()
 def render(
     portraits: Portraits,
     resolution: int = 128,

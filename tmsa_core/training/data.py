@@ -82,7 +82,6 @@ def render_chunk(
     folder: Path, seed: int, chunk: int, resolution: int, draw: Draw = draw_portraits
 ) -> None:
     """Draw one chunk and write its two arrays (images last: their file marks completion)."""
-    torch.set_num_threads(1)
     portraits = draw(seed, chunk, CHUNK)
     images = torch.empty(len(portraits), 3, resolution, resolution, dtype=torch.uint8)
     for start in range(0, len(portraits), RENDER_BATCH):
@@ -101,7 +100,9 @@ def render_pool(
     """Draw what is missing of ``count`` portraits, several chunks at a time."""
     chunks = range(-(-count // CHUNK))
     missing = [c for c in chunks if not (folder / f"{c:04d}.images.npy").exists()]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # A stroke is too small to be quicker on several cores: one for each worker.
+    one_core = {"initializer": torch.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(workers, get_context("spawn"), **one_core) as pool:
         jobs = [pool.submit(render_chunk, folder, seed, c, resolution, draw) for c in missing]
         for job in tqdm(jobs, desc=folder.name, unit="chunk"):
             job.result()

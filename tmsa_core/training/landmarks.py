@@ -22,13 +22,8 @@ from tmsa_core.avatars.params import Portraits, sample_portraits
 from tmsa_core.avatars.render import aligned_views, render
 from tmsa_core.errors import NoFaceError
 from tmsa_core.images import to_image
-from tmsa_core.landmarks import (
-    FaceFinder,
-    face_box,
-    patch_box,
-    rotation,
-    upright_patch,
-)
+from tmsa_core.landmarks import FaceFinder
+from tmsa_core.views import face_box, patch_box, rotation, upright_patch
 
 DETECTOR_SCENES = 1300
 PREDICTOR_FACES = 3000
