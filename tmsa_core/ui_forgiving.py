@@ -14,11 +14,14 @@ from fastapi.responses import JSONResponse
 from gradio.blocks import BlockFunction
 from gradio.exceptions import ComponentProcessingError, InvalidPathError
 from gradio.route_utils import FnIndexInferError
+from gradio.routes import ORJSONResponse
 from gradio.state_holder import SessionState
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 from pydantic import ValidationError
 
 from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.server.hosts import GuardedApp
+from tmsa_core.server.outgoing import keep_lookups_local
 from tmsa_core.ui_files import NOT_SENT
 from tmsa_core.ui_parts import spoken
 
@@ -37,6 +40,23 @@ MISFITS = (TypeError, *NO_ENDPOINT)  # what Gradio raises of a call that does no
 
 class ForgivingBlocks(gr.Blocks):
     """Blocks that fill in the values a call leaves out, and say in a sentence what is wrong."""
+
+    def launch(
+        self, *args: Any, app_kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[Any, str, str]:
+        """Serve the page as Gradio does, with the middleware of ``app_kwargs`` around everything.
+
+        Args:
+            args: As of Gradio's ``launch``.
+            app_kwargs: Arguments of the web application.
+            options: As of Gradio's ``launch``.
+
+        Returns:
+            The web application, the local address and the shared one.
+        """
+        keep_lookups_local()
+        guarded = GuardedApp(**{"default_response_class": ORJSONResponse, **(app_kwargs or {})})
+        return super().launch(*args, app_kwargs=app_kwargs, _app=guarded, **options)
 
     async def preprocess_data(
         self,
