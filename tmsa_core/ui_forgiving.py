@@ -20,6 +20,7 @@ from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, travers
 from pydantic import ValidationError
 
 from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.server.file_lists import as_files
 from tmsa_core.server.hosts import GuardedApp
 from tmsa_core.server.outgoing import keep_lookups_local
 from tmsa_core.ui_files import NOT_SENT
@@ -69,6 +70,11 @@ class ForgivingBlocks(gr.Blocks):
         left_out = block_fn.inputs[len(inputs) :]
         values = [*inputs, *(getattr(part, "value", None) for part in left_out)]
         values = traverse(values, _with_path, _is_address)
+        try:
+            parts = zip(block_fn.inputs, values, strict=False)
+            values = [as_files(part, value) for part, value in parts]
+        except ImageError as error:
+            raise spoken(error) from error
         try:
             return await super().preprocess_data(block_fn, values, state, explicit_call)
         except (gr.Error, ComponentProcessingError):

@@ -15,7 +15,7 @@ from pathlib import Path
 from tmsa_core.bundles import Bundle, open_bundle
 from tmsa_core.devices import find_device, says_when_full
 from tmsa_core.domains import find_domain
-from tmsa_core.errors import RequestError
+from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.bank import Bank, Studio, synthetic_bank
 from tmsa_core.training.calibrate import calibrate_mapper
