@@ -27,7 +27,11 @@ class FileList(gr.File):
 
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of a value, complete in itself."""
-        return {"type": "array", "items": FileData.model_json_schema()}
+        file = FileData.model_json_schema()
+        file.pop("description")  # of the class, for programmers
+        meta = file.pop("$defs")["FileDataMeta"]
+        properties = file["properties"] | {"meta": meta}
+        return {"type": "array", "items": file | {"properties": properties}}
 
 
 def as_files(part: Any, value: Any) -> Any:
