@@ -45,7 +45,7 @@ def test_help_lists_every_option_and_variable(capsys: pytest.CaptureFixture[str]
         (["--port", "65536"], "'--port'"),
         (["--port", "x"], "'--port'"),
         (["--host", "203.0.113.7"], "cannot be served at '203.0.113.7'"),
-        (["--host", "no host"], "cannot be served at 'no host'"),
+        (["--host", "no host"], "'no host' is no host name"),
         (["--host", "x" * 500], "cannot be served at"),
         (["--domain", "cats"], "There is no domain 'cats'"),
         (["--allowed-host", "http://x/"], "'http://x/' is no host name"),
