@@ -552,6 +552,7 @@ def watched_connect(self, address):
         note(address[0])
     return connect(self, address)
 socket.getaddrinfo, socket.socket.connect = watched_lookup, watched_connect
+sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
@@ -595,8 +596,8 @@ def test_a_start_that_is_not_possible_is_told_in_one_sentence(tmp_path: Path) ->
         text=True,
         check=False,
     )
-    assert ended.returncode == 1
-    assert ended.stderr.strip().splitlines()[-1].startswith("Error: There is no domain 'cats'")
+    assert ended.returncode == 2
+    assert "There is no domain 'cats'" in ended.stderr.strip().splitlines()[-1]
     assert "Traceback" not in ended.stderr
 
 

@@ -41,7 +41,7 @@ def hub(world: tuple[Hub, Path], monkeypatch: pytest.MonkeyPatch) -> Hub:
 @pytest.fixture
 def visitor(browser: Browser, editor: Editor, hub: Hub, port: int) -> Iterator[Visitor]:
     """A visitor of a page of its own, whose list of worlds is that of the miniature."""
-    blocks = build_ui(editor)
+    blocks = build_ui(editor, allow_setup=True)
     options = {"prevent_thread_lock": True, "quiet": True, "server_port": port}
     _, address, _ = blocks.launch(**options, **launch_options())
     visitor = Visitor(browser, address)

@@ -40,7 +40,8 @@ def checkpoints_folder() -> Path:
 class Bundle:
     """A domain's files: in its folder, or in the cache of what this machine made or downloaded.
 
-    notice: what a visitor has to know about the weights' licences.
+    notice: what a visitor has to know about the weights' licences. damaged: roles that the bundle
+    does without, because their files are not what they should be.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Bundle:
     downloads: Mapping[str, Download] = field(default_factory=dict)
     notice: str = ""
     cache: Path = field(default_factory=cache_folder)
+    damaged: frozenset[str] = frozenset()
 
     def path(self, role: str) -> Path:
         """Where the file of a role lies; BundleError if the bundle has none or it is missing."""
@@ -79,7 +81,8 @@ class Bundle:
 
     def has(self, role: str) -> bool:
         """Whether the bundle has a role and its file is here, by name and size."""
-        return role in self.files and self.problem(role) is None
+        known = role in self.files and role not in self.damaged
+        return known and self.problem(role) is None
 
     def problem(self, role: str, thorough: bool = False) -> BundleError | None:
         """Why the file of a role cannot be used; thorough: its SHA-256 is compared too."""
@@ -97,6 +100,19 @@ class Bundle:
                 f"{path} is damaged, its SHA-256 is not that of the {role}: {self._remedy(role)}."
             )
         return path
+
+    def without_damaged(self, roles: Collection[str]) -> tuple[Bundle, tuple[str, ...]]:
+        """The same bundle, doing without those of some roles whose files are damaged.
+
+        Args:
+            roles: Those that can be done without.
+
+        Returns:
+            The bundle, and a sentence per damaged file.
+        """
+        problems = {role: self.problem(role, thorough=True) for role in roles if role in self.files}
+        damaged = {r: str(p) for r, p in problems.items() if isinstance(p, DamagedFileError)}
+        return replace(self, damaged=frozenset(damaged)), tuple(damaged.values())
 
     def verify(self) -> None:
         """Compare every file with its SHA-256; BundleError names the first that differs.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from tmsa_core import cli_evaluation, cli_training
+from tmsa_core import cli_app, cli_evaluation, cli_training
 from tmsa_core.errors import ImageError, RequestError, TmsaError
 from tmsa_core.version import VERSION
 
@@ -315,22 +315,35 @@ def convert(
     print(f"peak memory {peak / 1e6:.0f} MB, {before / 1e6:.0f} MB of it before the file was read")
 
 
-for _command, _examples in (cli_training.COMMANDS | cli_evaluation.COMMANDS).items():
+for _command, _examples in (
+    cli_app.COMMANDS | cli_training.COMMANDS | cli_evaluation.COMMANDS
+).items():
     app.command(epilog=_example(*_examples))(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit status."""
-    command = typer.main.get_command(app)
+    """Run a command of ``tmsa``; its exit status."""
+    return _run(app, "tmsa", arguments)
+
+
+def main_of_app() -> int:
+    """Run ``app.py``, which is the command ``app`` alone; its exit status."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command()(cli_app.app)
+    return _run(alone, "app.py", None)
+
+
+def _run(commands: typer.Typer, program: str, arguments: Sequence[str] | None) -> int:
+    command = typer.main.get_command(commands)
     try:
         status = command.main(
             args=None if arguments is None else list(arguments),
-            prog_name="tmsa",
+            prog_name=program,
             standalone_mode=False,
         )
     except UsageError as error:
         message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
-        return _complain(f"{message}; `tmsa --help` says what there is.", 2)
+        return _complain(f"{message}; `{program} --help` says what there is.", 2)
     except TmsaError as error:
         return _complain(str(error), 1)
     except OSError as error:

@@ -120,7 +120,12 @@ def _quick_align(domain: str, pairs: int | None, device: str, seed: int) -> None
             bar.update(round(100 * share) - bar.n)
 
         report = quick_align(
-            domain, pairs=PAIRS if pairs is None else pairs, device=device, seed=seed, progress=tell
+            domain,
+            pairs=PAIRS if pairs is None else pairs,
+            device=device,
+            seed=seed,
+            progress=tell,
+            replace=True,  # at a shell, the command itself says so
         )
     print(
         f"{report.path}: {report.pairs} pairs, {report.evaluations} generator evaluations, "

@@ -66,6 +66,7 @@ DOMAINS: dict[str, Domain] = {
 ROLES = ("generator", "e4e", "clip")  # what every domain needs to bring a picture in
 FACE_ROLES = ("detector", "landmarks")  # dlib's built-in detector serves where a bundle has none
 MAPPER = "mapper"  # what an edit by text needs beside them
+OPTIONAL_ROLES = (MAPPER, "hfgi", "identity")  # without them a domain does less, but it works
 INVERSIONS = ("e4e", "hfgi")  # the roles that bring a picture in; hfgi builds on e4e
 
 

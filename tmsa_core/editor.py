@@ -48,6 +48,7 @@ from tmsa_core.datatypes import (
 from tmsa_core.devices import find_device, says_when_full
 from tmsa_core.domains import (
     INVERSIONS,
+    OPTIONAL_ROLES,
     Domain,
     find_domain,
     first_inversion,
@@ -337,7 +338,7 @@ class Editor:
         if name in self.inversions:
             return
         if name in INVERSIONS and name in self.bundle.files:
-            self.bundle.path(name)  # says what is missing and how to get it
+            self.bundle.checked_path(name)  # says what is missing and how to get it
         raise RequestError(
             f"inversion is {name!r}, but the {self.domain.key} bundle has weights for "
             f"{' and '.join(self.inversions)} only."
@@ -457,7 +458,7 @@ class Editor:
 
     def _need_mapper(self) -> Mapper:
         if self._mapper is None:
-            self.bundle.path("mapper")  # says what is missing and which command makes it
+            self.bundle.checked_path("mapper")  # says what is wrong and which command makes it
             raise BundleError("A mapper was made in the meantime: load the domain again.")
         return self._mapper
 
@@ -512,10 +513,11 @@ def load_editor(
 
     device: "cpu", "cuda", "mps", or "auto", which takes the best there is. dtype: a torch dtype
     or its name; "auto" is float32. folder: the bundle's folder, if not the usual one. report: told
-    of downloads. on_gpu: see ``Editor``.
+    of downloads, and of damaged files that are done without. on_gpu: see ``Editor``.
 
     Without a mapper, which nobody publishes for photos, pictures can be inverted and sampled, and
-    an edit raises BundleError with the command that makes one. Raises BundleError if a file is
+    an edit raises BundleError with the command that makes one. Where the mapper, HFGI or the
+    identity network is damaged, the editor does without. Raises BundleError if another file is
     damaged or cannot be had, RequestError for an unknown domain or device, MemoryFullError where
     the device is too small.
     """
@@ -524,6 +526,9 @@ def load_editor(
     number = _find_dtype(dtype)
     bundle = open_bundle(domain, folder)
     complete(bundle, needed_roles(facts, bundle), report, thorough=True)
+    bundle, damage = bundle.without_damaged(OPTIONAL_ROLES)
+    for sentence in damage:
+        report(sentence, 0, 0)
     generator = bundle.load("generator", device, number)
     return Editor(
         replace(facts, resolution=generator.resolution, levels=generator.levels),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from tmsa_core.editor import Editor
+from tmsa_core.server.hosts import HostGuard
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_api import Endpoints, add_endpoints
 from tmsa_core.ui_batch import BatchHandlers, lay_out_batch
@@ -35,11 +38,21 @@ MOST_WAITING = 64  # visitors in the queue
 LARGEST_UPLOAD = "100mb"  # a ZIP; ui_files limits a single picture
 
 
-def build_ui(editor: Editor) -> gr.Blocks:
-    """The page and its endpoints for one editor, ready for ``launch(**launch_options())``."""
+def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
+    """The page and its endpoints for one editor, ready for ``launch(**launch_options())``.
+
+    Args:
+        editor: Of the domain that the page starts with.
+        allow_setup: Whether visitors may start downloads and quick alignments.
+
+    Returns:
+        The page, not yet served.
+    """
     editors, samples, leases = Editors(editor), Samples(editor), Leases()
     batches, explore = BatchHandlers(editors, leases), Explore(editors, samples, leases)
-    with ForgivingBlocks(title=TITLE, delete_cache=(CLEAR_EVERY, SESSION_SECONDS)) as blocks:
+    with ForgivingBlocks(
+        title=TITLE, delete_cache=(CLEAR_EVERY, SESSION_SECONDS), analytics_enabled=False
+    ) as blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
             domain = _lay_out_domains(editor)
@@ -61,18 +74,26 @@ def build_ui(editor: Editor) -> gr.Blocks:
         leases.take("page", *(sample["image"]["path"] for sample in page.samples.value))
         leases.take("page", *map(samples.file, samples.names))
         connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
-        connect_worlds(blocks, worlds, domain, Supplies(), editors)
+        connect_worlds(blocks, worlds, domain, Supplies(), editors, allow_setup)
         calls = Calls(leases)
         add_endpoints(Endpoints(editors), calls)
         blocks.upload_file_set = Uploads(calls)
         blocks.temp_file_sets.append(blocks.upload_file_set)
         blocks.unload(_leaving(leases, batches, explore))
-    blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1)
+    # Closed to direct calls: what runs networks is to wait its turn, whoever asks for it.
+    blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1, api_open=False)
     return blocks
 
 
-def launch_options() -> dict[str, Any]:
-    """Settings of ``Blocks.launch``: private, no telemetry, no history of visitors' runs."""
+def launch_options(allowed_hosts: Sequence[str] = ()) -> dict[str, Any]:
+    """Settings of ``Blocks.launch``: private, no telemetry, no history of visitors' runs.
+
+    Args:
+        allowed_hosts: Names that the page answers to beside those of this machine.
+
+    Returns:
+        The arguments.
+    """
     return {
         "theme": theme(),
         "css": CSS,
@@ -83,7 +104,10 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "state_session_capacity": 1000,
         "ssr_mode": False,
-        "app_kwargs": {"exception_handlers": dict.fromkeys(MISFITS, refuse_call)},
+        "app_kwargs": {
+            "exception_handlers": dict.fromkeys(MISFITS, refuse_call),
+            "middleware": [Middleware(HostGuard, allowed_hosts=tuple(allowed_hosts))],
+        },
         "mcp_server": find_spec("mcp") is not None,
     }
 

@@ -20,6 +20,7 @@ from tmsa_core.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
 from tmsa_core.notice import add_notice
+from tmsa_core.server.file_lists import FileList
 from tmsa_core.ui_calls import Calls
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import cached, check_bytes, new_folder, received
@@ -327,7 +328,7 @@ def add_endpoints(endpoints: Endpoints, calls: Calls) -> None:
     """Register the public endpoints on the surrounding Blocks, on parts that nobody sees."""
     with gr.Column(visible=False):
         image = picture_input(received, label="image")
-        files = gr.File(file_count="multiple", label="files")
+        files = FileList(label="files")
         texts = [gr.Textbox(label="neutral_text"), gr.Textbox(label="target_text")]
         alpha = gr.Number(1.0, label="alpha")
         levels = gr.Textbox("all", label="levels")

@@ -34,7 +34,7 @@ class Editors:
             if key not in self._loaded:
                 _check_complete(key)
                 self._loaded[key] = load_editor(
-                    key, device=self.first.device, on_gpu=self.first.on_gpu
+                    key, device=self.first.device, report=say, on_gpu=self.first.on_gpu
                 )
         return self._loaded[key]
 
@@ -42,6 +42,18 @@ class Editors:
         """Load a domain anew when it is next asked for: its files have changed."""
         with self._lock:
             self._loaded.pop(domain, None)
+
+
+def say(sentence: str, done: int, total: int) -> None:
+    """Tell whoever runs the page what is found while a domain is loaded, but not each byte.
+
+    Args:
+        sentence: The news.
+        done: Bytes of a download that have arrived.
+        total: Bytes of a download, 0 for any other news.
+    """
+    if not total:
+        print(sentence.rstrip(".") + ".", file=sys.stderr)
 
 
 def _check_complete(domain: str) -> None:
@@ -57,12 +69,12 @@ def first_editor(domain: str) -> Editor:
     Why not is said on standard error. Raises RequestError for an unknown domain.
     """
     try:
-        return load_editor(domain, on_gpu=on_gpu())
+        return load_editor(domain, report=say, on_gpu=on_gpu())
     except BundleError as error:
         if domain == FALLBACK:
             raise
         print(f"{error} The page starts with drawn portraits.", file=sys.stderr)
-        return load_editor(FALLBACK, on_gpu=on_gpu())
+        return load_editor(FALLBACK, report=say, on_gpu=on_gpu())
 
 
 def device_words(device: str) -> str:

@@ -14,11 +14,15 @@ from fastapi.responses import JSONResponse
 from gradio.blocks import BlockFunction
 from gradio.exceptions import ComponentProcessingError, InvalidPathError
 from gradio.route_utils import FnIndexInferError
+from gradio.routes import ORJSONResponse
 from gradio.state_holder import SessionState
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 from pydantic import ValidationError
 
 from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.server.file_lists import as_files
+from tmsa_core.server.hosts import GuardedApp
+from tmsa_core.server.outgoing import keep_lookups_local
 from tmsa_core.ui_files import NOT_SENT
 from tmsa_core.ui_parts import spoken
 
@@ -38,6 +42,23 @@ MISFITS = (TypeError, *NO_ENDPOINT)  # what Gradio raises of a call that does no
 class ForgivingBlocks(gr.Blocks):
     """Blocks that fill in the values a call leaves out, and say in a sentence what is wrong."""
 
+    def launch(
+        self, *args: Any, app_kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[Any, str, str]:
+        """Serve the page as Gradio does, with the middleware of ``app_kwargs`` around everything.
+
+        Args:
+            args: As of Gradio's ``launch``.
+            app_kwargs: Arguments of the web application.
+            options: As of Gradio's ``launch``.
+
+        Returns:
+            The web application, the local address and the shared one.
+        """
+        keep_lookups_local()
+        guarded = GuardedApp(**{"default_response_class": ORJSONResponse, **(app_kwargs or {})})
+        return super().launch(*args, app_kwargs=app_kwargs, _app=guarded, **options)
+
     async def preprocess_data(
         self,
         block_fn: BlockFunction,
@@ -49,6 +70,11 @@ class ForgivingBlocks(gr.Blocks):
         left_out = block_fn.inputs[len(inputs) :]
         values = [*inputs, *(getattr(part, "value", None) for part in left_out)]
         values = traverse(values, _with_path, _is_address)
+        try:
+            parts = zip(block_fn.inputs, values, strict=False)
+            values = [as_files(part, value) for part, value in parts]
+        except ImageError as error:
+            raise spoken(error) from error
         try:
             return await super().preprocess_data(block_fn, values, state, explicit_call)
         except (gr.Error, ComponentProcessingError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL.Image import Image
 from tmsa_core.bundles import open_bundle
 from tmsa_core.datatypes import PreparedFace
 from tmsa_core.editor import Editor
-from tmsa_core.errors import BundleError
+from tmsa_core.errors import BundleError, ImageError
 from tmsa_core.images import load_image
 from tmsa_core.ui_files import cached, refreshed
 
@@ -66,7 +67,10 @@ def _files(folder: Path) -> list[Path]:
 
 def _portraits(editor: Editor) -> dict[str, Image]:
     """The pictures in the bundle's ``samples`` folder, or else some from the generator."""
-    files = _files(editor.bundle.folder)
-    if files:
-        return {file.stem: load_image(file) for file in files}
-    return {name: editor.sample(seed).crop for name, seed in DRAWN.items()}
+    found = {}
+    for file in _files(editor.bundle.folder):
+        try:
+            found[file.stem] = load_image(file)
+        except ImageError as error:
+            print(f"The sample {file} is left out: {error}", file=sys.stderr)
+    return found or {name: editor.sample(seed).crop for name, seed in DRAWN.items()}

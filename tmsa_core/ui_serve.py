@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
-from tmsa_core.editor import Editor
 from tmsa_core.errors import TmsaError
+from tmsa_core.server.settings import Settings
 from tmsa_core.ui import build_ui, launch_options
+from tmsa_core.ui_domains import first_editor
 
 
-def serve(load: Callable[[], Editor]) -> None:
-    """Show the page of the editor that ``load`` gives until the program is stopped.
+def serve(settings: Settings) -> None:
+    """Show the page until the program is stopped.
 
-    What is wrong with its bundle ends the program with one sentence.
+    Args:
+        settings: What the operator has chosen.
+
+    Raises:
+        TmsaError: The page cannot be shown, such as for a damaged bundle.
     """
+    editor = first_editor(settings.domain)
+    page = build_ui(editor, settings.allow_setup)
+    page.launch(
+        server_name=f"[{settings.host}]" if ":" in settings.host else settings.host,
+        server_port=settings.port,
+        share=settings.share,
+        prevent_thread_lock=True,
+        **launch_options(settings.allowed_hosts),
+    )
     try:
-        editor = load()
-    except TmsaError as error:
-        sys.exit(f"Error: {error}")
-    page = build_ui(editor)
-    page.launch(prevent_thread_lock=True, **launch_options())
-    editor.warm_up()
+        editor.warm_up()
+    except TmsaError as error:  # what needs that file says so again; the rest works
+        print(error, file=sys.stderr)
     page.block_thread()

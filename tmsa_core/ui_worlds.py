@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import gradio as gr
 
-from tmsa_core.domains import DomainStatus, list_domains, size_words
-from tmsa_core.errors import TmsaError
+from tmsa_core.domains import DomainStatus, find_domain, list_domains, size_words
+from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_parts import HIDDEN
+from tmsa_core.ui_parts import HIDDEN, told
 
 EVERY = 1.0  # seconds between two looks at work under way
 Work = Callable[["Report"], None]
@@ -27,9 +27,14 @@ class Job:
     failed: str = ""
     done: bool = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is still under way."""
+        return not (self.done or self.failed)
+
 
 class Supplies:
-    """Downloads and alignments in the background, one per domain, seen by every visitor."""
+    """Downloads and alignments in the background, one at a time, seen by every visitor."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
@@ -39,12 +44,26 @@ class Supplies:
         """What is being done for a domain, or was last."""
         return self._jobs.get(domain)
 
-    def start(self, domain: str, work: Work) -> threading.Thread | None:
-        """Do ``work`` in the background; None where some is under way already."""
+    def start(self, domain: str, work: Work) -> threading.Thread:
+        """Do the work of a domain in the background.
+
+        Args:
+            domain: Its key.
+            work: What to do; it is given a function to report with.
+
+        Returns:
+            The thread that does it.
+
+        Raises:
+            RequestError: Work for this domain or another is under way.
+        """
         with self._lock:
-            job = self._jobs.get(domain)
-            if job is not None and not (job.done or job.failed):
-                return None
+            busy = [key for key, job in self._jobs.items() if job.busy]
+            if busy:
+                raise RequestError(
+                    f"“{find_domain(busy[0]).title}” is being set up, and only one domain is at a "
+                    "time: try again when that is done."
+                )
             self._jobs[domain] = Job()
         thread = threading.Thread(target=self._do, args=(domain, work), daemon=True)
         thread.start()
@@ -70,7 +89,7 @@ def download_work(domain: str) -> Work:
 
     def work(report: Report) -> None:
         from tmsa_core.bundles import open_bundle
-        from tmsa_core.domains import find_domain, needed_roles
+        from tmsa_core.domains import needed_roles
         from tmsa_core.supply import complete
 
         bundle = open_bundle(domain)
@@ -101,13 +120,33 @@ def world_choices() -> list[tuple[str, str]]:
 
 
 def find_status(domain: str) -> DomainStatus:
-    """A domain as it stands now."""
+    """A domain as it stands now; RequestError where there is no such domain."""
+    find_domain(domain)
     return next(status for status in list_domains() if status.key == domain)
+
+
+def check_setup(status: DomainStatus, allowed: bool) -> None:
+    """Make sure that a domain may be set up from the page.
+
+    Args:
+        status: The domain as it stands.
+        allowed: Whether the operator has switched such actions on.
+
+    Raises:
+        RequestError: They are off, or the domain is complete.
+    """
+    if not allowed:
+        raise RequestError(
+            "Domains cannot be set up from this page: whoever runs it can start it with "
+            "--allow-setup."
+        )
+    if status.can_edit:
+        raise RequestError(f"“{status.title}” is complete: there is nothing to set up.")
 
 
 def world_words(status: DomainStatus, job: Job | None) -> str:
     """What a domain lacks and what is being done about it, in Markdown; "" where all is here."""
-    if job is not None and not (job.done or job.failed):
+    if job is not None and job.busy:
         return (
             f"**{status.title}: {job.words} ({job.share:.0%}).** "
             "The other worlds can be used meanwhile."
@@ -157,32 +196,47 @@ def connect_worlds(
     domain: gr.components.Component,
     supplies: Supplies,
     editors: Editors,
+    allow_setup: bool,
 ) -> None:
     """Let the parts follow the choice of worlds.
 
     To be connected last: Gradio runs the events of one choice in turn, and the texts that belong
     to a world must be there before a visitor writes their own.
+
+    Args:
+        blocks: The page.
+        parts: What ``lay_out_worlds`` placed.
+        domain: The choice of worlds.
+        supplies: Work under way.
+        editors: Of all visitors.
+        allow_setup: Whether visitors may start downloads and quick alignments.
     """
     outputs = [parts.panel, parts.words, parts.fetch, parts.align, parts.timer, domain]
 
     def look(key: str) -> tuple[dict, ...]:
         status, job = find_status(key), supplies.job(key)
-        busy = job is not None and not (job.done or job.failed)
+        busy = job is not None and job.busy
+        offered = allow_setup and not busy
         text = world_words(status, job)
         return (
             gr.update(visible=bool(text)),
             gr.update(value=text),
-            gr.update(visible=bool(status.missing) and not busy),
-            gr.update(visible=status.available and not status.can_edit and not busy),
+            gr.update(visible=offered and bool(status.missing)),
+            gr.update(visible=offered and status.available and not status.can_edit),
             gr.update(active=busy),
             gr.skip() if busy else gr.update(choices=world_choices()),
         )
 
+    # Hidden buttons do not stop a script, so these check again what ``look`` shows.
+    @told
     def start_download(key: str) -> tuple[dict, ...]:
+        check_setup(find_status(key), allow_setup)
         supplies.start(key, download_work(key))
         return look(key)
 
+    @told
     def start_alignment(key: str) -> tuple[dict, ...]:
+        check_setup(find_status(key), allow_setup)
         supplies.start(key, align_work(key, editors))
         return look(key)
 

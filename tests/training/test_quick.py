@@ -34,6 +34,7 @@ def run(bundle_folder):
             pairs=64,
             device="cpu",
             folder=bundle_folder,
+            replace=True,
             progress=lambda share, what: told.append((share, what)),
         )
     return report, told

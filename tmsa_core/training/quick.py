@@ -15,7 +15,7 @@ from pathlib import Path
 from tmsa_core.bundles import Bundle, open_bundle
 from tmsa_core.devices import find_device, says_when_full
 from tmsa_core.domains import find_domain
-from tmsa_core.errors import RequestError
+from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.bank import Bank, Studio, synthetic_bank
 from tmsa_core.training.calibrate import calibrate_mapper
@@ -62,12 +62,14 @@ def quick_align(
     seed: int = 0,
     folder: Path | None = None,
     progress: Progress | None = None,
+    replace: bool = False,
 ) -> QuickReport:
     """Make a mapper for ``domain`` and enter it in the domain's bundle.
 
-    folder: the bundle's folder, if not the usual one. Raises RequestError for an unknown domain
-    or device or too few pairs, BundleError if the generator or CLIP is missing or the folder takes
-    no files, both before any work.
+    folder: the bundle's folder, if not the usual one. replace: whether a mapper that is there may
+    be overwritten. Raises RequestError for an unknown domain or device or too few pairs,
+    BundleError if the generator or CLIP is missing, a mapper is there, or the folder takes no
+    files, all before any work.
     """
     started = time.monotonic()
     find_domain(domain)
@@ -75,7 +77,9 @@ def quick_align(
         raise RequestError(f"pairs is {pairs}; a closed form needs at least {FEWEST_PAIRS}.")
     tell = progress or (lambda share, what: None)
     bundle = open_bundle(domain, folder)
-    studio = open_studio(bundle, find_device(device, mps=False))
+    device = find_device(device, mps=False)
+    _check_free(bundle, replace)
+    studio = open_studio(bundle, device)
     check_writable(bundle)
     done = 0
 
@@ -103,6 +107,18 @@ def quick_align(
     save_mapper(mapper, bundle, _origin(report, seed), report.seconds)
     tell(1.0, "Done")
     return report
+
+
+def _check_free(bundle: Bundle, replace: bool) -> None:
+    """Raise BundleError where a mapper would be lost: one that is here, or the committed one."""
+    entry = bundle.files.get("mapper")
+    committed = entry is not None and entry.sha256 is not None
+    if not replace and (committed or bundle.has("mapper")):
+        raise BundleError(
+            f"The {bundle.domain} bundle comes with a mapper or has one already, and a quick "
+            "alignment would overwrite it: use `python -m tmsa_core train "
+            f"{bundle.domain} --quick` to replace it."
+        )
 
 
 def open_studio(bundle: Bundle, device: str) -> Studio:
