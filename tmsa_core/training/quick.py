@@ -18,6 +18,7 @@ from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.bank import Bank, Studio, synthetic_bank
+from tmsa_core.training.cache import Parts
 from tmsa_core.training.calibrate import calibrate_mapper
 from tmsa_core.training.closed_form import closed_form
 from tmsa_core.training.round_trip import TextPairs, round_trip
@@ -65,9 +66,10 @@ def quick_align(
 ) -> QuickReport:
     """Make a mapper for ``domain`` and enter it in the domain's bundle.
 
-    folder: the bundle's folder, if not the usual one. Raises RequestError for an unknown domain
-    or device or too few pairs, BundleError if the generator or CLIP is missing or the folder takes
-    no files, both before any work.
+    folder: the bundle's folder, if not the usual one. The pairs are kept in the cache until the
+    mapper is made, so that the same call goes on where an earlier one was stopped. Raises
+    RequestError for an unknown domain or device or too few pairs, BundleError if the generator or
+    CLIP is missing or the folder takes no files, both before any work.
     """
     started = time.monotonic()
     find_domain(domain)
@@ -85,7 +87,9 @@ def quick_align(
         tell(0.8 * done / pairs, f"Drawing and embedding pictures: {done} of {pairs}")
 
     tell(0.0, "Drawing and embedding pictures")
-    bank = synthetic_bank(studio, pairs, seed, tick)
+    key = {"weights": bundle.fingerprint(("generator", "clip")), "count": pairs, "seed": seed}
+    parts = Parts(bundle.cache / domain / "quick.parts", key)
+    bank = synthetic_bank(studio, pairs, seed, tick, parts)
     texts = embed_pairs(studio.clip, domain)
     tell(0.8, "Choosing how strongly to regularise")
     mapper, noise, figure = choose_mapper(bank, studio, texts)
@@ -101,6 +105,7 @@ def quick_align(
         round(figure, 4),
     )
     save_mapper(mapper, bundle, _origin(report, seed), report.seconds)
+    parts.clear()
     tell(1.0, "Done")
     return report
 
