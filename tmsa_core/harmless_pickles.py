@@ -103,7 +103,8 @@ ALLOWED: tuple[tuple[Callable[..., object], str], ...] = (
 def with_tensors(value: Any) -> Any:
     """What a checkpoint holds, its arrays as tensors: in mappings, lists and options at any depth.
 
-    Raises RecursionError for values that hold each other without end.
+    Arrays that cannot be read, such as those of words, stay the stand-ins that they are. Raises
+    RecursionError for values that hold each other without end.
     """
     return _with_tensors(value, {})
 
@@ -111,7 +112,7 @@ def with_tensors(value: Any) -> Any:
 def _with_tensors(value: Any, done: dict[int, Any]) -> Any:
     """done: results by the identity of what they are of, as one list may stand in many places."""
     if isinstance(value, Array):
-        return value.value
+        return value if value.value is None else value.value
     if not isinstance(value, (Mapping, list, tuple, argparse.Namespace)):
         return value
     if id(value) not in done:
