@@ -27,7 +27,7 @@ PICTURES = 2
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 PLACE = Place("weights/first", "model.bin", COMMIT)
 DOWNLOAD = Download("model.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), (PLACE,), "MIT")
-WIDE = SMALL | {"arcface": SMALL["arcface"] | {"widths": [64, 64, 128, 256]}}
+WIDE = SMALL | {"arcface": SMALL["arcface"] | {"widths": [48, 64, 128, 256]}}
 
 
 class Event(Protocol):
@@ -72,16 +72,15 @@ def conversion(folder: Path, address: str, ready: Event) -> None:
 def training(folder: Path, address: str, ready: Event) -> None:
     """Draw pairs, train a mapper for a few steps, and keep the state after each."""
     from tmsa_core.bundles import checkpoints_folder, open_bundle
-    from tmsa_core.training import bank, run
-    from tmsa_core.training.align import train_alignment
+    from tmsa_core.training import align, bank, run
     from tmsa_core.training.presets import FAST
 
-    bank.PART, run.CHECKPOINT_SECONDS, bank.PIXELS = 8, 0.0, 8 * 128**2
-    preset = replace(FAST, iterations=6, batch=8, image_batch=2, image_every=2, bank=48)
+    bank.PART, bank.PIXELS, run.CHECKPOINT_SECONDS, align.SHOWN = 8, 8 * 128**2, 0.0, 2
+    preset = replace(FAST, iterations=4, batch=8, image_batch=2, image_every=2, bank=32)
     bundle = open_bundle("avatar", checkpoints_folder() / "avatar")
     ready.set()
     options = run.Options(folder / "out", bundle.folder)
-    train_alignment(bundle, replace(preset, hidden=(8,)), options, None, "mapper")
+    align.train_alignment(bundle, replace(preset, hidden=(8,)), options, None, "mapper")
 
 
 WORKS: dict[str, Callable[[Path, str, Event], None]] = {

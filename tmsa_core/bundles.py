@@ -191,7 +191,7 @@ def open_bundle(domain: str, folder: Path | None = None) -> Bundle:
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(
-            f"There is no {MANIFEST} in {folder}, which says what files {domain!r} has: check the "
+            f"No bundle for {domain!r} in {folder}, where its {MANIFEST} should be: check the "
             "repository out again, or set TMSA_CHECKPOINTS to the folder that has it."
         )
     manifest = read_manifest(path)

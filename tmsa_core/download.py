@@ -141,8 +141,6 @@ def _fetch_from(
     url = hf_hub_url(place.repo, place.file, revision=place.revision, endpoint=endpoint)
     wanted = _ask(url, place, download, endpoint)
     part = target.with_name(f"{target.name}.part")
-    if part.is_symlink():  # nothing is written where a link points
-        part.unlink()
     old = part.stat().st_size if part.exists() else 0
     _check_space(target, (wanted.bytes or 0) - old)
     _receive(url, part, wanted, report)

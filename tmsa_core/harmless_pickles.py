@@ -74,6 +74,11 @@ def new_dict(*_: object) -> dict[Any, Any]:
     return {}
 
 
+def no_bytes(*_: object) -> bytes:
+    """How pickles of old protocols spell a text of no bytes, such as an empty array's."""
+    return b""
+
+
 def no_call(*_: object) -> None:
     """In place of types that a ``defaultdict`` may name as its factory."""
 
@@ -81,6 +86,7 @@ def no_call(*_: object) -> None:
 ALLOWED: tuple[tuple[Callable[..., object], str], ...] = (
     (argparse.Namespace, "argparse.Namespace"),
     (new_dict, "collections.defaultdict"),
+    (no_bytes, "builtins.bytes"),
     *((no_call, f"builtins.{name}") for name in ("int", "float", "list", "dict", "str", "bool")),
     *(
         (kind, f"{module}.{name}")

@@ -194,9 +194,9 @@ def key_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
     return "; ".join(f"{len(keys)} {what}: {few(keys)}" for what, keys in groups.items() if keys)
 
 
-def few(keys: Sequence[str], count: int = 4) -> str:
+def few(keys: Sequence[str], count: int = 3) -> str:
     """The first names of a list, for a message: strangers chose them, so on one line and short."""
-    shown = ["".join(c if c.isprintable() else "?" for c in key)[:120] for key in keys[:count]]
+    shown = ["".join(c if c.isprintable() else "?" for c in key)[:70] for key in keys[:count]]
     return ", ".join([*shown, *(["..."] if len(keys) > count else [])])
 
 
