@@ -320,7 +320,7 @@ def download(
 )
 def convert(
     kind: Annotated[str, typer.Argument(help="Its layout: stylegan2, e4e, hfgi or arcface.")],
-    file: Annotated[Path, typer.Argument(help="The checkpoint as published: .pt or .pth.")],
+    file: Annotated[Path, typer.Argument(help="The checkpoint: .pt, .pth or .safetensors.")],
     out_dir: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
 ) -> None:
     """Turn a public checkpoint into safetensors; nothing in it is run."""

@@ -61,7 +61,7 @@ class Part:
 def convert(kind: str, file: str | Path, out_dir: str | Path, progress: bool = False) -> list[Path]:
     """Write the networks that a public checkpoint holds as safetensors files.
 
-    kind: the layout, one of ``LAYOUTS``. file: the ``.pt`` or ``.pth`` as published. Into
+    kind: the layout, one of ``LAYOUTS``. file: a ``.pt``, ``.pth`` or ``.safetensors`` file. Into
     ``out_dir`` go whichever of generator, e4e, hfgi and arcface ``.safetensors`` the file holds,
     each complete or not at all; their paths are returned. Numbers keep their type; states of
     optimisers and discriminators are left behind. Raises RequestError for an unknown kind and
