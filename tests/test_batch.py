@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, features
+from PIL.PngImagePlugin import PngImageFile
 
 from tmsa_core import Editor, EditRequest, TmsaError, archives
 from tmsa_core.archives import harmless, read_entries
@@ -123,9 +128,8 @@ def test_archive_that_swells_is_not_unpacked(
     assert small.content == b"small"
     monkeypatch.setattr(archives, "MOST_BYTES_IN_ALL", 1000)
     source = packed(tmp_path / "many.zip", {f"{i}.png": bytes(600) for i in range(3)})
-    contents = [entry.content for entry in read_entries([source])]
-    assert isinstance(contents[0], bytes)
-    assert all(isinstance(content, ImageError) for content in contents[1:])
+    with pytest.raises(RequestError, match="more than the"):  # refused ones count, too
+        read_entries([source])
 
 
 def test_damaged_and_locked_members_are_told(tmp_path: Path) -> None:
@@ -189,3 +193,126 @@ def test_command_line_edits_a_folder(
     (tmp_path / "in" / "a.png").unlink()
     assert main(["batch", str(tmp_path / "in"), "-o", out, *arguments]) == 1
     assert "None of the pictures" in capsys.readouterr().err
+
+
+ARGUMENTS = ("--target", "smiling human face", "--aligned", "--device", "cpu")
+
+
+def spellings(path: Path) -> dict[str, Path]:
+    """Other names of one file: links and a way round."""
+    folder = path.parent
+    (folder / "soft.zip").symlink_to(path)
+    os.link(path, folder / "hard.zip")
+    (folder / "sub").mkdir()
+    around = folder / "sub" / ".." / path.name
+    return {"same": path, "soft": folder / "soft.zip", "hard": folder / "hard.zip", "way": around}
+
+
+@pytest.mark.parametrize("spelling", ["same", "soft", "hard", "way"])
+@pytest.mark.parametrize("name", ["a.zip", "q.png"])
+def test_an_output_that_is_a_source_is_refused_before_any_work(
+    picture: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, spelling: str
+) -> None:
+    source = tmp_path / name
+    if name == "q.png":
+        source.write_bytes(picture)
+    else:
+        packed(source, {"a.png": picture})
+    before, out = source.read_bytes(), spellings(source)[spelling]
+    # a domain that is not here: the refusal comes before any network is looked for
+    assert main(["batch", str(source), "-o", str(out), *ARGUMENTS, "--domain", "ffhq"]) == 1
+    said = capsys.readouterr().err
+    assert "is one of the files to edit" in said and said.count("\n") == 1
+    assert source.read_bytes() == before
+
+
+def test_a_second_run_into_the_folder_that_is_edited_is_refused(
+    editor: Editor, picture: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(picture)
+    out = tmp_path / "out.zip"
+    assert len(list(run_batch(editor, [tmp_path], [GLASSES], out, ALIGNED))) == 1
+    before = out.read_bytes()
+    with pytest.raises(RequestError, match=r"out\.zip is one of the files to edit"):
+        run_batch(editor, [tmp_path], [GLASSES], out, ALIGNED)
+    assert out.read_bytes() == before and sorted(os.listdir(tmp_path)) == ["a.png", "out.zip"]
+
+
+def test_an_earlier_output_is_kept_until_the_end(
+    editor: Editor, picture: bytes, tmp_path: Path
+) -> None:
+    source = packed(tmp_path / "in.zip", {f"{i}.png": picture for i in range(2)})
+    out = tmp_path / "out.zip"
+    out.write_bytes(b"earlier")
+    work = run_batch(editor, [source], [GLASSES], out, ALIGNED)
+    next(work)
+    assert out.read_bytes() == b"earlier"
+    assert len(list(work)) == 1 and len(unpacked(out)) == 4
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/full", "/proc/out.zip", "", "no/out.zip"])
+def test_places_that_take_no_archive_are_told_in_one_sentence(
+    picture: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (tmp_path / "in.png").write_bytes(picture)
+    assert main(["batch", str(tmp_path / "in.png"), "-o", str(tmp_path / place), *ARGUMENTS]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ") and said.count("\n") == 1 and "Errno" not in said
+    assert os.listdir(tmp_path) == ["in.png"]
+
+
+def test_a_batch_survives_every_error_of_one_file(
+    editor: Editor,
+    picture: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    load = PngImageFile.load
+
+    def broken(image: PngImageFile) -> object:
+        if image.size == (7, 7):  # as Pillow's readers do on some damaged files
+            raise ArithmeticError("secret-name.png")
+        return load(image)
+
+    monkeypatch.setattr(PngImageFile, "load", broken)
+    odd = encode_png(Image.new("RGB", (7, 7)))
+    source = packed(tmp_path / "in.zip", {"a.png": odd, "b.png": picture})
+    rows = list(run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED))
+    assert [row.status for row in rows] == ["failed", "edited"]
+    assert rows[0].message.endswith(".") and "secret" not in rows[0].message
+    assert "ArithmeticError" in caplog.text and "secret" not in caplog.text
+    assert set(unpacked(tmp_path / "out.zip")) == {"b.png", "scores.csv", "recipe.json"}
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_a_damaged_avif_is_one_failed_row(editor: Editor, picture: bytes, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(picture)).save(buffer, "AVIF")
+    data = bytearray(buffer.getvalue())
+    at = data.index(b"mdat") + 4
+    data[at : at + 38] = b"\xff" * 38
+    source = packed(tmp_path / "in.zip", {"a.avif": bytes(data), "b.png": picture})
+    rows = list(run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED))
+    assert [row.status for row in rows] == ["failed", "edited"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_with_what_was_done(
+    picture: bytes, tmp_path: Path, number: int
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out.zip"
+    folder.mkdir()
+    for i in range(40):
+        (folder / f"{i:02d}.png").write_bytes(picture if i else b"no picture")
+    out.write_bytes(b"earlier")
+    command = [sys.executable, "-m", "tmsa_core", "batch", str(folder), "-o", str(out), *ARGUMENTS]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as process:
+        while "00.png: " not in process.stderr.readline():  # the first row
+            assert process.poll() is None
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == 1 and said.rstrip().endswith("Error: Stopped.")
+    assert "scores.csv" in unpacked(out) and len(unpacked(out)) < 40
+    assert sorted(os.listdir(tmp_path)) == ["in", "out.zip"]

@@ -1,13 +1,15 @@
 import json
+import re
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tmsa_core.bundles import load_network, open_bundle
+from tmsa_core.bundles import checkpoints_folder, load_network, open_bundle
 from tmsa_core.errors import BundleError
 from tmsa_core.kinds import build_network
 from tmsa_core.manifests import register_file
+from tmsa_core.training.avatar import STAGES
 from tmsa_core.weights import read_metadata, save_network
 
 SMALL = {"resolution": 16, "channel_multiplier": 0.01, "channel_max": 8, "mapping_layers": 1}
@@ -142,3 +144,13 @@ def test_a_role_or_bundle_that_is_not_there(bundle_folder, tmp_path_factory):
     (bundle_folder / "bundle.json").write_text("{")
     with pytest.raises(BundleError, match="cannot be read"):
         open_bundle("avatar", bundle_folder)
+
+
+@pytest.mark.parametrize("role", ["detector", "landmarks", "generator", "mapper"])
+def test_the_remedy_for_a_missing_file_names_a_stage_that_there_is(role, tmp_path):
+    source = checkpoints_folder() / "avatar" / "bundle.json"
+    (tmp_path / "bundle.json").write_bytes(source.read_bytes())
+    with pytest.raises(BundleError) as caught:
+        open_bundle("avatar", tmp_path).path(role)
+    command = re.search(r"`python -m tmsa_core train avatar (\w+)`", str(caught.value))
+    assert command and command[1] in STAGES

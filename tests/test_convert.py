@@ -6,13 +6,15 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 import zipfile
-from collections import OrderedDict
-from pathlib import Path
+from collections import OrderedDict, defaultdict
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.synthetic_checkpoints import (
     PUBLIC,
@@ -27,6 +29,7 @@ from tmsa_core.cli import main
 from tmsa_core.convert import LAYOUTS, convert
 from tmsa_core.download import sha256
 from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.pickles import read_checkpoint
 from tmsa_core.weights import read_metadata
 
 FILES = {
@@ -336,17 +339,210 @@ def test_single_numbers_out_of_larger_tensors(tmp_path):
     assert generator.conv1.noise.weight.item() == 7
 
 
-@pytest.mark.parametrize("change", ["module.", "no counters"])
-def test_what_older_ways_of_saving_leave_in_a_file_changes_nothing(change, tmp_path):
+WAYS_OF_SAVING = ("module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "no counters")
+
+
+@pytest.mark.parametrize("change", WAYS_OF_SAVING)
+def test_what_other_ways_of_saving_leave_in_a_file_changes_nothing(change, tmp_path):
     content = checkpoint("arcface", SMALL)
     plain = content.items()
-    if change == "module.":
-        content = {f"module.{key}": value for key, value in plain}
-    else:  # PyTorch began to count batches in 0.4.1
+    if change == "no counters":  # PyTorch began to count batches in 0.4.1
         content = {key: value for key, value in plain if not key.endswith("batches_tracked")}
+    else:
+        content = {f"{change}{key}": value for key, value in plain}
     convert("arcface", saved(content, tmp_path), tmp_path)
     state = load_network("arcface", tmp_path / "arcface.safetensors").state_dict()
     assert all(torch.equal(state[key], value) for key, value in plain)
+
+
+def bytes_of(kind: str, source: Path, folder: Path) -> dict[str, dict[str, object]]:
+    """The tensors of all files that a conversion writes."""
+    return {path.name: load_file(path) for path in convert(kind, source, folder)}
+
+
+def assert_same(found: dict, expected: dict) -> None:
+    assert found.keys() == expected.keys()
+    for name, tensors in expected.items():
+        assert found[name].keys() == tensors.keys()
+        assert all(torch.equal(found[name][key], value) for key, value in tensors.items())
+
+
+@pytest.mark.parametrize("key", ["g_ema", "params_ema", "generator", "g", "bare", "bare, average"])
+def test_a_generator_is_found_under_its_usual_names(key, tmp_path):
+    content = checkpoint("stylegan2", SMALL)
+    average = content.pop("latent_avg") if key == "bare" else content["latent_avg"]
+    expected = bytes_of("stylegan2", saved(content, tmp_path), tmp_path / "a")
+    state = content["g_ema"]
+    if key == "bare":
+        content = state
+    elif key == "bare, average":
+        content = state | {"latent_avg": average}
+    else:
+        content = {key: state, "latent_avg": average}
+    assert_same(bytes_of("stylegan2", saved(content, tmp_path), tmp_path / "b"), expected)
+
+
+def test_of_several_generators_the_averaged_one_is_taken(tmp_path):
+    content = checkpoint("stylegan2", SMALL)
+    expected = bytes_of("stylegan2", saved(content, tmp_path), tmp_path / "a")
+    other = {key: torch.zeros_like(value) for key, value in content["g_ema"].items()}
+    content = {"g": other, "generator": other} | content
+    assert_same(bytes_of("stylegan2", saved(content, tmp_path), tmp_path / "b"), expected)
+
+
+@pytest.mark.parametrize("kind", ["e4e", "hfgi"])
+@pytest.mark.parametrize("form", ["bare", "wrapped", "wrapped inside"])
+def test_encoders_in_other_forms(kind, form, tmp_path):
+    content = checkpoint(kind, SMALL)
+    expected = bytes_of(kind, saved(content, tmp_path), tmp_path / "a")
+    state = content["state_dict"]
+    if form == "bare":
+        content = state | {"latent_avg": content["latent_avg"]}
+    elif form == "wrapped":
+        content["state_dict"] = {f"_orig_mod.{key}": value for key, value in state.items()}
+    else:
+        names = ((key.partition("."), value) for key, value in state.items())
+        content["state_dict"] = {f"{a}._orig_mod.{b}": value for (a, _, b), value in names}
+    assert_same(bytes_of(kind, saved(content, tmp_path), tmp_path / "b"), expected)
+
+
+@pytest.mark.parametrize("kind", ["stylegan2", "arcface", "e4e"])
+def test_a_safetensors_file_is_read(kind, tmp_path):
+    content = checkpoint(kind, SMALL)
+    expected = bytes_of(kind, saved(content, tmp_path), tmp_path / "a")
+    state = content.get("g_ema") or content.get("state_dict") or content
+    average = {"latent_avg": content["latent_avg"]} if kind != "arcface" else {}
+    flat = {key: value.clone() for key, value in {**state, **average}.items()}
+    save_file(flat, tmp_path / "public.safetensors")
+    assert_same(bytes_of(kind, tmp_path / "public.safetensors", tmp_path / "b"), expected)
+    data = (tmp_path / "public.safetensors").read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(BundleError, match="incomplete safetensors file"):
+        convert(kind, tmp_path / "half.safetensors", tmp_path / "c")
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])
+def test_plain_values_beside_the_weights_are_read(new, tmp_path):
+    content = checkpoint("e4e", SMALL)
+    expected = bytes_of("e4e", saved(content, tmp_path), tmp_path / "a")
+    content["latent_avg"] = content["latent_avg"].numpy()
+    content |= {
+        "loss": np.float32(0.3),
+        "step": np.int64(7),
+        "found": np.bool_(True),
+        "names": np.array(["a", "b"]),
+        "history": defaultdict(list, {"loss": [np.float64(0.1)]}),
+        "order": OrderedDict(a=1),
+        "dtype": np.dtype("float32"),
+    }
+    paths = {"data": Path("/data"), "other": PureWindowsPath("C:/x"), "size": np.int32(3)}
+    content["opts"] = argparse.Namespace(**content["opts"], **paths)
+    path = tmp_path / "other.pt"
+    torch.save(content, path, _use_new_zipfile_serialization=new)
+    assert_same(bytes_of("e4e", path, tmp_path / "b"), expected)
+
+
+def test_numpy_arrays_keep_shape_order_and_values(tmp_path):
+    arrays = {
+        "rows": np.arange(6, dtype=">f4").reshape(2, 3),
+        "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "single": np.array(3, dtype=np.int16),
+        "turned": np.arange(6, dtype=np.uint8).reshape(2, 3).T,
+        "none": np.zeros((0, 4), np.float16),
+    }
+    read = read_checkpoint(saved(arrays, tmp_path))
+    for name, array in arrays.items():
+        expected = torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
+        assert torch.equal(read[name], expected) and read[name].dtype == expected.dtype
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        (1, (10**12,), np.dtype("f4"), False, b"0000"),
+        (1, (2, -1), np.dtype("f4"), False, b""),
+        (1, "shape", np.dtype("f4"), False, b""),
+        (1, (1,), np.dtype("O"), False, [1]),
+        (1, (1,), "f4", False, b"0000"),
+        "state",
+    ],
+)
+def test_arrays_that_lie_about_themselves_are_no_tensors(state, tmp_path):
+    class Liar:
+        def __reduce__(self) -> tuple[object, ...]:
+            rebuild = np.zeros(1).__reduce__()[0]
+            return rebuild, (np.ndarray, (0,), b"b"), state
+
+    content = checkpoint("stylegan2", SMALL) | {"latent_avg": Liar()}
+    with pytest.raises(BundleError, match="latent_avg should be tensors of numbers"):
+        convert("stylegan2", saved(content, tmp_path), tmp_path / "out")
+
+
+def test_lists_that_stand_in_many_places_take_no_time(tmp_path):
+    nested: list = []
+    for _ in range(200):
+        nested = [nested, nested]  # 2^200 lists, if each were looked at
+    content = checkpoint("arcface", SMALL)
+    convert("arcface", saved({"state_dict": content, "history": nested}, tmp_path), tmp_path)
+    assert (tmp_path / "arcface.safetensors").is_file()
+
+
+class Small(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1
+
+
+def other_kinds(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Files that are no checkpoints, and what is to be said of each."""
+    script, plain, nested = (folder / name for name in ("script.pt", "plain.zip", "nested.zip"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of TorchScript's age
+        torch.jit.save(torch.jit.trace(Small(), torch.zeros(1)), script)
+    with zipfile.ZipFile(plain, "w") as archive:
+        archive.writestr("readme.txt", "nothing here")
+    with zipfile.ZipFile(nested, "w") as archive:
+        archive.writestr("weights/model.pt", b"x")
+    nvidia = folder / "ffhq.pkl"
+    nvidia.write_bytes(
+        b"\x80\x03}q\x00X\x01\x00\x00\x00Gq\x01ctorch_utils.persistence\n"
+        b"_reconstruct_persistent_obj\nq\x02}q\x03\x85q\x04Rq\x05s."
+    )
+    return {
+        "script": (script, "TorchScript archive.*state_dict"),
+        "plain": (plain, "ordinary ZIP archive and no checkpoint: unpack it"),
+        "nested": (nested, r"ordinary ZIP archive \(it holds 'weights/model.pt'\)"),
+        "nvidia": (nvidia, "pickle of NVIDIA's StyleGAN code"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["script", "plain", "nested", "nvidia"])
+def test_other_kinds_of_files_are_named_with_what_to_do(kind, tmp_path):
+    path, words = other_kinds(tmp_path)[kind]
+    with pytest.raises(BundleError, match=words) as caught:
+        convert("stylegan2", path, tmp_path / "out")
+    assert path.name in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_keys_that_are_missing_or_too_many_are_told(tmp_path):
+    content = checkpoint("arcface", SMALL)
+    content["head.bias"] = content.pop("output_layer.3.bias")
+    words = r"1 missing: output_layer\.3\.bias; 1 unexpected: head\.bias"
+    with pytest.raises(BundleError, match=words):
+        convert("arcface", saved(content, tmp_path), tmp_path / "out")
+    with pytest.raises(BundleError, match="nothing under decoder.*its keys are encoder"):
+        state = network_state("e4e", SMALL["e4e"], "synthetic/", "encoder.")
+        convert("e4e", saved(state, tmp_path), tmp_path / "out")
+
+
+def test_a_link_named_as_a_half_file_is_not_followed(tmp_path):
+    source, victim = write_checkpoint("arcface", tmp_path / "public.pt"), tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / "out").mkdir()
+    for name in ("arcface.half", "arcface.safetensors.half"):
+        (tmp_path / "out" / name).symlink_to(victim)
+    convert("arcface", source, tmp_path / "out")
+    assert victim.read_bytes() == b"precious"
+    load_network("arcface", tmp_path / "out" / "arcface.safetensors")
 
 
 def damaged_files(folder: Path) -> dict[str, Path]:
@@ -386,8 +582,8 @@ def test_a_disk_that_refuses_leaves_no_half_file(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tmsa_core.convert.os.replace", full)
-    with pytest.raises(BundleError, match="No space left"):
+    monkeypatch.setattr("tmsa_core.safe_files.os.replace", full)
+    with pytest.raises(BundleError, match="the disk is full: make room"):
         convert("arcface", source, tmp_path / "out")
     assert os.listdir(tmp_path / "out") == []
 

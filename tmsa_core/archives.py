@@ -1,14 +1,20 @@
-"""Pictures out of folders, files and ZIP archives, and results into one archive.
+"""Pictures out of folders, files and ZIP archives.
 
-Archives come from strangers: names are made harmless, sizes are counted while unpacking and not
-believed, and what cannot be read becomes an error in its place instead of an end of the work.
+Archives come from strangers. An archive is judged by its table of contents before anything is
+unpacked: only usual ways of packing, no member inside another, and a bounded size. A member that
+cannot be read becomes an error in its place and does not end the work.
 """
 
 from __future__ import annotations
 
+import io
+import itertools
+import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,18 +22,49 @@ from tmsa_core.errors import ImageError, RequestError
 
 MOST_PICTURES = 1000
 MOST_BYTES = 64 << 20  # of one picture's file, unpacked
-MOST_BYTES_IN_ALL = 2 << 30  # of all files of an archive, unpacked
+MOST_BYTES_IN_ALL = 2 << 30  # of all archives of a batch, unpacked
+MOST_DIRECTORY_BYTES = 1 << 20  # of an archive's table of contents: about 10,000 files
+MOST_SWELLING = 200  # how much larger an archive may become; pictures hardly become larger
+SMALL_BYTES = 64 << 20  # up to here an archive may swell as it likes
+MOST_FOLDERS = 8  # of a member's path, in the archive of results
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Ways of packing that are read: of others Python unpacks without a bound on memory."""
+
 _BLOCK = 1 << 20
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
-_UNSUPPORTED = (NotImplementedError, RuntimeError)  # an odd compression, a password
+_MEMBER_HEADER = 30  # bytes before each member's name and content
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, OverflowError,
+    IndexError,
+)  # fmt: skip
+_UNSUPPORTED = (NotImplementedError, RuntimeError)  # a password, or a newer format
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a batch. name: its relative path, harmless. content: its bytes, or why not."""
+    """One file of a batch.
+
+    Attributes:
+        name: Its relative path, made harmless.
+        content: Its bytes, or why it cannot be read.
+    """
 
     name: str
     content: bytes | ImageError
+
+
+class _BoundedFile(io.FileIO):
+    """A file of which only small parts are read at once.
+
+    ``zipfile`` reads the table of contents, whose size the archive states, in one piece.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to ``size`` bytes; BadZipFile for more than a table of contents may have."""
+        if size is None or size < 0:  # the end of the archive, where its table is looked for
+            return super().read(MOST_DIRECTORY_BYTES)
+        if size > MOST_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile("the table of contents is too large")
+        return super().read(size)
 
 
 def count_entries(sources: Iterable[Path]) -> int:
@@ -35,11 +72,32 @@ def count_entries(sources: Iterable[Path]) -> int:
     return sum(len(_members(source)) for source in sources)
 
 
+def source_files(sources: Iterable[Path]) -> Iterator[Path]:
+    """The files on disk that a batch reads: of each folder all, archives as a whole.
+
+    Sources that are not there are passed over.
+    """
+    for source in sources:
+        if source.is_dir():
+            yield from _files_below(source)
+        elif source.exists():
+            yield source
+
+
 def read_entries(sources: Iterable[Path]) -> Iterator[Entry]:
     """The files of folders, of ZIP archives, and single files, one at a time, in order of name.
 
-    Hidden files and what systems leave in archives are passed over. Raises RequestError where a
-    source is missing, is a damaged archive, or where all hold more than ``MOST_PICTURES``.
+    Hidden files and what systems leave in archives are passed over.
+
+    Args:
+        sources: Folders, archives and files.
+
+    Returns:
+        The entries; each is read when it is asked for.
+
+    Raises:
+        RequestError: At once, where a source is missing or is an archive that is damaged or not
+            to be trusted, or where all hold more than ``MOST_PICTURES`` or ``MOST_BYTES_IN_ALL``.
     """
     sources = list(sources)
     count = count_entries(sources)
@@ -50,40 +108,98 @@ def read_entries(sources: Iterable[Path]) -> Iterator[Entry]:
         )
     if not count:
         raise RequestError("There is no file in the batch: give pictures, a folder or a ZIP.")
-    for source in sources:
-        if source.is_dir():
-            yield from (_from_disk(p, str(p.relative_to(source))) for p in _members(source))
-        elif zipfile.is_zipfile(source):
-            yield from _from_archive(source)
-        else:
-            yield _from_disk(source, source.name)
+    if sum(_unpacked_bytes(source) for source in sources) > MOST_BYTES_IN_ALL:
+        raise RequestError(
+            f"The archives hold more than the {_amount(MOST_BYTES_IN_ALL)} of one batch: "
+            "divide them into several."
+        )
+    return itertools.chain.from_iterable(map(_entries_of, sources))
 
 
 def harmless(name: str) -> str:
     """A relative path that stays below where it is put: no roots, drives, "..", control letters."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    clean = ["".join(c for c in part if c.isprintable() and c not in ':*?"<>|') for part in parts]
-    kept = [part.strip()[:100] for part in clean if part.strip(" .") and part != "/"]
-    return "/".join(kept) or "picture"
+    clean = ["".join(c for c in part if c.isprintable() and c not in '/:*?"<>|') for part in parts]
+    kept = [part.strip()[:100] for part in clean if part.strip(" .")]
+    return "/".join(kept[-MOST_FOLDERS:]) or "picture"
 
 
-def _members(source: Path) -> list:
-    if source.is_dir():
-        files = (p for p in sorted(source.rglob("*")) if p.is_file())
-        return [p for p in files if not _is_hidden(str(p.relative_to(source)))]
-    if not source.is_file():
-        raise RequestError(f"There is no file or folder {source.name!r}: check the path.")
-    if not zipfile.is_zipfile(source):
-        return [source]
+def _entries_of(source: Path) -> Iterator[Entry]:
+    """The entries of one source; one with an error where it has changed since it was looked at."""
     try:
-        with zipfile.ZipFile(source) as archive:
-            members = archive.infolist()
-    except _DAMAGED as error:
-        raise RequestError(f"{source.name} is a damaged ZIP archive: pack it again.") from error
+        if source.is_dir():
+            yield from (_from_disk(p, str(p.relative_to(source))) for p in _files_below(source))
+        elif zipfile.is_zipfile(source):
+            yield from _from_archive(source)
+        else:
+            yield _from_disk(source, source.name)
+    except (RequestError, *_DAMAGED) as error:
+        gone = f"{_last(source.name)} has changed or is gone: give it again."
+        words = str(error) if isinstance(error, RequestError) else gone
+        yield Entry(harmless(source.name), ImageError(words))
+
+
+def _members(source: Path) -> Sequence[Path | zipfile.ZipInfo]:
+    if source.is_dir():
+        return _files_below(source)
+    if not source.is_file():
+        raise RequestError(f"There is no file or folder {source.name[:60]!r}: check the path.")
+    return _archive_members(source) if zipfile.is_zipfile(source) else [source]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return [path for path in files if not _is_hidden(str(path.relative_to(folder)))]
+
+
+def _archive_members(source: Path) -> list[zipfile.ZipInfo]:
+    """What an archive holds, in order of name; RequestError where it is not to be trusted."""
+    with _open_archive(source) as archive:
+        every = archive.infolist()
+    _check_archive(source, every)
     return sorted(
-        (m for m in members if not m.is_dir() and not _is_hidden(m.filename)),
+        (m for m in every if not m.is_dir() and not _is_hidden(m.filename)),
         key=lambda member: member.filename,
     )
+
+
+@contextmanager
+def _open_archive(source: Path) -> Iterator[zipfile.ZipFile]:
+    with _BoundedFile(source) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except (*_DAMAGED, *_UNSUPPORTED) as error:
+            raise RequestError(
+                f"{source.name[:60]} is a damaged ZIP archive, or has too many files: pack it "
+                "again, or in several archives."
+            ) from error
+        with archive:
+            yield archive
+
+
+def _check_archive(source: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    """Compare what the members state with the size of the file and with each other."""
+    size = source.stat().st_size
+    places = sorted((m.header_offset, _MEMBER_HEADER + m.compress_size) for m in members)
+    ends = [offset + length for offset, length in places]
+    starts = [offset for offset, _ in places[1:]] + [size]
+    if any(end > start for end, start in zip(ends, starts, strict=False)):
+        raise RequestError(
+            f"{source.name[:60]} is no usual ZIP archive, its files overlap: pack it again."
+        )
+    unpacked = sum(m.file_size for m in members)
+    if unpacked > SMALL_BYTES and unpacked > MOST_SWELLING * size:
+        raise RequestError(
+            f"{source.name[:60]} would become more than {MOST_SWELLING} times as large when "
+            "unpacked, which pictures do not: pack it again."
+        )
+
+
+def _unpacked_bytes(source: Path) -> int:
+    """How much the members of an archive state to hold; 0 for everything else."""
+    if source.is_dir() or not zipfile.is_zipfile(source):
+        return 0
+    return sum(member.file_size for member in _archive_members(source))
 
 
 def _is_hidden(name: str) -> bool:
@@ -100,27 +216,34 @@ def _from_disk(path: Path, name: str) -> Entry:
         return Entry(harmless(name), path.read_bytes())
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        return Entry(harmless(name), ImageError(f"{path.name} cannot be opened: {reason}."))
+        return Entry(harmless(name), ImageError(f"{_last(name)} cannot be opened: {reason}."))
 
 
 def _from_archive(source: Path) -> Iterator[Entry]:
-    left = MOST_BYTES_IN_ALL
-    with zipfile.ZipFile(source) as archive:
-        for member in _members(source):
-            content = _unpack(archive, member, min(left, MOST_BYTES))
-            left -= len(content) if isinstance(content, bytes) else 0
-            yield Entry(harmless(member.filename), content)
+    members = _archive_members(source)
+    with _open_archive(source) as archive:
+        for member in members:
+            yield Entry(harmless(member.filename), _unpack(archive, member))
 
 
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes | ImageError:
-    """The bytes of a member, at most ``limit``: the size that it states may be a lie."""
-    name = PurePosixPath(member.filename).name
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageError:
+    """The bytes of a member, or why it is not unpacked.
+
+    ``zipfile`` gives at most as many bytes as the table of contents states.
+    """
+    name = _last(member.filename)
+    if member.file_size > MOST_BYTES:
+        return _too_large(name)
+    if member.compress_type not in PACKINGS:
+        return ImageError(f"{name} is packed in an unusual way: pack it again as an ordinary ZIP.")
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        return ImageError(f"{name} is a link or a device: pack the picture itself.")
     blocks, size = [], 0
     try:
         with archive.open(member) as file:
             while block := file.read(_BLOCK):
                 size += len(block)
-                if size > limit:
+                if size > MOST_BYTES:
                     return _too_large(name)
                 blocks.append(block)
     except _UNSUPPORTED:
@@ -131,7 +254,13 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> by
 
 
 def _too_large(name: str) -> ImageError:
-    return ImageError(
-        f"{PurePosixPath(name).name} has more than {MOST_BYTES >> 20} MB or makes the batch too "
-        "large: use smaller pictures."
-    )
+    return ImageError(f"{_last(name)} has more than {_amount(MOST_BYTES)}: use a smaller picture.")
+
+
+def _last(name: str) -> str:
+    """The last part of a path for a message, short and on one line."""
+    return harmless(name).rpartition("/")[2][:60]
+
+
+def _amount(count: int) -> str:
+    return f"{count >> 20} MB" if count < 1 << 30 else f"{count / (1 << 30):.0f} GB"

@@ -9,23 +9,31 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
+import os
 import time
+import traceback
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
-from tmsa_core.archives import Entry, harmless, read_entries
+from tmsa_core.archives import Entry, harmless, read_entries, source_files
+from tmsa_core.csv_cells import safe_cell
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.editor import Editor
 from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.images import load_image
 from tmsa_core.metadata import encode_picture
 from tmsa_core.notice import add_notice
+from tmsa_core.safe_files import check_writable, replacing
 
 TABLE = "scores.csv"
 RECIPE = "recipe.json"
 FORMATS = ("png", "jpg", "webp")
+RETRY = "open the picture in another program, save it as PNG, and try again."
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,27 +67,57 @@ class BatchOptions:
     notice: bool = False
 
 
+def check_output(out: Path, sources: Iterable[Path]) -> None:
+    """Raise RequestError where ``out`` cannot be written or is a file that the batch reads.
+
+    Files are compared by what they are on disk, so that links and other spellings of a name count.
+    """
+    if out.exists():
+        for source in source_files(sources):
+            if os.path.samefile(source, out):
+                raise RequestError(
+                    f"{out.name[:60]} is one of the files to edit: give another name for the "
+                    "archive of results, or another folder."
+                )
+    check_writable(out)
+
+
 def run_batch(
     editor: Editor,
     sources: Iterable[Path],
     requests: Sequence[EditRequest],
     out: Path,
     options: BatchOptions | None = None,
-) -> Iterator[Row]:
-    """Edit every picture of ``sources`` (files, folders, ZIPs) into the ZIP archive ``out``.
+) -> Generator[Row]:
+    """Edit every picture of ``sources`` into a ZIP archive.
 
-    Yields a row after each picture. A picture that cannot be edited becomes a failed row and the
-    work goes on. When the iterator ends or is closed, the archive is complete with what was done:
-    the pictures, ``scores.csv`` and ``recipe.json``. Raises RequestError, StrengthError or
-    TextError before the first picture where nothing could be edited at all.
+    A picture that cannot be edited becomes a failed row and the work goes on. The archive is
+    written aside; when the iterator ends or is closed, it takes its place at ``out`` with what was
+    done until then: the pictures, ``scores.csv`` and ``recipe.json``. Where the process is killed
+    or the disk is full, ``out`` stays what it was.
+
+    Args:
+        editor: Edits the pictures.
+        sources: Files, folders and ZIP archives.
+        requests: The edits, applied together to each picture.
+        out: The archive to write.
+        options: How the pictures are read and written.
+
+    Returns:
+        An iterator with a row after each picture.
+
+    Raises:
+        RequestError: Before the first picture, where there is nothing to edit or no place to write;
+            from the iterator, where the disk is full.
+        StrengthError, TextError: Before the first picture, where the edits are wrong.
     """
     options = options or BatchOptions()
     if options.format not in FORMATS:
-        raise RequestError(f"format is {options.format!r}; use one of {', '.join(FORMATS)}.")
+        raise RequestError(f"format is {options.format[:60]!r}; use one of {', '.join(FORMATS)}.")
     editor.total_shift(requests)  # what is wrong with the edits is so for every picture
-    entries = read_entries(sources)
-    first = next(entries)
-    return _run(editor, _chain(first, entries), requests, out, options)
+    sources = list(sources)
+    check_output(out, sources)
+    return _run(editor, read_entries(sources), requests, out, options)
 
 
 def _run(
@@ -88,26 +126,45 @@ def _run(
     requests: Sequence[EditRequest],
     out: Path,
     options: BatchOptions,
-) -> Iterator[Row]:
+) -> Generator[Row]:
     rows: list[Row] = []
     taken: set[str] = set()
-    with zipfile.ZipFile(out, "w") as archive:  # pictures are compressed already
-        try:
+    with replacing(out) as file, zipfile.ZipFile(file, "w") as archive:  # pictures are compressed
+        with suppress(GeneratorExit):  # closed by the caller: what was done is kept
             for entry in entries:
-                start = time.perf_counter()
                 output = _output_name(entry.name, options.format, taken)
-                try:
-                    row, picture = _edit_one(editor, entry, requests, options, output)
+                row, picture = _try_to_edit(editor, entry, requests, options, output)
+                if picture is not None:
                     archive.writestr(output, picture)
-                except TmsaError as error:
-                    row = Row(entry.name, "failed", message=str(error))
-                seconds = round(time.perf_counter() - start, 3)
-                rows.append(Row(**(asdict(row) | {"seconds": seconds})))
-                yield rows[-1]
-        finally:
-            archive.writestr(TABLE, table(rows), zipfile.ZIP_DEFLATED)
-            recipe = editor.recipe(requests) | {"options": asdict(options)}
-            archive.writestr(RECIPE, json.dumps(recipe, indent=2), zipfile.ZIP_DEFLATED)
+                rows.append(row)
+                yield row
+        archive.writestr(TABLE, table(rows), zipfile.ZIP_DEFLATED)
+        recipe = editor.recipe(requests) | {"options": asdict(options)}
+        archive.writestr(RECIPE, json.dumps(recipe, indent=2), zipfile.ZIP_DEFLATED)
+
+
+def _try_to_edit(
+    editor: Editor,
+    entry: Entry,
+    requests: Sequence[EditRequest],
+    options: BatchOptions,
+    output: str,
+) -> tuple[Row, bytes | None]:
+    """The row of a picture and its file; no file where editing failed, for whatever reason."""
+    start = time.perf_counter()
+    picture = None
+    try:
+        row, picture = _edit_one(editor, entry, requests, options, output)
+    except TmsaError as error:
+        row = Row(entry.name, "failed", message=str(error))
+    except Exception as error:
+        kind = type(error).__name__
+        # The error's own words may hold a visitor's text or file name, which no log keeps.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _LOG.error("a picture of a batch failed: %s in %s:%s", kind, place.filename, place.lineno)
+        row = Row(entry.name, "failed", message=f"An unexpected error stopped it ({kind}): {RETRY}")
+    seconds = round(time.perf_counter() - start, 3)
+    return replace(row, seconds=seconds), picture
 
 
 def _edit_one(
@@ -148,11 +205,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    return f"{value:.4f}" if isinstance(value, float) else safe_cell(value)
 
 
 def _output_name(name: str, suffix: str, taken: set[str]) -> str:
@@ -164,8 +217,3 @@ def _output_name(name: str, suffix: str, taken: set[str]) -> str:
         candidate = f"{stem}-{count}.{suffix}"
     taken.add(candidate.lower())
     return candidate
-
-
-def _chain(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
-    yield first
-    yield from rest

@@ -36,6 +36,10 @@ def checkpoints_folder() -> Path:
     return Path(os.environ.get("TMSA_CHECKPOINTS") or usual)
 
 
+TRAINED_BY = "trained here: "
+"""What a manifest puts before the command that made a file."""
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A domain's files: in its folder, or in the cache of what this machine made or downloaded.
@@ -168,7 +172,10 @@ class Bundle:
             return entry.howto
         if entry.download:
             return f"run `python -m tmsa_core download {self.domain}`"
-        command = f"python -m tmsa_core train {self.domain} {role}"
+        # Two files may come from one stage, so the stage is not always named as the role.
+        command = entry.source.removeprefix(TRAINED_BY)
+        if command == entry.source:
+            return "check the repository out again"
         return f"run `{command}`, or check the repository out again"
 
     def fingerprint(self, roles: Collection[str] | None = None) -> str:
@@ -200,8 +207,8 @@ def open_bundle(domain: str, folder: Path | None = None) -> Bundle:
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(
-            f"No bundle for {domain!r} in {folder}: download or train it first "
-            f"(`python -m tmsa_core train {domain} all`)."
+            f"No bundle for {domain!r} in {folder}, where its {MANIFEST} should be: check the "
+            "repository out again, or set TMSA_CHECKPOINTS to the folder that has it."
         )
     manifest = read_manifest(path)
     return Bundle(folder, manifest.domain, manifest.files, manifest.downloads, manifest.notice)

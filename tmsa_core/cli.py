@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -22,6 +22,7 @@ from tmsa_core.version import VERSION
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from tmsa_core.batch import Row
     from tmsa_core.datatypes import EditRequest
     from tmsa_core.download import Report
     from tmsa_core.editor import Editor
@@ -209,28 +210,45 @@ def batch(
     A picture that cannot be edited is noted in the table, and the rest goes on. Ctrl-C stops and
     keeps what was done.
     """
-    from tqdm import tqdm
-
     from tmsa_core.archives import count_entries
-    from tmsa_core.batch import BatchOptions, run_batch
+    from tmsa_core.batch import BatchOptions, check_output, run_batch
     from tmsa_core.editor import load_editor
 
     requests = _requests(target, neutral, alpha, levels, threshold)
     options = BatchOptions(inversion, face, aligned, format, notice)
+    check_output(output, sources)
+    count = count_entries(sources)
     work = run_batch(load_editor(domain, device=device), sources, requests, output, options)
+    edited, failed = _drive_batch(work, count)
+    print(f"{output}: {edited} edited, {failed} failed")
+    if edited + failed < count:
+        raise KeyboardInterrupt
+    if not edited:
+        raise ImageError("None of the pictures could be edited; scores.csv says why for each.")
+
+
+def _drive_batch(work: Generator[Row], count: int) -> tuple[int, int]:
+    """Edit picture by picture with a progress bar: how many were edited, and how many failed.
+
+    Ctrl-C and SIGTERM let the picture under way end, and then the archive is completed.
+    """
+    from tqdm import tqdm
+
+    from tmsa_core.stop_signals import stop_after_step
+
     edited = failed = 0
-    try:
-        for row in tqdm(work, "Editing", total=count_entries(sources), leave=False):
+    with (
+        stop_after_step() as stop,
+        closing(work),
+        tqdm(desc="Editing", total=count, leave=False) as bar,
+    ):
+        while not stop.asked and (row := next(work, None)) is not None:
+            bar.update()
             edited += row.status == "edited"
             if row.status == "failed":
                 failed += 1
                 tqdm.write(f"{row.file}: {row.message}", file=sys.stderr)
-    finally:
-        work.close()
-        if edited or failed:
-            print(f"{output}: {edited} edited, {failed} failed")
-    if not edited:
-        raise ImageError("None of the pictures could be edited; scores.csv says why for each.")
+    return edited, failed
 
 
 @app.command(epilog=_example("sample -o portrait.png --seed 3"))
@@ -302,7 +320,7 @@ def download(
 )
 def convert(
     kind: Annotated[str, typer.Argument(help="Its layout: stylegan2, e4e, hfgi or arcface.")],
-    file: Annotated[Path, typer.Argument(help="The checkpoint as published: .pt or .pth.")],
+    file: Annotated[Path, typer.Argument(help="The checkpoint: .pt, .pth or .safetensors.")],
     out_dir: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
 ) -> None:
     """Turn a public checkpoint into safetensors; nothing in it is run."""
@@ -347,7 +365,7 @@ def _run(commands: typer.Typer, program: str, arguments: Sequence[str] | None) -
     except TmsaError as error:
         return _complain(str(error), 1)
     except OSError as error:
-        return _complain(f"{error.filename or 'A file'}: {error.strerror or error}.", 1)
+        return _complain(_disk_words(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:
@@ -457,6 +475,14 @@ def _side_by_side(crops: Sequence[Image]) -> Image:
 def _note(notes: Sequence[str]) -> None:
     for note in notes:
         print(f"Note: {note}", file=sys.stderr)
+
+
+def _disk_words(error: OSError) -> str:
+    from tmsa_core.safe_files import write_problem
+
+    if error.filename is None:  # not of opening a file, so of writing one
+        return write_problem(Path("A file"), error)
+    return f"{error.filename}: {error.strerror or error}."
 
 
 def _complain(message: str, status: int) -> int:

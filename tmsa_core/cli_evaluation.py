@@ -275,13 +275,14 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _print_votes(votes: Votes, table: bool, csv: Path | None, shares: Path | None) -> None:
+    from tmsa_core.safe_files import write_whole
     from tmsa_core.study.results import preference_table, shares_csv
 
     if csv:
-        csv.write_text(votes.csv(), encoding="utf-8", newline="")
+        write_whole(csv, votes.csv().encode())
         print(f"{csv}: {len(votes.all())} votes")
     if shares:
-        shares.write_text(shares_csv(votes.all()), encoding="utf-8", newline="")
+        write_whole(shares, shares_csv(votes.all()).encode())
         print(f"{shares}: the results of {len(votes.all())} votes")
     if table:
         print(preference_table(votes.all()))

@@ -26,11 +26,14 @@ from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.kinds import build_network
 from tmsa_core.layouts import ARCHITECTURES, PUBLIC
 from tmsa_core.pickles import is_plain, read_checkpoint
+from tmsa_core.safe_files import replacing
 from tmsa_core.weights import few, key_differences
 
 State = Mapping[str, Tensor]
 
-PARALLEL = "module."  # what torch.nn.DataParallel puts before every key
+WRAPPERS = ("module.", "_orig_mod.")  # before every key: DataParallel's, torch.compile's
+GENERATORS = ("g_ema", "params_ema", "generator", "g")  # names of a generator, the averaged first
+AVERAGE = "latent_avg"
 COUNTER = ".num_batches_tracked"
 ENCODER = "Encoder4Editing"  # e4e's own among the encoders that share its layout
 MADV_PAGEOUT = 21  # drops clean pages of files, and harms no others
@@ -58,7 +61,7 @@ class Part:
 def convert(kind: str, file: str | Path, out_dir: str | Path, progress: bool = False) -> list[Path]:
     """Write the networks that a public checkpoint holds as safetensors files.
 
-    kind: the layout, one of ``LAYOUTS``. file: the ``.pt`` or ``.pth`` as published. Into
+    kind: the layout, one of ``LAYOUTS``. file: a ``.pt``, ``.pth`` or ``.safetensors`` file. Into
     ``out_dir`` go whichever of generator, e4e, hfgi and arcface ``.safetensors`` the file holds,
     each complete or not at all; their paths are returned. Numbers keep their type; states of
     optimisers and discriminators are left behind. Raises RequestError for an unknown kind and
@@ -84,22 +87,27 @@ def convert(kind: str, file: str | Path, out_dir: str | Path, progress: bool = F
 
 
 def _stylegan2(checkpoint: Any, name: str) -> list[Part]:
-    """A generator's training file: ``g_ema`` and perhaps ``latent_avg`` (512,)."""
-    fields = _fields(checkpoint, name, ("g_ema",))
+    """A generator: under one of ``GENERATORS``, perhaps with ``latent_avg`` (512,), or bare."""
+    fields = _fields(checkpoint, name, GENERATORS)
+    key = next((key for key in GENERATORS if key in fields), None)
     average = _latent_avg(fields, name)
     centre = None if average is None else average.mean(dim=0)
-    return [_part("stylegan2", "generator", _state(fields["g_ema"], name), name, centre)]
+    values = _bare(fields, name) if key is None else fields[key]
+    return [_part("stylegan2", "generator", _state(values, name), name, centre)]
 
 
 def _e4e(checkpoint: Any, name: str) -> list[Part]:
-    """An encoder and its generator: ``state_dict``, ``latent_avg`` (L,512) and ``opts``."""
-    fields = _fields(checkpoint, name, ("state_dict", "opts"))
+    """An encoder and its generator: ``state_dict``, ``latent_avg`` (L,512) and ``opts``.
+
+    A bare state dict is taken to be trained with the usual options.
+    """
+    fields = _fields(checkpoint, name, ("state_dict",))
     return _inversion(fields, _split(fields, ("encoder", "decoder"), name), name)
 
 
 def _hfgi(checkpoint: Any, name: str) -> list[Part]:
     """As e4e, and beside encoder and decoder the two networks ``residue`` and ``grid_align``."""
-    fields = _fields(checkpoint, name, ("state_dict", "opts"))
+    fields = _fields(checkpoint, name, ("state_dict",))
     own = ("residue", "grid_align")
     states = _split(fields, ("encoder", "decoder", *own), name)
     both = {f"{prefix}.{key}": states[prefix][key] for prefix in own for key in states[prefix]}
@@ -107,8 +115,10 @@ def _hfgi(checkpoint: Any, name: str) -> list[Part]:
 
 
 def _arcface(checkpoint: Any, name: str) -> list[Part]:
-    """A plain state dict."""
-    return [_part("arcface", "arcface", _state(checkpoint, name), name)]
+    """A bare state dict, or one under ``state_dict``."""
+    fields = _fields(checkpoint, name, ("state_dict",))
+    values = fields.get("state_dict", fields)
+    return [_part("arcface", "arcface", _state(values, name), name)]
 
 
 LAYOUTS: dict[str, Callable[[Any, str], list[Part]]] = {
@@ -154,7 +164,13 @@ def _inversion(fields: Mapping[str, Any], states: Mapping[str, State], name: str
 
 
 def _options(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    options = fields["opts"]
+    """What the encoder was trained with; a bare state dict, which cannot say it, has none."""
+    if "state_dict" in fields and "opts" not in fields:
+        raise BundleError(
+            f"{name} has another layout: it lacks opts; at its top it has "
+            f"{few([str(key) for key in fields])}."
+        )
+    options = fields.get("opts", {})
     if isinstance(options, argparse.Namespace):
         options = vars(options)
     if not isinstance(options, Mapping):
@@ -172,9 +188,9 @@ def _option(options: Mapping[str, Any], key: str, usual: str | int, name: str) -
 
 def _latent_avg(fields: Mapping[str, Any], name: str) -> Tensor | None:
     """The mean code if the file has one, (rows,w_dim): one row for all or one for each."""
-    if fields.get("latent_avg") is None:
+    if fields.get(AVERAGE) is None:
         return None
-    average = _state({"latent_avg": fields["latent_avg"]}, name)["latent_avg"]
+    average = _state({AVERAGE: fields[AVERAGE]}, name)[AVERAGE]
     if average.ndim == 0:
         raise BundleError(f"{name} has another layout: its latent_avg is a single number.")
     return average.reshape(-1, average.shape[-1])
@@ -187,34 +203,49 @@ def _without_spare_heads(encoder: State, levels: int) -> State:
     return {key: value for key, value in encoder.items() if key not in spare}
 
 
-def _fields(checkpoint: Any, name: str, needed: Sequence[str]) -> Mapping[str, Any]:
+def _fields(checkpoint: Any, name: str, wanted: Sequence[str]) -> Mapping[str, Any]:
+    """What is at the top of a file: one of the names ``wanted``, or a bare state dict."""
+    if isinstance(checkpoint, Mapping):
+        if any(key in checkpoint for key in wanted):
+            return checkpoint
+        if any(isinstance(value, Tensor) and key != AVERAGE for key, value in checkpoint.items()):
+            return checkpoint
     found = list(checkpoint) if isinstance(checkpoint, Mapping) else []
-    missing = [key for key in needed if key not in found]
-    if missing:
-        raise BundleError(
-            f"{name} has another layout: it lacks {', '.join(missing)}; at its top it has "
-            f"{few([str(key) for key in found]) or 'no names'}."
-        )
-    return checkpoint
+    raise BundleError(
+        f"{name} has another layout: at its top it has neither a state dict nor "
+        f"{' or '.join(wanted)}, but {few([str(key) for key in found]) or 'no names'}."
+    )
+
+
+def _bare(fields: Mapping[str, Any], name: str) -> dict[str, Tensor]:
+    """The state dict that the top of a file is, without the mean code that may lie beside it."""
+    return _state({key: value for key, value in fields.items() if key != AVERAGE}, name)
 
 
 def _state(values: Any, name: str) -> dict[str, Tensor]:
-    """A state dict, checked to be one, without the prefix that training on several GPUs adds."""
+    """A state dict, checked to be one, without what wrappers put before its keys."""
     if not isinstance(values, Mapping) or not values:
         raise BundleError(f"{name} has another layout: it holds no state dict where one should be.")
     odd = [str(k) for k, v in values.items() if not is_plain(v) or v.dtype not in NUMBERS]
     if odd:
         raise BundleError(f"{name} has another layout: {few(odd)} should be tensors of numbers.")
-    named = {str(key): value for key, value in values.items()}
-    prefix = PARALLEL if all(key.startswith(PARALLEL) for key in named) else ""
-    return {key.removeprefix(prefix): value for key, value in named.items()}
+    return _unwrapped({str(key): value for key, value in values.items()})
+
+
+def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same without the prefixes of ``WRAPPERS`` that all keys share, in whatever order."""
+    while prefix := next((w for w in WRAPPERS if all(k.startswith(w) for k in state)), ""):
+        if not state:
+            break
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
 
 
 def _split(
     fields: Mapping[str, Any], prefixes: Sequence[str], name: str
 ) -> dict[str, dict[str, Tensor]]:
     """The state dict of each prefix, cut off at its dot."""
-    state = _state(fields["state_dict"], name)
+    state = _state(fields["state_dict"], name) if "state_dict" in fields else _bare(fields, name)
     parts: dict[str, dict[str, Tensor]] = {prefix: {} for prefix in prefixes}
     other = []
     for key, value in state.items():
@@ -225,13 +256,16 @@ def _split(
             other.append(key)
     absent = [prefix for prefix, part in parts.items() if not part]
     if absent:
-        raise BundleError(f"{name} has another layout: it has nothing under {', '.join(absent)}.")
+        raise BundleError(
+            f"{name} has another layout: it has nothing under {', '.join(absent)}; its keys are "
+            f"{few(list(state))}."
+        )
     if other:
         raise BundleError(
             f"{name} has another layout: {len(other)} of its keys belong to none of "
             f"{', '.join(prefixes)}: {few(other)}."
         )
-    return parts
+    return {prefix: _unwrapped(part) for prefix, part in parts.items()}
 
 
 def _part(kind: str, file: str, state: State, name: str, latent_avg: Tensor | None = None) -> Part:
@@ -285,26 +319,16 @@ def write_tensors(
         }
     encoded = json.dumps(header).encode()
     encoded += b" " * (-len(encoded) % 8)  # so that all numbers lie aligned
-    half = path.with_suffix(".half")
     bar = tqdm(total=total, desc=path.name, unit="B", unit_scale=True, disable=not progress)
-    try:
-        with bar, half.open("wb") as file:
-            file.write(len(encoded).to_bytes(8, "little") + encoded)
-            for name in names:
-                numbers = tensors[name].detach().contiguous()
-                # A single number may have any stride, and only 1 is viewed as bytes.
-                numbers = numbers.as_strided((numbers.numel(),), (1,))
-                file.write(numbers.view(torch.uint8).numpy())
-                release(tensors[name])
-                bar.update(tensors[name].nbytes)
-        os.replace(half, path)
-    except OSError as error:
-        raise BundleError(
-            f"{path} could not be written ({error.strerror}): it takes {total / 1e6:.0f} MB; "
-            "make room, or choose a folder on another disk."
-        ) from error
-    finally:
-        half.unlink(missing_ok=True)
+    with bar, replacing(path, BundleError) as file:
+        file.write(len(encoded).to_bytes(8, "little") + encoded)
+        for name in names:
+            numbers = tensors[name].detach().contiguous()
+            # A single number may have any stride, and only 1 is viewed as bytes.
+            numbers = numbers.as_strided((numbers.numel(),), (1,))
+            file.write(numbers.view(torch.uint8).numpy())
+            release(tensors[name])
+            bar.update(tensors[name].nbytes)
 
 
 def release(tensor: Tensor) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from tmsa_core.download import Download, Place, sha256
 from tmsa_core.errors import BundleError
+from tmsa_core.safe_files import write_whole
 
 MANIFEST = "bundle.json"
 FORMAT = 1
@@ -107,9 +107,7 @@ def register_file(
     )
     raw["files"][role] = {key: value for key, value in asdict(entry).items() if value}
     raw["files"] = dict(sorted(raw["files"].items()))
-    half = path.with_suffix(".half")
-    half.write_text(json.dumps(raw, indent=2) + "\n")
-    os.replace(half, path)
+    write_whole(path, (json.dumps(raw, indent=2) + "\n").encode(), BundleError)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from tmsa_core.errors import ImageError
 from tmsa_core.images import DAMAGED
+from tmsa_core.safe_files import check_place, write_whole
 from tmsa_core.version import VERSION
 
 RECIPE_KEY = "tmsa"
@@ -96,19 +97,13 @@ def save_picture(
     path = Path(path)
     check_destination(path)
     data = encode_picture(image, recipe, edited, path.suffix)
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise ImageError(
-            f"{path} could not be written ({error.strerror or error}); choose another place."
-        ) from error
+    write_whole(path, data, ImageError)
 
 
 def check_destination(path: Path) -> None:
     """Raise ImageError where ``save_picture`` could not write, before work is done in vain."""
     _check_suffix(path.suffix, path.name)
-    if not path.parent.is_dir():
-        raise ImageError(f"The folder {path.parent} does not exist; create it or choose another.")
+    check_place(path, ImageError)
 
 
 def _check_suffix(suffix: str, name: str) -> None:

@@ -7,18 +7,18 @@ file describes itself. Loading is strict.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from tmsa_core.errors import BundleError
 from tmsa_core.kinds import PUBLIC_CLIPS, build_network
+from tmsa_core.safe_files import write_whole
 
 SIDE_TENSORS = ("latent_avg",)  # belong to a network's use, not to its public state dict
 MAPPED = ("stylegan2", "e4e", "hfgi", "arcface")  # kinds whose every tensor comes from the file
@@ -63,30 +63,20 @@ def save_tensors(
         "origin": json.dumps(origin),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".half")
-    try:
-        save_file(tensors, half, metadata)
-    except SafetensorError as error:
-        raise BundleError(
-            f"{path} cannot be written ({error}): make room on that disk, or allow writing to it."
-        ) from error
-    _sort_metadata(half)
-    half.chmod(0o644)  # the library writes for its owner alone
-    os.replace(half, path)
+    write_whole(path, _with_sorted_metadata(save(tensors, metadata)), BundleError)
 
 
-def _sort_metadata(path: Path) -> None:
-    """Put the metadata in the order of its keys: the library writes them in a random one.
+def _with_sorted_metadata(data: bytes) -> bytes:
+    """A safetensors file with its metadata in the order of their keys.
 
-    A bundle's fingerprint hashes its files, so equal weights have to be equal files.
+    The library writes them in a random order. A bundle's fingerprint hashes its files, so equal
+    weights have to be equal files.
     """
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        file.seek(8)
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
-        file.write(text.encode().ljust(size))
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
+    return data[:8] + text.encode().ljust(size) + data[8 + size :]
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -204,9 +194,9 @@ def key_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
     return "; ".join(f"{len(keys)} {what}: {few(keys)}" for what, keys in groups.items() if keys)
 
 
-def few(keys: Sequence[str], count: int = 4) -> str:
+def few(keys: Sequence[str], count: int = 3) -> str:
     """The first names of a list, for a message: strangers chose them, so on one line and short."""
-    shown = ["".join(c if c.isprintable() else "?" for c in key)[:120] for key in keys[:count]]
+    shown = ["".join(c if c.isprintable() else "?" for c in key)[:70] for key in keys[:count]]
     return ", ".join([*shown, *(["..."] if len(keys) > count else [])])
 
 

@@ -20,7 +20,7 @@ from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.comparison import Comparison
 from tmsa_core.evaluation.metrics import bootstrap
 from tmsa_core.study.items import Item, make_items, order_for, shuffle_for
-from tmsa_core.study.page import Study
+from tmsa_core.study.page import MOST_VOTES, Study
 from tmsa_core.study.results import preference_table, shares_csv
 from tmsa_core.study.votes import COLUMNS, Vote, Votes
 
@@ -243,3 +243,49 @@ def test_a_damaged_file_of_votes_is_told(votes: Votes):
         Votes(votes.path)
     with pytest.raises(RequestError, match="cannot hold votes"):  # while the page is running
         votes.all()
+
+
+@pytest.mark.parametrize(
+    "name", ["=cmd|' /C calc'!A0", "@sum", "-1", "", "a" * 65, "x" * 10**6, "a\nb"]
+)
+def test_names_that_the_page_does_not_give_are_refused(study: Study, name: str):
+    key = study.next("a").key
+    for ask in (lambda: study.next(name), lambda: study.vote(name, key, "A")):
+        with pytest.raises(RequestError, match="visitor's name has 1 to 64") as caught:
+            ask()
+        assert len(str(caught.value)) < 200
+    assert not study.votes.all()
+
+
+@pytest.mark.parametrize("letter", ["E", "", "AB", "=1", "A" * 1000])
+def test_choices_that_were_not_shown_are_refused(study: Study, letter: str):
+    with pytest.raises(RequestError, match="none of A, B, C, D"):
+        study.vote("a", study.next("a").key, letter)
+    with pytest.raises(RequestError, match="none of the pictures"):
+        study.votes.add("a", ITEM, METHODS, letter)
+    assert not study.votes.all()
+
+
+def test_a_visitor_who_chooses_too_fast_is_told_and_others_go_on(votes: Votes):
+    items = [
+        Item(str(k), "smile", "", "", METHODS, ("", "", "", "")) for k in range(MOST_VOTES + 1)
+    ]
+    study = Study(items, votes)
+    for k in range(MOST_VOTES):
+        assert study.vote("fast", str(k), "A")
+    with pytest.raises(RequestError, match="choices within 60 seconds"):
+        study.vote("fast", str(MOST_VOTES), "A")
+    assert study.vote("other", "0", "A")
+    with closing(sqlite3.connect(votes.path)) as connection, connection:
+        connection.execute(
+            "UPDATE votes SET at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-2 minutes')"
+        )
+    assert study.vote("fast", str(MOST_VOTES), "A")
+
+
+def test_no_cell_of_the_csv_is_a_formula(votes: Votes):
+    votes.add("a", Item("=1", "@x", "", "", METHODS, ("", "", "", "")), METHODS, "tmsa")
+    row = list(csv.reader(io.StringIO(votes.csv())))[1]
+    assert row[:3] == ["a", "'=1", "'@x"]
+    vote = Vote("a", "k", "=1", METHODS, "tmsa", "2026")
+    assert "'=1" in shares_csv([vote]) and ",=1" not in shares_csv([vote])

@@ -93,6 +93,6 @@ def test_a_folder_that_takes_no_files_is_said_before_any_work(tmp_path, bundle_f
     bundle = replace(open_bundle("avatar", bundle_folder), folder=taken / "avatar")
     with pytest.raises(BundleError, match="would go to .*taken/avatar, where nothing can be"):
         save.check_writable(bundle)
-    (tmp_path / "x.half").mkdir()
-    with pytest.raises(BundleError, match="x.safetensors cannot be written"):
+    (tmp_path / "x.safetensors").mkdir()
+    with pytest.raises(BundleError, match="x.safetensors is a folder"):
         save_tensors("kind", {"x": torch.ones(2)}, tmp_path / "x.safetensors", {})

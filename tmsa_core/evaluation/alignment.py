@@ -22,7 +22,7 @@ from tmsa_core.evaluation.scoring import Judges, Reading, compared, score, shows
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.shift import calibrate, embed_text
 from tmsa_core.training.bank import Bank, Studio, synthetic_bank
-from tmsa_core.training.cache import cached
+from tmsa_core.training.cache import Parts, cached
 from tmsa_core.training.codes import read_code
 from tmsa_core.training.mapping import LIFT
 
@@ -100,8 +100,8 @@ def study_bank(stage: Stage, count: int, folder: Path) -> Bank:
     weights = stage.bundle.fingerprint(("generator", "clip"))
     key = {"weights": weights, "count": count, "seed": BANK_SEED}
 
-    def draw() -> dict[str, Tensor]:
-        bank = synthetic_bank(stage.studio, count, BANK_SEED, lambda done: None)
+    def draw(parts: Parts) -> dict[str, Tensor]:
+        bank = synthetic_bank(stage.studio, count, BANK_SEED, lambda done: None, parts)
         return {"synthetic": bank.synthetic, "w": bank.w}
 
     kept = cached(folder, f"study-of-{count}", key, draw)

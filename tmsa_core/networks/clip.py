@@ -88,6 +88,13 @@ def compact_clip(
     return Clip(model, tokenizer, int(vision["image_size"]))
 
 
+def _why(error: Exception) -> str:
+    """An error of loading as part of a sentence: PyTorch puts the names of keys on later lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    found = [line for line in lines if line.startswith(("Missing", "Unexpected", "size mismatch"))]
+    return "; ".join(line.rstrip(".")[:200] for line in found[:4] or lines[:1])
+
+
 def public_clip(name: str, weights: Path) -> Clip:
     """A CLIP of open_clip's list with weights from a file; no network is asked.
 
@@ -98,6 +105,7 @@ def public_clip(name: str, weights: Path) -> Clip:
     try:
         model = create_model(name, pretrained=str(weights))
     except (RuntimeError, OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BundleError(f"{weights.name} does not hold a {name} CLIP ({reason}).") from error
+        raise BundleError(
+            f"{weights.name} does not hold a {name} CLIP ({_why(error)}): get it again."
+        ) from error
     return Clip(model, FullTokenizer(), model.visual.image_size[0])

@@ -11,12 +11,14 @@ from typing import Any
 
 import gradio as gr
 
-from tmsa_core.errors import TmsaError
+from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.study.items import Item, order_for, shuffle_for
-from tmsa_core.study.votes import Votes
+from tmsa_core.study.votes import Votes, check_visitor
 
 TITLE = "Which edit is best?"
 LETTERS = "ABCDEFGH"
+MOST_VOTES = 30  # of one visitor within PERIOD; whoever looks at the pictures makes far fewer
+PERIOD = 60  # seconds
 HIDDEN: dict[str, Any] = {"api_name": False, "api_visibility": "private"}
 ASK = "Choose a picture first."
 CHANGED = "Those pictures are not asked about any more; here are the next ones."
@@ -71,7 +73,11 @@ class Study:
     votes: Votes
 
     def next(self, visitor: str) -> Question:
-        """The first item of the visitor's own order that has no vote of theirs yet."""
+        """The first item of the visitor's own order that has no vote of theirs yet.
+
+        Raises RequestError for a visitor's name that the page does not give.
+        """
+        check_visitor(visitor)
         done = self.votes.items_of(visitor)
         order = order_for(visitor, self.items)
         left = [position for position in order if self.items[position].key not in done]
@@ -94,9 +100,22 @@ class Study:
         return any(item.key == key for item in self.items)
 
     def vote(self, visitor: str, key: str, letter: str) -> bool:
-        """Keep a choice on the item of a key; False if the visitor had made one before."""
+        """Keep a choice on the item of a key; False if the visitor had made one before.
+
+        Raises RequestError for a letter that no picture has, for more than ``MOST_VOTES`` of a
+        visitor within ``PERIOD`` seconds, and as ``Votes.add``.
+        """
+        check_visitor(visitor)
+        if self.votes.recent(visitor, PERIOD) >= MOST_VOTES:
+            raise RequestError(
+                f"You have made {MOST_VOTES} choices within {PERIOD} seconds: look at the pictures "
+                "for a while, and choose again."
+            )
         item = next(item for item in self.items if item.key == key)
         shown = [item.methods[k] for k in shuffle_for(visitor, item)]
+        letters = LETTERS[: len(shown)]
+        if letter not in tuple(letters):
+            raise RequestError(f"The choice is none of {', '.join(letters)}: choose again.")
         return self.votes.add(visitor, item, shown, shown[LETTERS.index(letter)])
 
 

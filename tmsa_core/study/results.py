@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tmsa_core.baselines import METHODS
+from tmsa_core.csv_cells import safe_cell
 from tmsa_core.evaluation import paper
 from tmsa_core.evaluation.markdown import table
 from tmsa_core.evaluation.metrics import Interval, bootstrap
@@ -57,7 +58,8 @@ def shares_csv(votes: Sequence[Vote]) -> str:
     for s in shares(votes):
         numbers = [f"{x:.4f}" for x in s.interval] if s.votes else [""] * 3
         printed = "" if s.paper is None else s.paper
-        writer.writerow((s.at_once, s.text, s.method, s.votes, *numbers, printed))
+        cells = (s.at_once, s.text, s.method, s.votes, *numbers, printed)
+        writer.writerow([safe_cell(cell) for cell in cells])
     return text.getvalue()
 
 

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tmsa_core.csv_cells import safe_cell
 from tmsa_core.errors import RequestError
 from tmsa_core.study.items import Item
 
 WAIT = 30.0  # seconds that a writer waits for another one
+LONGEST_NAME = 64  # of a visitor, in letters; the page gives 16
+_VISITOR = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 _-]{{0,{LONGEST_NAME - 1}}}")
+RECENT = """
+SELECT count(*) FROM votes
+WHERE visitor = ? AND at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?)
+"""
 TABLE = """
 CREATE TABLE IF NOT EXISTS votes (
     visitor TEXT NOT NULL,
@@ -71,7 +79,14 @@ class Votes:
             ) from error
 
     def add(self, visitor: str, item: Item, shown: Sequence[str], chosen: str) -> bool:
-        """Keep a vote; False if this visitor has voted on this item before, and nothing changes."""
+        """Keep a vote; False if this visitor has voted on this item before, and nothing changes.
+
+        Raises RequestError also for a visitor's name of another form than the page gives, and a
+        choice that was not shown.
+        """
+        check_visitor(visitor)
+        if chosen not in shown:
+            raise RequestError("The choice is none of the pictures that were shown: choose again.")
         row = (visitor, item.key, item.prompt, " ".join(shown), chosen)
         with self._open() as connection:
             done = connection.execute(
@@ -80,6 +95,12 @@ class Votes:
                 row,
             )
             return done.rowcount == 1
+
+    def recent(self, visitor: str, seconds: int) -> int:
+        """How many votes a visitor has made within the last ``seconds``."""
+        with self._open() as connection:
+            (count,) = connection.execute(RECENT, (visitor, f"-{seconds} seconds")).fetchone()
+            return int(count)
 
     def items_of(self, visitor: str) -> set[str]:
         """Keys of the items that a visitor has voted on."""
@@ -99,8 +120,18 @@ class Votes:
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
         for v in self.all():
-            writer.writerow((v.visitor, v.item, v.prompt, " ".join(v.shown), v.chosen, v.at))
+            cells = (v.visitor, v.item, v.prompt, " ".join(v.shown), v.chosen, v.at)
+            writer.writerow([safe_cell(cell) for cell in cells])
         return text.getvalue()
+
+
+def check_visitor(visitor: str) -> None:
+    """Raise RequestError for a visitor's name of another form than the page gives."""
+    if not _VISITOR.fullmatch(visitor):
+        raise RequestError(
+            f"A visitor's name has 1 to {LONGEST_NAME} letters, digits, spaces, - and _, the first "
+            "of them a letter or digit: reload the page to get one."
+        )
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:

@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,11 @@ from tqdm import tqdm
 from tmsa_core.bundles import Bundle
 from tmsa_core.devices import says_when_full
 from tmsa_core.domains import find_domain
-from tmsa_core.errors import RequestError
+from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.training.bank import Bank, Studio, real_pairs, synthetic_pairs
-from tmsa_core.training.cache import cached
+from tmsa_core.safe_files import write_whole
+from tmsa_core.training.bank import REAL_BATCH, Bank, Studio, real_pairs, synthetic_pairs
+from tmsa_core.training.cache import Parts, cached
 from tmsa_core.training.calibrate import calibrate_mapper
 from tmsa_core.training.closed_form import blank_mapper, closed_form
 from tmsa_core.training.losses import adaption, in_domain, in_domain_image, space_alignment
@@ -271,17 +273,17 @@ def make_bank(
     count = preset.bank or MEASURING_PAIRS
     key = {"weights": bundle.fingerprint(("generator", "clip")), "count": count, "seed": seed}
 
-    def draw() -> dict[str, Tensor]:
+    def draw(parts: Parts) -> dict[str, Tensor]:
         with tqdm(total=count, desc="synthetic pairs", unit="image", mininterval=10) as bar:
-            synthetic, w = synthetic_pairs(studio, count, seed + BANK_SEED, bar.update)
+            synthetic, w = synthetic_pairs(studio, count, seed + BANK_SEED, bar.update, parts)
         return {"synthetic": synthetic, "w": w}
 
-    def invert() -> dict[str, Tensor]:
+    def invert(parts: Parts) -> dict[str, Tensor]:
         encoder, content = bundle.load("e4e", studio.device), find_domain(bundle.domain).content
-        rows = torch.arange(len(pictures)).split(64)
+        rows = torch.arange(len(pictures)).split(REAL_BATCH)
         with tqdm(total=len(pictures), desc="e4e codes", unit="image", mininterval=10) as bar:
-            images = (pictures.images(part) for part in rows)
-            real, codes = real_pairs(images, studio, encoder, content, bar.update)
+            images = [partial(pictures.images, batch) for batch in rows]
+            real, codes = real_pairs(images, studio, encoder, content, bar.update, parts)
         return {"real": real, "inverted": codes}
 
     drawn = cached(folder, "synthetic", key, draw)
@@ -318,7 +320,7 @@ def check_configuration(run: Run, wanted: dict[str, object]) -> None:
     """
     path = run.folder / "configuration.json"
     if not run.state_path.exists():
-        path.write_text(json.dumps(wanted, indent=2) + "\n")
+        write_whole(path, (json.dumps(wanted, indent=2) + "\n").encode(), BundleError)
         return
     different = differences(read_configuration(path), wanted)
     if different:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from tmsa_core.avatars.samples import write_samples
+from tmsa_core.bundles import TRAINED_BY
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.kinds import build_network
 from tmsa_core.landmarks import FaceFinder
@@ -106,7 +107,8 @@ def train_landmarks(options: Options) -> None:
     landmarks_stage.train_detector(detector, seed=options.seed)
     landmarks_stage.train_predictor(predictor, seed=options.seed)
     for role, path in (("detector", detector), ("landmarks", predictor)):
-        register_file(options.out, DOMAIN, role, "dlib", path.name, "trained here")
+        source = f"{TRAINED_BY}python -m tmsa_core train avatar landmarks"
+        register_file(options.out, DOMAIN, role, "dlib", path.name, source)
     finder = FaceFinder(detector, predictor)
     print(landmarks_stage.evaluate_finder(finder, HELD_OUT_SCENES, HELD_OUT_SEED))
 
@@ -186,6 +188,6 @@ def _export(
         role,
         kind,
         path.name,
-        f"trained here: {command}",
+        f"{TRAINED_BY}{command}",
         architecture=architecture,
     )

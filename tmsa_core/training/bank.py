@@ -6,8 +6,9 @@ images. Every draw is counted, since generator evaluations are what an alignment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -17,10 +18,15 @@ from tmsa_core.images import resize_tensor
 from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.stylegan2 import Generator
+from tmsa_core.training.cache import Parts
 
 Tick = Callable[[int], None]
 """Told how many more images are done."""
 
+Batch = TypeVar("Batch")
+
+PART = 256  # images, about: what a stopped drawing loses at most
+REAL_BATCH = 64  # real images that are read together
 PIXELS = 2**23  # images of one batch together, what 64 portraits of 128 px stay well below
 
 
@@ -123,33 +129,95 @@ class Studio:
             return self.clip.embed_images(self.generator.synthesise(w_plus))
 
 
-def synthetic_pairs(studio: Studio, count: int, seed: int, tick: Tick) -> tuple[Tensor, Tensor]:
-    """Draw w from the generator's mapping network and embed its images: (N,D), (N,512)."""
+def synthetic_pairs(
+    studio: Studio, count: int, seed: int, tick: Tick, parts: Parts | None = None
+) -> tuple[Tensor, Tensor]:
+    """Draw w from the generator's mapping network and embed its images.
+
+    The random numbers and the batches are the same whether the drawing was stopped or not, so a
+    resumed drawing gives the very tensors of an unbroken one.
+
+    Args:
+        studio: Draws and embeds; its evaluations count images of kept parts, too.
+        count: How many pairs.
+        seed: Of the random numbers.
+        tick: Told after each batch how many more pairs are done.
+        parts: Where to keep what is ready; None to keep nothing.
+
+    Returns:
+        Embeddings (N,D) and codes w (N,512), float32 on the CPU.
+    """
     rng = torch.Generator().manual_seed(seed)
-    rows = []
-    for start in range(0, count, studio.batch):
-        rows.append(studio.pairs(torch.randn(min(studio.batch, count - start), 512, generator=rng)))
-        tick(len(rows[-1][1]))
-    embeddings, codes = zip(*rows, strict=True)
-    return torch.cat(embeddings).clone(), torch.cat(codes).clone()
+    sizes = [min(studio.batch, count - start) for start in range(0, count, studio.batch)]
+    batches = [torch.randn(size, 512, generator=rng) for size in sizes]
+
+    def draw(batch: Tensor) -> tuple[Tensor, Tensor]:
+        pair = studio.pairs(batch)
+        tick(len(batch))
+        return pair
+
+    before = studio.evaluations
+    embeddings, codes = _in_parts(batches, draw, studio.batch, parts, tick)
+    studio.evaluations = before + studio.processes * count
+    return embeddings, codes
 
 
 @torch.inference_mode()
 def real_pairs(
-    images: Iterable[Tensor], studio: Studio, encoder: Encoder, content: float, tick: Tick
+    images: Sequence[Callable[[], Tensor]],
+    studio: Studio,
+    encoder: Encoder,
+    content: float,
+    tick: Tick,
+    parts: Parts | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Embed and invert batches of real images (B,3,R,R): (M,D), (M,L,512).
+    """Embed and invert real images.
 
-    content: the share of their height that holds the picture.
+    Args:
+        images: Functions that each read one batch (B,3,R,R), values from -1 to 1.
+        studio: Embeds.
+        encoder: Inverts.
+        content: The share of the images' height that holds the picture.
+        tick: Told after each batch how many more images are done.
+        parts: Where to keep what is ready; None to keep nothing.
+
+    Returns:
+        Embeddings (M,D) and codes (M,L,512), float32 on the CPU.
     """
-    rows = []
-    for batch in images:
-        batch = batch.to(studio.device)
+
+    def invert(read: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+        batch = read().to(studio.device)
         codes = encoder(encoder_view(batch, encoder.input_size, content))
-        rows.append((studio.clip.embed_images(batch).cpu(), codes.float().cpu()))
         tick(len(batch))
-    embeddings, codes = zip(*rows, strict=True)
-    return torch.cat(embeddings).clone(), torch.cat(codes).clone()
+        return studio.clip.embed_images(batch).cpu(), codes.float().cpu()
+
+    return _in_parts(images, invert, REAL_BATCH, parts, tick)
+
+
+def _in_parts(
+    batches: Sequence[Batch],
+    make: Callable[[Batch], tuple[Tensor, Tensor]],
+    size: int,
+    parts: Parts | None,
+    tick: Tick,
+) -> tuple[Tensor, Tensor]:
+    """Embeddings and codes of all batches of ``size``, made in parts of about ``PART`` images."""
+    each = max(1, PART // size)
+    found = []
+    for number, start in enumerate(range(0, len(batches), each)):
+        made = False
+
+        def make_part(some: Sequence[Batch] = batches[start : start + each]) -> dict[str, Tensor]:
+            nonlocal made
+            made = True
+            embeddings, codes = zip(*(make(batch) for batch in some), strict=True)
+            return {"embeddings": torch.cat(embeddings).clone(), "codes": torch.cat(codes).clone()}
+
+        part = parts.get(number, make_part) if parts else make_part()
+        if not made:
+            tick(len(part["codes"]))
+        found.append(part)
+    return torch.cat([p["embeddings"] for p in found]), torch.cat([p["codes"] for p in found])
 
 
 def encoder_view(images: Tensor, size: int, content: float) -> Tensor:
@@ -159,8 +227,10 @@ def encoder_view(images: Tensor, size: int, content: float) -> Tensor:
     return resize_tensor(images[:, :, top : side - top], (round(size * content), size))
 
 
-def synthetic_bank(studio: Studio, count: int, seed: int, tick: Tick) -> Bank:
-    """A bank without real images."""
-    embeddings, w = synthetic_pairs(studio, count, seed, tick)
+def synthetic_bank(
+    studio: Studio, count: int, seed: int, tick: Tick, parts: Parts | None = None
+) -> Bank:
+    """A bank without real images; arguments as those of ``synthetic_pairs``."""
+    embeddings, w = synthetic_pairs(studio, count, seed, tick, parts)
     no_codes = w.new_zeros(0, studio.generator.levels, w.shape[1])
     return Bank(embeddings, w, embeddings[:0], no_codes)

@@ -25,6 +25,7 @@ from tmsa_core.avatars.params import ATTRIBUTES, Portraits, same_person, sample_
 from tmsa_core.avatars.render import render
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.errors import RequestError
+from tmsa_core.safe_files import replacing
 
 CHUNK = 2048
 LOOKS = 8
@@ -88,10 +89,9 @@ def render_chunk(
         part = slice(start, start + RENDER_BATCH)
         images[part] = to_bytes(render(portraits[part], resolution).images)
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / f"{chunk:04d}.params.npy", portraits.to_matrix().numpy())
-    half = folder / f"{chunk:04d}.half.npy"
-    np.save(half, images.numpy())
-    half.rename(folder / f"{chunk:04d}.images.npy")
+    for name, array in (("params", portraits.to_matrix()), ("images", images)):
+        with replacing(folder / f"{chunk:04d}.{name}.npy") as file:
+            np.save(file, array.numpy())
 
 
 def render_pool(

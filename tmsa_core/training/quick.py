@@ -18,6 +18,7 @@ from tmsa_core.domains import find_domain
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.bank import Bank, Studio, synthetic_bank
+from tmsa_core.training.cache import Parts
 from tmsa_core.training.calibrate import calibrate_mapper
 from tmsa_core.training.closed_form import closed_form
 from tmsa_core.training.round_trip import TextPairs, round_trip
@@ -66,10 +67,17 @@ def quick_align(
 ) -> QuickReport:
     """Make a mapper for ``domain`` and enter it in the domain's bundle.
 
-    folder: the bundle's folder, if not the usual one. replace: whether a mapper that is there may
-    be overwritten. Raises RequestError for an unknown domain or device or too few pairs,
-    BundleError if the generator or CLIP is missing, a mapper is there, or the folder takes no
-    files, all before any work.
+    The pairs stay in the cache until the mapper is made, so that the same call continues where an
+    earlier one was stopped.
+
+    Args:
+        folder: The bundle's folder, if not the usual one.
+        replace: Whether a mapper that is already there may be overwritten.
+
+    Raises:
+        RequestError: For an unknown domain or device, or too few pairs.
+        BundleError: If the generator or CLIP is missing, a mapper is already there, or the folder
+            cannot be written. All checks come before any work.
     """
     started = time.monotonic()
     find_domain(domain)
@@ -89,7 +97,9 @@ def quick_align(
         tell(0.8 * done / pairs, f"Drawing and embedding pictures: {done} of {pairs}")
 
     tell(0.0, "Drawing and embedding pictures")
-    bank = synthetic_bank(studio, pairs, seed, tick)
+    key = {"weights": bundle.fingerprint(("generator", "clip")), "count": pairs, "seed": seed}
+    parts = Parts(bundle.cache / domain / "quick.parts", key)
+    bank = synthetic_bank(studio, pairs, seed, tick, parts)
     texts = embed_pairs(studio.clip, domain)
     tell(0.8, "Choosing how strongly to regularise")
     mapper, noise, figure = choose_mapper(bank, studio, texts)
@@ -105,6 +115,7 @@ def quick_align(
         round(figure, 4),
     )
     save_mapper(mapper, bundle, _origin(report, seed), report.seconds)
+    parts.clear()
     tell(1.0, "Done")
     return report
 

@@ -6,17 +6,14 @@ goes on where the last checkpoint left off. Metrics are appended as JSON lines.
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from types import FrameType
 from typing import Any
 
 import torch
@@ -25,9 +22,10 @@ from torchvision.utils import save_image
 from tqdm import tqdm
 
 from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.safe_files import replacing, write_whole
+from tmsa_core.stop_signals import IMPATIENT_SECONDS, StopRequest, stop_after_step
 
 CHECKPOINT_SECONDS = 120.0
-IMPATIENT_SECONDS = 2.0  # launchers pass Ctrl-C on, so that one may arrive twice at once
 UNREADABLE = (RuntimeError, UnpicklingError, EOFError, LookupError, TypeError, ValueError)
 """What PyTorch raises on a state that is damaged or of something else."""
 
@@ -65,7 +63,7 @@ class Run:
     saved: float = field(default_factory=time.monotonic)
     before: float = 0.0
     bar: tqdm | None = None
-    stopped: bool = False
+    stop: StopRequest = field(default_factory=StopRequest)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -103,18 +101,12 @@ class Run:
 
         Raises BundleError where the disk does not take it; the last one is then still there.
         """
-        half = self.state_path.with_suffix(".half")
         state = {name: part.state_dict() for name, part in parts.items()}
         state |= {"done": done, "seconds": self.seconds}
-        try:
-            torch.save(state, half)
-        except RuntimeError as error:  # what PyTorch makes of a full disk
-            half.unlink(missing_ok=True)
-            raise BundleError(
-                f"The state of the training cannot be written to {self.folder}: make room on that "
-                "disk, and give the same command again."
-            ) from error
-        os.replace(half, self.state_path)
+        buffer = io.BytesIO()  # PyTorch's own writer reports a full disk in many ways
+        torch.save(state, buffer)
+        with replacing(self.state_path, BundleError) as file:
+            file.write(buffer.getbuffer())
         self.saved = time.monotonic()
 
     @contextmanager
@@ -124,24 +116,9 @@ class Run:
         The block can so keep what was done before KeyboardInterrupt is raised at its end. The same
         goes for SIGTERM. Who asks twice is not made to wait.
         """
-        if threading.current_thread() is not threading.main_thread():  # others get no signals
+        with stop_after_step(IMPATIENT_SECONDS) as self.stop:
             yield
-            return
-        asked = 0.0
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            nonlocal asked
-            if self.stopped and time.monotonic() - asked > IMPATIENT_SECONDS:
-                raise KeyboardInterrupt
-            self.stopped, asked = True, time.monotonic()
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        if self.stopped:
+        if self.stop.asked:
             raise KeyboardInterrupt
 
     def due(self) -> bool:
@@ -162,7 +139,7 @@ class Run:
         self.bar.update(done - self.bar.n)
         limit = self.options.minutes
         late = limit is not None and time.monotonic() - self.started > 60 * limit
-        if done >= self.total or late or self.stopped:
+        if done >= self.total or late or self.stop.asked:
             self.bar.close()
             return False
         return True
@@ -201,7 +178,7 @@ class Run:
         lines = path.read_text().splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["done"] <= done]
         if kept != lines:
-            path.write_text("".join(kept))
+            write_whole(path, "".join(kept).encode(), BundleError)
 
     def pairs(self, real: Tensor, made: Tensor, columns: int = 8) -> None:
         """Write ``latest.png``: rows of real images, each above the row that was made for it.
@@ -210,14 +187,17 @@ class Run:
         """
         rows = zip(real.split(columns), made.split(columns), strict=True)
         images = torch.cat([part.cpu().float() for pair in rows for part in pair])
+        picture = io.BytesIO()
         save_image(
             images.clamp(-1, 1),
-            self.folder / "latest.png",
+            picture,
+            format="png",
             nrow=columns,
             normalize=True,
             value_range=(-1, 1),
             padding=1,
         )
+        write_whole(self.folder / "latest.png", picture.getvalue(), BundleError)
 
 
 @torch.no_grad()

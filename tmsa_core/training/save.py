@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from tmsa_core.bundles import Bundle
+from tmsa_core.bundles import TRAINED_BY, Bundle
 from tmsa_core.errors import BundleError
 from tmsa_core.manifests import register_file
 from tmsa_core.networks.tmsa import Mapper
@@ -51,7 +51,7 @@ def save_mapper(
         "mapper",
         "mapper",
         FILE,
-        f"trained here: {origin['command']}",
+        f"{TRAINED_BY}{origin['command']}",
         seconds=seconds,
         architecture=mapper.architecture(),
     )
