@@ -16,8 +16,8 @@ from tmsa_core.batch import BatchOptions, Row, run_batch
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.domains import first_inversion
 from tmsa_core.errors import TmsaError
+from tmsa_core.server.file_leases import Leases
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_links import STRENGTHS
 from tmsa_core.ui_parts import HIDDEN, ON_LONG, Slider, told_steps
 from tmsa_core.ui_stops import Stops
@@ -82,7 +82,7 @@ class BatchHandlers:
         stop = self._stops.of(owner)
         paths, rows = wishes.paths, []
         self.leases.take(owner, *map(str, paths))
-        out = new_folder() / "edited.zip"
+        out = self.leases.new_folder() / "edited.zip"
         request = EditRequest(wishes.neutral_text or "", wishes.target_text or "", wishes.alpha)
         try:
             editor = self.editors.get(wishes.domain)

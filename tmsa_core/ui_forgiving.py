@@ -6,20 +6,28 @@ A client fills in what a call leaves out and brings every value into the form th
 
 from __future__ import annotations
 
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from anyio.to_thread import run_sync
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.blocks import BlockFunction
 from gradio.exceptions import ComponentProcessingError, InvalidPathError
+from gradio.queueing import Queue
 from gradio.route_utils import FnIndexInferError
 from gradio.state_holder import SessionState
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 from pydantic import ValidationError
 
-from tmsa_core.errors import ImageError, RequestError
-from tmsa_core.ui_files import NOT_SENT
+from tmsa_core.errors import ImageError, RequestError, TmsaError
+from tmsa_core.server.fair_queue import FairQueue
+from tmsa_core.server.file_leases import NOT_SENT, Leases, write_whole
+from tmsa_core.server.file_values import named_files, with_stored_data
 from tmsa_core.ui_parts import spoken
 
 NO_FILE = (
@@ -32,11 +40,74 @@ NOT_FETCHED = (
 )
 NO_CALL = "This call of {0} does not fit ({1}): gradio_api/info lists what every endpoint takes."
 NO_ENDPOINT = (KeyError, FnIndexInferError)
+NO_ROOM = "The server has no room for more files: try again in some minutes."
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CALLS = re.compile("/gradio_api/(call|run|api|queue)/")
+MOST_QUOTED = 60  # letters of a name in a message
 MISFITS = (TypeError, *NO_ENDPOINT)  # what Gradio raises of a call that does not fit
 
 
 class ForgivingBlocks(gr.Blocks):
-    """Blocks that fill in the values a call leaves out, and say in a sentence what is wrong."""
+    """Blocks that fill in the values a call leaves out, and say in a sentence what is wrong.
+
+    Every endpoint and every event of the page passes through ``process_api``, which admits only
+    files that belong to the client.
+
+    Attributes:
+        leases: The files that visitors and scripts sent, and those made for them.
+    """
+
+    def __init__(self, leases: Leases, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.leases = leases
+
+    def queue(self, *args: Any, **settings: Any) -> ForgivingBlocks:
+        """Gradio's ``queue``, with a queue that lets those go first who listen."""
+        super().queue(*args, **settings)
+        self._queue: Queue = FairQueue.like(self._queue)
+        return self
+
+    async def process_api(
+        self,
+        block_fn: BlockFunction | int,
+        inputs: list[Any],
+        *args: Any,
+        session_hash: str | None = None,
+        event_id: str | None = None,
+        request: Any = None,
+        iterator: Any = None,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """Run one call, or the next step of one, after its files have been admitted."""
+        settings |= {"session_hash": session_hash, "event_id": event_id, "request": request}
+        settings |= {"iterator": iterator}
+        function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        client = self._client(session_hash, event_id, request)
+        paths: list[str] = []
+        with spoken_errors():
+            if iterator is None:  # a further step goes on with the values of the first one
+                inputs = await run_sync(self._stored, inputs, client)
+                paths = named_files(function.inputs, inputs)
+            with self.leases.using(client, paths):
+                return await super().process_api(block_fn, inputs, *args, **settings)
+
+    def _client(self, session_hash: str | None, event_id: str | None, request: Any) -> str:
+        """Whose files a call may name: its session's, or those sent without one from its host."""
+        if session_hash and session_hash != event_id:
+            return session_hash
+        peer = getattr(request, "client", None)
+        return self.leases.anonymous(peer.host if peer else "")
+
+    def _stored(self, inputs: list[Any], client: str) -> list[Any]:
+        """The values with data URLs stored as files of the client."""
+
+        def store(name: str, data: bytes) -> str:
+            path = self.leases.new_folder() / name
+            write_whole(path, data)
+            self.leases.expect(str(path), client=client)
+            return str(path)
+
+        return with_stored_data(inputs, store)
 
     async def preprocess_data(
         self,
@@ -62,6 +133,20 @@ class ForgivingBlocks(gr.Blocks):
             if address is None:
                 raise
             raise spoken(ImageError(NOT_FETCHED.format(address))) from error
+
+
+@contextmanager
+def spoken_errors() -> Iterator[None]:
+    """Turn our errors, and those of a full disk, into what Gradio shows."""
+    try:
+        yield
+    except TmsaError as error:
+        raise spoken(error) from error
+    except (OSError, ComponentProcessingError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:
+            raise
+        raise spoken(RequestError(NO_ROOM)) from error
 
 
 def _is_address(value: Any) -> bool:
@@ -94,9 +179,10 @@ async def refuse_call(request: Request, error: Exception) -> JSONResponse:
 
     Any other error goes on to the server's log.
     """
-    if request.method != "POST" or "/call/" not in request.url.path:
+    if request.method != "POST" or not CALLS.search(request.url.path):
         raise error
     name = "/" + request.url.path.rstrip("/").rpartition("/")[2]
+    name = name if len(name) <= MOST_QUOTED else name[: MOST_QUOTED - 1] + "…"
     reason = "there is no such endpoint" if isinstance(error, NO_ENDPOINT) else str(error)
     words = NO_CALL.format(name, reason.partition(". ")[0].rstrip("."))
     return JSONResponse({"error": words}, status_code=400)

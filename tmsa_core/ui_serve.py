@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -17,9 +18,11 @@ def serve(load: Callable[[], Editor]) -> None:
     """
     try:
         editor = load()
+        page = build_ui(editor)
     except TmsaError as error:
         sys.exit(f"Error: {error}")
-    page = build_ui(editor)
+    # A normal end deletes visitors' files; without this, the signal ends the process at once.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     page.launch(prevent_thread_lock=True, **launch_options())
     editor.warm_up()
     page.block_thread()
