@@ -118,7 +118,8 @@ def lay_out_scripts() -> None:
 def _leaving(blocks: ForgivingBlocks, batches: BatchHandlers, explore: Explore) -> Any:
     async def leave(request: gr.Request) -> None:
         owner = request.session_hash or ""
-        await blocks._queue.clean_events(session_hash=owner)
+        if not blocks._queue.is_heard(owner):
+            await blocks._queue.clean_events(session_hash=owner)
         batches.cancel(owner)  # nobody is left to fetch what they make
         explore.cancel(owner)
         blocks.leases.leave(owner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -20,12 +21,13 @@ from tmsa_core.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate, encode_png
 from tmsa_core.notice import add_notice
+from tmsa_core.server.fair_queue import is_awaited
 from tmsa_core.server.file_leases import Leases, write_whole
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import check_bytes, received
 from tmsa_core.ui_json import edit_list, number, stacked, whole
 from tmsa_core.ui_links import parse_levels
-from tmsa_core.ui_parts import LONG, MODEL, picture_input, told
+from tmsa_core.ui_parts import LONG, MODEL, files_input, picture_input, told
 
 MOST_STEPS = 15
 
@@ -225,9 +227,12 @@ class Endpoints:
         rows = []
         work = run_batch(self.editors.get(domain), paths, requests, out, options)
         count = count_entries(paths)
-        for row in work:
-            rows.append(asdict(row))
-            progress((len(rows), count), desc="Editing", unit="pictures")
+        with closing(work):
+            for row in work:
+                rows.append(asdict(row))
+                progress((len(rows), count), desc="Editing", unit="pictures")
+                if not is_awaited():
+                    raise RequestError("The batch ended because its caller left.")
         return str(out), rows
 
     def sample(self, seed: int = 0, truncation: float = TRUNCATION, domain: str = "") -> Image:
@@ -335,7 +340,7 @@ def add_endpoints(endpoints: Endpoints) -> None:
     """Register the public endpoints on the surrounding Blocks, on parts that nobody sees."""
     with gr.Column(visible=False):
         image = picture_input(received, label="image")
-        files = gr.File(file_count="multiple", label="files")
+        files = files_input(file_count="multiple", label="files")
         texts = [gr.Textbox(label="neutral_text"), gr.Textbox(label="target_text")]
         alpha = gr.Number(1.0, label="alpha")
         levels = gr.Textbox("all", label="levels")

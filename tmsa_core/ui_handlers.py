@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import gradio as gr
@@ -31,7 +32,7 @@ from tmsa_core.metadata import (
     save_picture,
 )
 from tmsa_core.notice import add_notice
-from tmsa_core.server.file_leases import Leases
+from tmsa_core.server.file_leases import NOT_SENT, Leases
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_faces import faces_html
 from tmsa_core.ui_files import data_url, shown
@@ -383,6 +384,8 @@ class Handlers:
             picture = self.choose_sample(0)
         if picture is None:
             raise ImageError("There is no picture yet; drop one, or pick a sample portrait.")
+        if not Path(picture).exists():
+            raise ImageError(NOT_SENT)
         editor = self.editors.get(wishes.domain)
         sample = self.samples.named(picture) if editor is self.editors.first else None
         if sample is not None and not wishes.aligned:

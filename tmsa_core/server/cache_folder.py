@@ -45,7 +45,7 @@ class CacheFolder:
             with FileLock(root / f"{PREFIX}all{LOCK_SUFFIX}", mode=0o666):
                 delete_abandoned(root)
                 self.path = root / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-                lock = FileLock(_lock_of(self.path))
+                lock = FileLock(_lock_of(self.path), thread_local=False)
                 lock.acquire(blocking=False)
                 self.path.mkdir(mode=0o700)
         except OSError as error:
@@ -59,7 +59,7 @@ def delete_abandoned(root: Path) -> None:
     for path in root.glob(f"{PREFIX}*-*"):
         if path.is_symlink() or not path.is_dir():
             continue
-        lock = FileLock(_lock_of(path))
+        lock = FileLock(_lock_of(path), thread_local=False)
         try:
             lock.acquire(blocking=False)
         except (Timeout, OSError):  # in use, or another user's

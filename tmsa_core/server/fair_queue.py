@@ -8,12 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gradio.context import LocalContext
 from gradio.queueing import Event, Queue
 
 from tmsa_core.errors import RequestError
 from tmsa_core.server.file_values import named_files
 
 KEEP_UNHEARD = 300.0  # seconds in which a caller may come to listen for its answer
+
+
+def is_awaited() -> bool:
+    """Whether somebody still waits for the call that this thread works on."""
+    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    event = blocks._queue.event_ids_to_events.get(event_id) if blocks and event_id else None
+    return event is None or event.alive
 
 
 class FairQueue(Queue):
@@ -51,6 +59,10 @@ class FairQueue(Queue):
             if not self._listeners[session]:
                 del self._listeners[session]
 
+    def is_heard(self, session: str) -> bool:
+        """Whether somebody waits for the answers of a session."""
+        return session in self._listeners
+
     def session_of(self, event_id: str) -> str:
         """The session of a call, whether it has ended or not; the call's own where it had none."""
         event = self.event_ids_to_events.get(event_id)
@@ -62,7 +74,9 @@ class FairQueue(Queue):
     def get_events(self) -> tuple[list[Event], bool, str] | None:
         """The calls to begin next: those that somebody waits for, in the order they came."""
         for waiting in self.event_queue_per_concurrency_id.values():
-            waiting.queue.sort(key=lambda event: (self._is_unheard(event), event.enqueue_time))
+            waiting.queue.sort(
+                key=lambda event: (not self.is_heard(event.session_hash), event.enqueue_time)
+            )
         return super().get_events()
 
     def files(self) -> set[str]:
@@ -80,7 +94,7 @@ class FairQueue(Queue):
         """Drop the calls that nobody has come to listen for."""
         now = time.monotonic()
         for event in self._waiting():
-            if self._is_unheard(event) and now - event.enqueue_time > KEEP_UNHEARD:
+            if not self.is_heard(event.session_hash) and now - event.enqueue_time > KEEP_UNHEARD:
                 await self.clean_events(event_id=event._id)
                 self.pending_event_ids_session.pop(event.session_hash, None)
                 self.pending_messages_per_session.pop(event.session_hash, None)
@@ -88,6 +102,3 @@ class FairQueue(Queue):
     def _waiting(self) -> list[Event]:
         queues = self.event_queue_per_concurrency_id.values()
         return [event for waiting in queues for event in waiting.queue]
-
-    def _is_unheard(self, event: Event) -> bool:
-        return event.session_hash not in self._listeners

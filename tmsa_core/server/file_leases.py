@@ -52,7 +52,8 @@ class CachedFile:
         shared: Whether it belongs to the page itself: everybody may read it, and it stays.
         pages: The sessions whose pages show it.
         calls: How many calls are at work with it.
-        left: Whether the visitor who had it has left the page.
+        left: Whether the visitor who had it has left the page. The file is deleted, but its path
+            is still known: after a break in the connection, the visitor's page names it again.
     """
 
     due: float
@@ -141,7 +142,8 @@ class Leases:
                     continue
                 pages = file.pages if owner in self._left else file.pages | {owner}
                 due = max(file.due, now + KEEP_SENT)
-                self._files[path] = replace(file, due=due, used=now, pages=pages)
+                left = owner in self._left
+                self._files[path] = replace(file, due=due, used=now, pages=pages, left=left)
 
     def keep(self, owner: str, image: Image.Image) -> str:
         """Write a picture as PNG, with its metadata, for a visitor's page.
@@ -227,7 +229,9 @@ class Leases:
             self._left.pop(client, None)
             for path in paths:
                 file = self._files.get(path)
-                if file is None or not file.usable_by(client) or not _is_regular(path):
+                if file is None or not file.usable_by(client):
+                    raise ImageError(NOT_SENT)
+                if not _is_regular(path) and (os.path.lexists(path) or not file.left):
                     raise ImageError(NOT_SENT)
             for path in set(paths):
                 file = self._files[path]
@@ -244,11 +248,13 @@ class Leases:
                 )
 
     def _delete_if_over(self, path: str, file: CachedFile) -> None:
-        if not file.is_over(time.monotonic()):
+        now = time.monotonic()
+        if not file.is_over(now):
             return
         try:
             Path(path).unlink(missing_ok=True)
-            del self._files[path]
+            if not file.left or now > file.used + KEEP_SHOWN:
+                del self._files[path]
             _delete_empty(Path(path).parent, self.folder)
         except OSError as error:
             log.warning("A file of the cache could not be deleted: %s.", error.strerror)
@@ -276,7 +282,7 @@ def _is_regular(path: str) -> bool:
 
 def _delete_empty(folder: Path, top: Path) -> None:
     """Delete a folder and those above it, below ``top``, as far as they are empty."""
-    while folder != top and not any(folder.iterdir()):
+    while folder != top and folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent
 

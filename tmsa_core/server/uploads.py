@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from gradio.route_utils import MultiPartException, file_fetch, upload_fn
 from gradio.routes import API_PREFIX, file_upload_statuses
@@ -53,6 +54,8 @@ async def upload(request: Request) -> Response:
             paths = await _receive(request, folder)
     except MultiPartException as error:
         return _refusal(error.message, 413 if "maximum allowed size" in error.message else 400)
+    except HTTPException as error:
+        return _refusal(error.detail, error.status_code)
     except ClientDisconnect:
         return Response(status_code=CLIENT_GONE)
     except OSError as error:
