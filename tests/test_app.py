@@ -174,7 +174,7 @@ def test_stacked_edits_add_up_and_switch_off(
 
 def test_random_portrait_can_be_drawn_again(handlers: Handlers) -> None:
     drawn = handlers.random("somebody")
-    again = handlers.portrait(drawn["seed"])
+    again = handlers.portrait(drawn["seed"], "somebody")
     assert drawn["picture"] == again["picture"] == drawn["visit"].source
     assert (drawn["visit"].prepared.w_plus == again["visit"].prepared.w_plus).all()
     assert handlers.portrait(drawn["seed"] + 1)["picture"] != drawn["picture"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -153,6 +155,25 @@ def test_a_caller_who_listens_goes_before_those_who_vanished(
     wait_for(lambda: httpx.get(f"{address}/queue/status").json()["queue_size"] == 0)
 
 
+def test_a_batch_ends_when_its_caller_leaves(
+    client: Client, portrait: Image.Image, tmp_path: Path
+) -> None:
+    portrait.save(tmp_path / "mine.png")
+    address = f"{client.src}gradio_api"
+    content = (tmp_path / "mine.png").read_bytes()
+    [path] = httpx.post(f"{address}/upload", files={"files": content}).json()
+    files = [{"path": path, "meta": {"_type": "gradio.FileData"}}] * 60
+    data = [files, *TEXTS, 1.0, "all", 0, "e4e", 0, True]
+    event = httpx.post(f"{address}/call/batch", json={"data": data}).json()["event_id"]
+    cache = Path(get_upload_folder())
+    with httpx.stream("GET", f"{address}/call/batch/{event}", timeout=60):
+        wait_for(lambda: httpx.get(f"{address}/queue/status").json()["queue_size"] == 0)
+    wait_for(lambda: any(map(zipfile.is_zipfile, cache.rglob("edited.zip"))))
+    [archive] = cache.rglob("edited.zip")
+    with zipfile.ZipFile(archive) as done:
+        assert len(done.namelist()) < 60
+
+
 # Gradio leaves the files of an upload that fails to the collector.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_an_upload_that_breaks_off_leaves_nothing(client: Client) -> None:
@@ -247,3 +268,15 @@ def test_a_cache_that_cannot_be_written_is_told_in_a_sentence(
     with pytest.raises(RequestError, match="GRADIO_TEMP_DIR") as told:
         CacheFolder()
     assert str(tmp_path) not in str(told.value)
+
+
+def test_what_was_never_registered_goes_when_it_is_old(tmp_path: Path) -> None:
+    leases = Leases()
+    old, new = (leases.new_folder() / "result.zip" for _ in range(2))
+    for path in (old, new):
+        path.write_bytes(b"a result")
+    past = time.time() - 2 * file_leases.KEEP_UNKNOWN
+    for path in (old, old.parent):
+        os.utime(path, (past, past))
+    leases.sweep()
+    assert not old.parent.exists() and new.exists()

@@ -32,6 +32,7 @@ from tmsa_core.server.cache_folder import CacheFolder
 KEEP_SENT = 30.0  # seconds after a call, in which a script may send the path again
 KEEP_ANSWERED = 600.0  # seconds to fetch the result of a call
 KEEP_UNUSED = 600.0  # seconds in which a call or a page must use what was uploaded
+KEEP_UNKNOWN = 600.0  # seconds without a change, where a result is just being written
 KEEP_SHOWN = 3600.0  # seconds without use, on a page that is still open
 NOT_SENT = (
     "That file was not sent to this page by you, or has been deleted since: upload it again, and "
@@ -291,7 +292,7 @@ def _delete_old(folder: Path) -> None:
     """Delete a folder in which nothing has been written for a while."""
     try:
         newest = max(os.lstat(path).st_mtime for path in (folder, *folder.rglob("*")))
-        if time.time() - newest > KEEP_UNUSED:
+        if time.time() - newest > KEEP_UNKNOWN:
             shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
     except OSError as error:
         log.warning("A folder of the cache could not be deleted: %s.", error.strerror)
