@@ -41,6 +41,7 @@ NOT_FETCHED = (
 NO_CALL = "This call of {0} does not fit ({1}): gradio_api/info lists what every endpoint takes."
 NO_ENDPOINT = (KeyError, FnIndexInferError)
 NO_ROOM = "The server has no room for more files: try again in some minutes."
+TOO_DEEP = "The values of this call are nested too deeply: send plain values and lists."
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CALLS = re.compile("/gradio_api/(call|run|api|queue)/")
 MOST_QUOTED = 60  # letters of a name in a message
@@ -142,6 +143,8 @@ def spoken_errors() -> Iterator[None]:
         yield
     except TmsaError as error:
         raise spoken(error) from error
+    except RecursionError as error:
+        raise spoken(RequestError(TOO_DEEP)) from error
     except (OSError, ComponentProcessingError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:

@@ -154,7 +154,7 @@ class Leases:
             whole and never changed: a browser may be fetching it.
         """
         data = encode_png(image)
-        name = hmac.new(self._secret, owner.encode() + b"\0", hashlib.sha256)
+        name = hmac.new(self._secret, owner.encode(errors="surrogatepass") + b"\0", hashlib.sha256)
         name.update(data)
         path = self.folder / name.hexdigest()[:32] / "picture.png"
         self.take(owner, str(path))
