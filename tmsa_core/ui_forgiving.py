@@ -27,13 +27,9 @@ from pydantic import ValidationError
 from tmsa_core.errors import ImageError, RequestError, TmsaError
 from tmsa_core.server.fair_queue import FairQueue
 from tmsa_core.server.file_leases import NOT_SENT, Leases, write_whole
-from tmsa_core.server.file_values import named_files, with_stored_data
+from tmsa_core.server.file_values import NO_FILE, named_files, with_stored_data
 from tmsa_core.ui_parts import spoken
 
-NO_FILE = (
-    'What /{0} was sent as a file is none: upload it first, then send {{"path": the path that the '
-    'upload answered, "meta": {{"_type": "gradio.FileData"}}}}, several in a list.'
-)
 NOT_FETCHED = (
     "The picture at {0} could not be fetched: give an address that everybody can open, or upload "
     "the file itself."
@@ -88,7 +84,8 @@ class ForgivingBlocks(gr.Blocks):
         with spoken_errors():
             if iterator is None:  # a further step goes on with the values of the first one
                 inputs = await run_sync(self._stored, inputs, client)
-                paths = named_files(function.inputs, inputs)
+                name = str(function.api_name or function.name)
+                paths = named_files(function.inputs, inputs, name)
             with self.leases.using(client, paths):
                 return await super().process_api(block_fn, inputs, *args, **settings)
 

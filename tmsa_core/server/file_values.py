@@ -21,37 +21,46 @@ FILE_COMPONENTS = (
     gr.Audio, gr.Video, gr.ImageEditor, gr.Model3D, gr.MultimodalTextbox, gr.FileExplorer,
 )  # fmt: skip
 NO_FILE = (
-    'A file that was sent is none: upload it first, then send {"path": the path that the upload '
-    'answers, "meta": {"_type": "gradio.FileData"}}, several in a list.'
+    'What /{0} was sent as a file is none: upload it first, then send {{"path": the path that the '
+    'upload answered, "meta": {{"_type": "gradio.FileData"}}}}, several in a list.'
 )
 NO_DATA_URL = "The picture's data URL cannot be decoded; send base64."
 
 
-def named_files(parts: Sequence[Block], values: Sequence[Any]) -> list[str]:
+def named_files(parts: Sequence[Block], values: Sequence[Any], name: str = "") -> list[str]:
     """The paths of all files that the values of a call name; addresses on the web are left out.
 
     Args:
         parts: The inputs of the function that is called.
         values: The value of each input, as the call sent it.
+        name: Of the function, for the message.
 
     Raises:
-        RequestError: A file has a path or metadata of a wrong kind.
+        RequestError: What stands for a file is a bare text, or has a path or metadata of a wrong
+            kind.
     """
-    found = []
+    found: list[str] = []
     for index, value in enumerate(values):
         bare = index < len(parts) and isinstance(parts[index], FILE_COMPONENTS)
-        found += [path for path in _paths_in(value, bare) if not is_http_url_like(path)]
+        try:
+            found += [path for path in _paths_in(value, bare) if not is_http_url_like(path)]
+        except _NoFile as error:
+            raise RequestError(NO_FILE.format(name)) from error
     return found
 
 
+class _NoFile(Exception):
+    """What stands for a file is none."""
+
+
 def _paths_in(value: Any, bare: bool) -> Iterator[str]:
-    """The paths in a value. bare: whether a text, alone or in a list, is a path by itself."""
+    """The paths in a value. bare: whether it is for a part that takes files alone."""
     rest = [(value, bare)]
     while rest:  # a loop, as a call may nest its values deeply
         item, bare = rest.pop()
         if isinstance(item, str) and bare:
-            yield item
-        elif isinstance(item, dict):
+            raise _NoFile
+        if isinstance(item, dict):
             yield from _path_of(item)
             rest += [(inner, False) for inner in item.values()]
         elif isinstance(item, (list, tuple)):
@@ -60,10 +69,10 @@ def _paths_in(value: Any, bare: bool) -> Iterator[str]:
 
 def _path_of(file: dict[str, Any]) -> Iterator[str]:
     path = file.get("path")
-    if path is None or path == "":
+    if path is None or (path == "" and file.get("url")):
         return
     if not isinstance(path, str) or not isinstance(file.get("meta", {}), dict):
-        raise RequestError(NO_FILE)
+        raise _NoFile
     yield path
 
 
