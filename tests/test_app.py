@@ -24,11 +24,12 @@ from tmsa_core import Editor, EditRequest, PreparedFace
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.images import load_image
 from tmsa_core.metadata import read_recipe, save_picture
+from tmsa_core.server.file_leases import Leases
 from tmsa_core.ui import build_ui, launch_options
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_edit import inversion_choice
 from tmsa_core.ui_faces import faces_html
-from tmsa_core.ui_files import MOST_BYTES, SHOWN_SIDE, Leases, cached, new_folder, shown, uploaded
+from tmsa_core.ui_files import MOST_BYTES, SHOWN_SIDE, shown, uploaded
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, download_name
 from tmsa_core.ui_parts import Slider
 from tmsa_core.ui_samples import Samples
@@ -41,7 +42,8 @@ TEXTS = ("human face", "human face with sunglasses")
 
 @pytest.fixture(scope="module")
 def handlers(editor: Editor) -> Handlers:
-    return Handlers(Editors(editor), Samples(editor), Leases())
+    leases = Leases()
+    return Handlers(Editors(editor), Samples(editor, leases), leases)
 
 
 @pytest.fixture
@@ -50,8 +52,8 @@ def start() -> History:
 
 
 @pytest.fixture
-def wishes(portrait: Image.Image) -> Wishes:
-    return Wishes(cached(portrait), *TEXTS, aligned=True, notice=False)
+def wishes(handlers: Handlers, portrait: Image.Image) -> Wishes:
+    return Wishes(handlers.leases.keep("", portrait), *TEXTS, aligned=True, notice=False)
 
 
 def last(steps: Iterable[Screen]) -> Screen:
@@ -172,7 +174,7 @@ def test_stacked_edits_add_up_and_switch_off(
 
 def test_random_portrait_can_be_drawn_again(handlers: Handlers) -> None:
     drawn = handlers.random("somebody")
-    again = handlers.portrait(drawn["seed"])
+    again = handlers.portrait(drawn["seed"], "somebody")
     assert drawn["picture"] == again["picture"] == drawn["visit"].source
     assert (drawn["visit"].prepared.w_plus == again["visit"].prepared.w_plus).all()
     assert handlers.portrait(drawn["seed"] + 1)["picture"] != drawn["picture"]
@@ -434,7 +436,7 @@ def test_another_face_of_a_photo_can_be_chosen(
     photo = Image.new("RGB", (2 * sample.photo.width, sample.photo.height))
     photo.paste(sample.photo, (0, 0))
     photo.paste(sample.photo, (sample.photo.width, 0))
-    both = replace(wishes, picture=cached(photo), aligned=False)
+    both = replace(wishes, picture=handlers.leases.keep("", photo), aligned=False)
     page = last(handlers.edit(None, start, both))
     assert "2 faces were found" in page["notes"] and page["faces"].count("data-action") == 2
     before, first = map(pixels, page["before_after"])
@@ -457,8 +459,9 @@ def test_face_boxes_can_be_pressed_and_read_aloud(handlers: Handlers) -> None:
 def test_files_of_a_visitor_go_when_the_visitor_leaves(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:
-    own, common = (Path(cached(Image.new("RGB", (2, side)))) for side in (2, 3))
-    handlers.leases.take("one", str(own), str(common))
+    own, common = (
+        Path(handlers.leases.keep("one", Image.new("RGB", (2, side)))) for side in (2, 3)
+    )
     handlers.leases.take("other", str(common))
     handlers.leases.leave("one")
     assert not own.exists() and common.exists()
@@ -477,32 +480,14 @@ def test_large_pictures_are_shown_reduced(avatar_face: PreparedFace) -> None:
     assert shown(avatar_face.crop) is avatar_face.crop
 
 
-def test_too_large_a_file_is_refused_before_it_is_read() -> None:
-    path = new_folder() / "large.png"
+def test_too_large_a_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
     with path.open("wb") as file:
         file.truncate(MOST_BYTES + 1)
     with pytest.raises(ImageError, match="20 MB"):
         uploaded(ImageData(path=str(path)))
     path.unlink()
     assert uploaded(None) is None
-
-
-def test_a_file_that_nobody_sent_is_not_read(tmp_path: Path) -> None:
-    (tmp_path / "mine.png").touch()
-    link = new_folder() / "link.png"
-    link.symlink_to(tmp_path / "mine.png")
-    for path in (tmp_path / "mine.png", link, Path("relative.png")):
-        with pytest.raises(ImageError, match="not sent to this page"):
-            uploaded(ImageData(path=str(path)))
-    link.unlink()
-
-
-def test_cached_file_is_written_once(portrait: Image.Image) -> None:
-    path = cached(portrait)
-    written = os.stat(path)
-    assert cached(portrait.copy()) == path
-    assert os.stat(path).st_ino == written.st_ino
-    assert len(list(Path(path).parent.iterdir())) == 1
 
 
 def test_words_from_outside_do_not_format_the_page(
@@ -614,8 +599,9 @@ def _wait_for(address: str, process: subprocess.Popen, log: Path) -> str:
 
 
 def test_leaving_deletes_the_visitor_s_files_and_nothing_of_the_bundle(tmp_path: Path) -> None:
-    own, foreign, leases = Path(cached(Image.new("RGB", (3, 3)))), tmp_path / "kept.png", Leases()
+    leases, foreign = Leases(), tmp_path / "kept.png"
+    own = Path(leases.keep("visitor", Image.new("RGB", (3, 3))))
     foreign.write_bytes(b"not the visitor's")
-    leases.take("visitor", str(own), str(foreign))
+    leases.take("visitor", str(foreign))
     leases.leave("visitor")
     assert foreign.exists() and not own.exists()

@@ -17,12 +17,12 @@ from tmsa_core.bundles import open_bundle
 from tmsa_core.errors import ImageError, RequestError, TextError
 from tmsa_core.metadata import read_recipe
 from tmsa_core.morph import HOLD, MP4_HINT, animation_kinds, encode_animation, there_and_back
+from tmsa_core.server.file_leases import Leases
 from tmsa_core.spaces import picture_point, place, text_point
 from tmsa_core.ui import build_ui
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_explore import MINE, TILE, TITLE_HEIGHT, Explore, spaces_figure
 from tmsa_core.ui_explore_page import TAKES, grid_portraits, grid_prompts, moving_html
-from tmsa_core.ui_files import Leases
 from tmsa_core.ui_handlers import Handlers, Visit
 from tmsa_core.ui_samples import Samples, sample_names
 
@@ -32,9 +32,15 @@ LANCZOS = Image.Resampling.LANCZOS
 REQUEST = EditRequest("human face", "human face with sunglasses")
 
 
+def explore_of(editor: Editor) -> Explore:
+    """The exploring screen's actions, with files of its own."""
+    leases = Leases()
+    return Explore(Editors(editor), Samples(editor, leases), leases)
+
+
 @pytest.fixture(scope="module")
 def explore(editor: Editor) -> Explore:
-    return Explore(Editors(editor), Samples(editor), Leases())
+    return explore_of(editor)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +208,7 @@ def test_another_world_is_explored_with_its_own_editor(
     bundle = open_bundle("ffhq")
     test_supply.told(bundle, hub)
     test_supply.keep_mapper(bundle)
-    explore = Explore(Editors(editor), Samples(editor), Leases())
+    explore = explore_of(editor)
     names = grid_portraits("ffhq")
     assert names[1:3] == ["portrait-1", "portrait-2"] and MINE in names
     path = explore.grid(visit, "human face", "old human face", names[1:3], 1.0, "ffhq")

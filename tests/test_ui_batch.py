@@ -12,10 +12,10 @@ from PIL import Image
 
 from tmsa_core import Editor
 from tmsa_core.errors import BundleError, TmsaError
+from tmsa_core.server.file_leases import Leases
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_batch import BatchHandlers, BatchWishes, progress_html
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_files import Leases
 from tmsa_core.ui_words import duration
 from tmsa_core.ui_worlds import Supplies, find_status, world_words
 

@@ -12,15 +12,17 @@ from starlette.middleware import Middleware
 
 from tmsa_core.editor import Editor
 from tmsa_core.server.hosts import HostGuard
+from tmsa_core.server.cleaner import cleaning
+from tmsa_core.server.file_leases import Leases
+from tmsa_core.server.streams import Streams
+from tmsa_core.server.uploads import file_routes
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_api import Endpoints, add_endpoints
 from tmsa_core.ui_batch import BatchHandlers, lay_out_batch
-from tmsa_core.ui_calls import Calls, Uploads
 from tmsa_core.ui_domains import Editors, device_words
-from tmsa_core.ui_edit import SESSION_SECONDS, connect_edit, lay_out_edit
+from tmsa_core.ui_edit import connect_edit, lay_out_edit
 from tmsa_core.ui_explore import Explore
 from tmsa_core.ui_explore_page import lay_out_explore
-from tmsa_core.ui_files import Leases
 from tmsa_core.ui_forgiving import MISFITS, ForgivingBlocks, refuse_call
 from tmsa_core.ui_handlers import Handlers
 from tmsa_core.ui_samples import Samples
@@ -33,7 +35,6 @@ EXAMPLES = (
     ("Shell, curl", "edit_with_curl.sh", "shell"),
     ("JavaScript, fetch", "edit_with_javascript.mjs", "javascript"),
 )
-CLEAR_EVERY = 600  # seconds
 MOST_WAITING = 64  # visitors in the queue
 LARGEST_UPLOAD = "100mb"  # a ZIP; ui_files limits a single picture
 
@@ -48,18 +49,18 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
     Returns:
         The page, not yet served.
     """
-    editors, samples, leases = Editors(editor), Samples(editor), Leases()
+    editors, leases = Editors(editor), Leases()
+    samples = Samples(editor, leases)
     batches, explore = BatchHandlers(editors, leases), Explore(editors, samples, leases)
-    with ForgivingBlocks(
-        title=TITLE, delete_cache=(CLEAR_EVERY, SESSION_SECONDS), analytics_enabled=False
-    ) as blocks:
+    with ForgivingBlocks(leases, title=TITLE, analytics_enabled=False) as blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
             domain = _lay_out_domains(editor)
         worlds = lay_out_worlds()
         with gr.Tabs():
             with gr.Tab("Edit", id="edit"):
-                page = lay_out_edit(editor, list(samples.portraits.values()), leases.leave)
+                files = [samples.file(name) for name in samples.names]
+                page = lay_out_edit(editor, files, leases.leave)
             with gr.Tab("Explore", id="explore"):
                 lay_out_explore(explore, page, domain)
             with gr.Tab("Batch", id="batch"):
@@ -70,16 +71,12 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
                 gr.Markdown(CONSENT, elem_classes="lead")
                 gr.Markdown(licences(), elem_classes="lead")
         gr.Markdown(FOOTNOTE, elem_id="footnote")
-        # Theirs are addresses that everybody sees: a call must not make these files its own.
-        leases.take("page", *(sample["image"]["path"] for sample in page.samples.value))
-        leases.take("page", *map(samples.file, samples.names))
         connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
         connect_worlds(blocks, worlds, domain, Supplies(), editors, allow_setup)
-        calls = Calls(leases)
-        add_endpoints(Endpoints(editors), calls)
-        blocks.upload_file_set = Uploads(calls)
-        blocks.temp_file_sets.append(blocks.upload_file_set)
-        blocks.unload(_leaving(leases, batches, explore))
+        add_endpoints(Endpoints(editors, leases))
+        blocks.unload(_leaving(blocks, batches, explore))
+    for part in blocks.blocks.values():  # or Gradio writes files where nobody deletes them
+        part.GRADIO_CACHE = str(leases.folder)
     # Closed to direct calls: what runs networks is to wait its turn, whoever asks for it.
     blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1, api_open=False)
     return blocks
@@ -106,7 +103,12 @@ def launch_options(allowed_hosts: Sequence[str] = ()) -> dict[str, Any]:
         "ssr_mode": False,
         "app_kwargs": {
             "exception_handlers": dict.fromkeys(MISFITS, refuse_call),
-            "middleware": [Middleware(HostGuard, allowed_hosts=tuple(allowed_hosts))],
+            "lifespan": cleaning,
+            "middleware": [
+                Middleware(HostGuard, allowed_hosts=tuple(allowed_hosts)),
+                Middleware(Streams),
+            ],
+            "routes": file_routes(),
         },
         "mcp_server": find_spec("mcp") is not None,
     }
@@ -134,11 +136,13 @@ def lay_out_scripts() -> None:
     gr.Code(CLIENT_EXAMPLE, language="python", label="Python, typed", interactive=False)
 
 
-def _leaving(leases: Leases, batches: BatchHandlers, explore: Explore) -> Any:
-    def leave(request: gr.Request) -> None:
+def _leaving(blocks: ForgivingBlocks, batches: BatchHandlers, explore: Explore) -> Any:
+    async def leave(request: gr.Request) -> None:
         owner = request.session_hash or ""
+        if not blocks._queue.is_heard(owner):
+            await blocks._queue.clean_events(session_hash=owner)
         batches.cancel(owner)  # nobody is left to fetch what they make
         explore.cancel(owner)
-        leases.leave(owner)
+        blocks.leases.leave(owner)
 
     return leave

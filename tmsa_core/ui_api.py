@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from tmsa_core.datatypes import EditRequest, PreparedFace
 from tmsa_core.domains import list_domains
 from tmsa_core.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
-from tmsa_core.metadata import annotate
+from tmsa_core.metadata import annotate, encode_png
 from tmsa_core.notice import add_notice
+from tmsa_core.server.fair_queue import is_awaited
+from tmsa_core.server.file_leases import Leases, write_whole
 from tmsa_core.server.file_lists import FileList
-from tmsa_core.ui_calls import Calls
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_files import cached, check_bytes, new_folder, received
+from tmsa_core.ui_files import check_bytes, received
 from tmsa_core.ui_json import edit_list, number, stacked, whole
 from tmsa_core.ui_links import parse_levels
 from tmsa_core.ui_parts import LONG, MODEL, picture_input, told
@@ -33,9 +35,15 @@ MOST_STEPS = 15
 
 @dataclass(frozen=True)
 class Endpoints:
-    """What scripts call. Parameters are as in ``EditRequest`` and ``Editor.prepare``."""
+    """What scripts call. Parameters are as in ``EditRequest`` and ``Editor.prepare``.
+
+    Attributes:
+        editors: The worlds.
+        leases: The files of calls and of their results.
+    """
 
     editors: Editors
+    leases: Leases = field(default_factory=Leases)
 
     def edit(
         self,
@@ -216,13 +224,16 @@ class Endpoints:
         options = BatchOptions(
             str(inversion), whole(face, "face"), bool(aligned), str(format), bool(notice)
         )
-        out = new_folder() / "edited.zip"
+        out = self.leases.new_folder() / "edited.zip"
         rows = []
         work = run_batch(self.editors.get(domain), paths, requests, out, options)
         count = count_entries(paths)
-        for row in work:
-            rows.append(asdict(row))
-            progress((len(rows), count), desc="Editing", unit="pictures")
+        with closing(work):
+            for row in work:
+                rows.append(asdict(row))
+                progress((len(rows), count), desc="Editing", unit="pictures")
+                if not is_awaited():
+                    raise RequestError("The batch ended because its caller left.")
         return str(out), rows
 
     def sample(self, seed: int = 0, truncation: float = TRUNCATION, domain: str = "") -> Image:
@@ -306,17 +317,19 @@ def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
     return [round(first + (last - first) * i / (count - 1), 6) for i in range(count)]
 
 
-def as_files(value: Any, note: Callable[[str], object]) -> Any:
-    """The same value with every picture in it replaced by the path of its file; see ``cached``."""
+def as_files(value: Any, leases: Leases) -> Any:
+    """The same value with every picture in it replaced by the path of its file."""
     if isinstance(value, Image):
-        return cached(value, note)
+        path = leases.new_folder() / "picture.png"
+        write_whole(path, encode_png(value))
+        return str(path)
     if isinstance(value, (list, tuple)):
-        return type(value)(as_files(item, note) for item in value)
+        return type(value)(as_files(item, leases) for item in value)
     return value
 
 
 def files_in(value: Any) -> list[str]:
-    """The paths in what an endpoint takes or gives."""
+    """The paths in what an endpoint gives."""
     if isinstance(value, str):
         return [value] if Path(value).is_absolute() else []
     if isinstance(value, (list, tuple)):
@@ -324,7 +337,7 @@ def files_in(value: Any) -> list[str]:
     return []
 
 
-def add_endpoints(endpoints: Endpoints, calls: Calls) -> None:
+def add_endpoints(endpoints: Endpoints) -> None:
     """Register the public endpoints on the surrounding Blocks, on parts that nobody sees."""
     with gr.Column(visible=False):
         image = picture_input(received, label="image")
@@ -351,22 +364,23 @@ def add_endpoints(endpoints: Endpoints, calls: Calls) -> None:
         gallery = gr.Gallery(format="png", label="pictures")
         call = gr.Button()
 
+    leases = endpoints.leases
     where = [inversion, face, aligned]
     how = [alpha, levels, threshold, *where]
     edit_inputs = [image, *texts, *how, paste_back, notice, domain, more]
     sweep_inputs = [image, *texts, *alpha_range, steps, *where, domain]
     batch_inputs = [files, *texts, *how, kind, notice, domain, more]
-    _publish(calls, call, endpoints.edit, "edit", edit_inputs, picture)
-    _publish(calls, call, endpoints.align, "align", [image, face, domain], [picture, table])
-    _publish(calls, call, endpoints.invert, "invert", [image, *where, domain], [picture, table])
-    _publish(calls, call, endpoints.sweep, "sweep", sweep_inputs, gallery)
-    _publish(calls, call, endpoints.sample, "sample", [seed, truncation, domain], picture)
-    _publish(calls, call, endpoints.batch, "batch", batch_inputs, [archive, table], LONG)
-    _publish(calls, call, endpoints.domains, "domains", [], table)
+    _publish(leases, call, endpoints.edit, "edit", edit_inputs, picture)
+    _publish(leases, call, endpoints.align, "align", [image, face, domain], [picture, table])
+    _publish(leases, call, endpoints.invert, "invert", [image, *where, domain], [picture, table])
+    _publish(leases, call, endpoints.sweep, "sweep", sweep_inputs, gallery)
+    _publish(leases, call, endpoints.sample, "sample", [seed, truncation, domain], picture)
+    _publish(leases, call, endpoints.batch, "batch", batch_inputs, [archive, table], LONG)
+    _publish(leases, call, endpoints.domains, "domains", [], table)
 
 
 def _publish(
-    calls: Calls,
+    leases: Leases,
     call: gr.Button,
     function: Callable[..., Any],
     name: str,
@@ -376,10 +390,9 @@ def _publish(
 ) -> None:
     @wraps(function)
     def endpoint(*args: Any) -> Any:
-        with calls.using(*files_in(args[:1])):  # the picture, or the batch's files
-            answer = told(function)(*args)
-        calls.answer(*files_in(answer))
-        return as_files(answer, calls.answer)
+        answer = as_files(told(function)(*args), leases)
+        leases.answer(*files_in(answer))
+        return answer
 
     call.click(
         endpoint,

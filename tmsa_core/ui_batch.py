@@ -16,10 +16,10 @@ from tmsa_core.batch import BatchOptions, Row, run_batch
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.domains import first_inversion
 from tmsa_core.errors import TmsaError
+from tmsa_core.server.file_leases import Leases
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_links import STRENGTHS
-from tmsa_core.ui_parts import HIDDEN, ON_LONG, Slider, told_steps
+from tmsa_core.ui_parts import HIDDEN, ON_LONG, Slider, files_input, told_steps
 from tmsa_core.ui_stops import Stops
 from tmsa_core.ui_words import BATCH_WORDS, duration
 
@@ -82,7 +82,7 @@ class BatchHandlers:
         stop = self._stops.of(owner)
         paths, rows = wishes.paths, []
         self.leases.take(owner, *map(str, paths))
-        out = new_folder() / "edited.zip"
+        out = self.leases.new_folder() / "edited.zip"
         request = EditRequest(wishes.neutral_text or "", wishes.target_text or "", wishes.alpha)
         try:
             editor = self.editors.get(wishes.domain)
@@ -159,14 +159,14 @@ def lay_out_batch(
     gr.Markdown(BATCH_WORDS, elem_classes="lead")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            files = gr.File(
+            files = files_input(
                 file_count="multiple",
                 file_types=["image", ".zip"],
                 label="Pictures or ZIP archives",
                 height=150,
                 elem_id="batch-files",
             )
-            folder = gr.File(
+            folder = files_input(
                 file_count="directory",
                 label="Or a whole folder",
                 height=150,

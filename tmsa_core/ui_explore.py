@@ -22,10 +22,10 @@ from tmsa_core.editor import Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
 from tmsa_core.morph import check_animation_kind, encode_animation, there_and_back
+from tmsa_core.server.file_leases import Leases
 from tmsa_core.spaces import Point, picture_point, place, text_point
 from tmsa_core.ui_api import strengths
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_files import Leases, new_folder
 from tmsa_core.ui_handlers import Visit
 from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_stops import Stops
@@ -132,7 +132,7 @@ class Explore:
         ]
         results = editor.edit_many([visit.prepared] * len(requests), requests)
         crops = [enlarged(result.crop) for result in results]
-        path = new_folder() / f"tmsa-morph.{kind}"
+        path = self.leases.new_folder() / f"tmsa-morph.{kind}"
         path.write_bytes(encode_animation(there_and_back(crops), kind))
         self.leases.take(visit.owner, str(path))
         return str(path)
@@ -248,7 +248,7 @@ class Explore:
         key = editor.domain.key
         faces = [self._opened(visit, key)[0].prepared] if MINE in portraits else []
         if key not in self._samples:
-            self._samples[key] = Samples(editor)
+            self._samples[key] = Samples(editor, self.leases)
         samples = self._samples[key]
         how = first_inversion(editor.bundle)
         faces += [samples.prepared(name, how) for name in samples.names if name in portraits]

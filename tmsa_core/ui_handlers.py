@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import gradio as gr
@@ -31,9 +32,10 @@ from tmsa_core.metadata import (
     save_picture,
 )
 from tmsa_core.notice import add_notice
+from tmsa_core.server.file_leases import NOT_SENT, Leases
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_faces import faces_html
-from tmsa_core.ui_files import Leases, data_url, new_folder, refreshed, shown
+from tmsa_core.ui_files import data_url, shown
 from tmsa_core.ui_links import (
     STRENGTHS,
     Setting,
@@ -353,9 +355,10 @@ class Handlers:
         """Write the edited picture at full size, with its recipe; the file's path."""
         if visit is None or not history.now.active:
             raise RequestError("There is no edited picture yet; press Edit first.")
-        check_destination(new_folder() / f"picture.{kind}")
+        folder = self.leases.new_folder()
+        check_destination(folder / f"picture.{kind}")
         result = self._result(visit, history.now, wishes)
-        path = new_folder() / download_name(history.now.active, kind)
+        path = folder / download_name(history.now.active, kind)
         drawn = visit.prepared.inversion == "sample"
         save_picture(_marked(result.image, wishes), path, self.recipe(visit, history), not drawn)
         self.leases.take(visit.owner, str(path))
@@ -381,6 +384,8 @@ class Handlers:
             picture = self.choose_sample(0)
         if picture is None:
             raise ImageError("There is no picture yet; drop one, or pick a sample portrait.")
+        if not Path(picture).exists():
+            raise ImageError(NOT_SENT)
         editor = self.editors.get(wishes.domain)
         sample = self.samples.named(picture) if editor is self.editors.first else None
         if sample is not None and not wishes.aligned:
@@ -408,7 +413,7 @@ class Handlers:
         """The file of the picture as it was, written again where it was cleared away."""
         path = visit.photo if wishes.whole else visit.crop
         try:
-            return refreshed(path)
+            return self.leases.refresh(path)
         except FileNotFoundError:
             picture = shown(visit.prepared.photo) if wishes.whole else visit.prepared.crop
             return self.leases.keep(visit.owner, picture)

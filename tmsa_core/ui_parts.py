@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 from gradio.components.imageslider import SliderData
+from gradio.data_classes import FileData, ListFiles
 
 from tmsa_core.errors import TmsaError
 from tmsa_core.ui_files import uploaded
@@ -104,6 +105,23 @@ def picture_input(read: Callable[..., Any] = uploaded, **settings: Any) -> gr.Im
     component = gr.Image(type="filepath", image_mode=None, format="png", **settings)
     component.preprocess = told(read)  # type: ignore[method-assign]
     return component
+
+
+def files_input(**settings: Any) -> gr.File:
+    """An input for several files that hands over their paths.
+
+    Gradio's own would leave an empty file on the disk for each.
+    """
+    component = gr.File(**settings)
+    component.preprocess = paths_of  # type: ignore[method-assign]
+    return component
+
+
+def paths_of(payload: ListFiles | FileData | None) -> list[str] | None:
+    """The paths of the files that a file component received, unread."""
+    if payload is None:
+        return None
+    return [file.path for file in (payload.root if isinstance(payload, ListFiles) else [payload])]
 
 
 class BeforeAfter(gr.ImageSlider):

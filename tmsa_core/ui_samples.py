@@ -13,7 +13,7 @@ from tmsa_core.datatypes import PreparedFace
 from tmsa_core.editor import Editor
 from tmsa_core.errors import BundleError, ImageError
 from tmsa_core.images import load_image
-from tmsa_core.ui_files import cached, refreshed
+from tmsa_core.server.file_leases import Leases
 
 MOST_SAMPLES = 8
 DRAWN = {
@@ -22,10 +22,11 @@ DRAWN = {
 
 
 class Samples:
-    """Named portraits to start from."""
+    """Named portraits to start from; ``leases`` holds their files."""
 
-    def __init__(self, editor: Editor) -> None:
+    def __init__(self, editor: Editor, leases: Leases) -> None:
         self._editor = editor
+        self._leases = leases
         self.portraits = _portraits(editor)
         self.prepared = cache(self._prepare)
         self._files: dict[str, str] = {}
@@ -37,11 +38,12 @@ class Samples:
 
     def file(self, name: str) -> str:
         """The portrait as a file, for the page to open like any picture."""
-        try:
-            return refreshed(self._files[name])
-        except (KeyError, FileNotFoundError):  # not yet written, or cleared away meanwhile
-            self._files[name] = cached(self.portraits[name])
-            return self._files[name]
+        path = self._files.get(name)
+        if path is None or not Path(path).exists():  # the system may clear its temporary files
+            path = self._leases.keep("", self.portraits[name])
+            self._leases.share(path)
+            self._files[name] = path
+        return path
 
     def named(self, path: str | None) -> str | None:
         """The name of the sample that a file is, None where it is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from tmsa_core.errors import TmsaError
@@ -21,6 +22,8 @@ def serve(settings: Settings) -> None:
     """
     editor = first_editor(settings.domain)
     page = build_ui(editor, settings.allow_setup)
+    # A normal end deletes visitors' files; without this, the signal ends the process at once.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     page.launch(
         server_name=f"[{settings.host}]" if ":" in settings.host else settings.host,
         server_port=settings.port,

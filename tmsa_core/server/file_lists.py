@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
-from gradio.processing_utils import save_base64_to_cache
-from gradio.utils import get_upload_folder
-from gradio_client.utils import is_http_url_like
+from gradio.data_classes import FileData, ListFiles
 
-from tmsa_core.errors import ImageError
+from tmsa_core.server.addresses import is_address
+from tmsa_core.ui_parts import paths_of
 
 
 class FileList(gr.File):
@@ -25,6 +23,10 @@ class FileList(gr.File):
     def __init__(self, **settings: Any) -> None:
         super().__init__(file_count="multiple", **settings)
 
+    def preprocess(self, payload: ListFiles | FileData | None) -> list[str] | None:
+        """The paths of the files; Gradio's own method would leave an empty file for each."""
+        return paths_of(payload)
+
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of a value, complete in itself."""
         file = FileData.model_json_schema()
@@ -34,33 +36,23 @@ class FileList(gr.File):
         return {"type": "array", "items": file | {"properties": properties}}
 
 
-def as_files(part: Any, value: Any) -> Any:
-    """The value of a call as Gradio takes it: texts that stand for files become files.
+def file_objects(part: Any, value: Any) -> Any:
+    """The value of a call with the texts that stand for files as file objects.
 
     Args:
         part: The component that the value is for.
-        value: What was sent.
+        value: The value as the call sent it.
 
     Returns:
         For a ``FileList`` the list with addresses and data URLs as file objects; any other value
-        as it is.
-
-    Raises:
-        ImageError: A data URL cannot be decoded.
+        unchanged.
     """
     if not isinstance(part, FileList) or not isinstance(value, list):
         return value
-    return [_as_file(item) if isinstance(item, str) else item for item in value]
+    return [_file_object(item) if isinstance(item, str) else item for item in value]
 
 
-def _as_file(text: str) -> Any:
-    if text.startswith("data:"):
-        try:
-            path = save_base64_to_cache(text, cache_dir=get_upload_folder())
-        except ValueError as error:
-            raise ImageError("A file's data URL cannot be decoded; send base64.") from error
-    elif is_http_url_like(text):
-        path = text
-    else:
-        return text
-    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+def _file_object(text: str) -> Any:
+    if text.startswith("data:") or is_address(text):
+        return {"path": None, "url": text, "meta": {"_type": "gradio.FileData"}}
+    return text

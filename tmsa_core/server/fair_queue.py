@@ -1,0 +1,104 @@
+"""Gradio's queue, in which calls whose caller listens come first."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gradio.context import LocalContext
+from gradio.queueing import Event, Queue
+
+from tmsa_core.errors import RequestError
+from tmsa_core.server.file_values import named_files
+
+KEEP_UNHEARD = 300.0  # seconds in which a caller may come to listen for its answer
+
+
+def is_awaited() -> bool:
+    """Whether somebody still waits for the call that this thread works on."""
+    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    event = blocks._queue.event_ids_to_events.get(event_id) if blocks and event_id else None
+    return event is None or event.alive
+
+
+class FairQueue(Queue):
+    """A queue that knows who listens for an answer.
+
+    Gradio drops the calls of a client that stops listening. One that vanishes before it began to
+    listen is not noticed: its calls stay, but let those go first that somebody waits for, and are
+    dropped after ``KEEP_UNHEARD`` seconds.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._listeners: Counter[str] = Counter()
+
+    @classmethod
+    def like(cls, queue: Queue) -> FairQueue:
+        """A new queue with the settings of another."""
+        return cls(
+            live_updates=queue.live_updates,
+            concurrency_count=queue.max_thread_count,
+            update_intervals=queue.update_intervals,
+            max_size=queue.max_size,
+            blocks=queue.blocks,
+            default_concurrency_limit=queue.default_concurrency_limit,
+        )
+
+    @contextmanager
+    def listening(self, session: str) -> Iterator[None]:
+        """Note that somebody waits for the answers of a session."""
+        self._listeners[session] += 1
+        try:
+            yield
+        finally:
+            self._listeners[session] -= 1
+            if not self._listeners[session]:
+                del self._listeners[session]
+
+    def is_heard(self, session: str) -> bool:
+        """Whether somebody waits for the answers of a session."""
+        return session in self._listeners
+
+    def session_of(self, event_id: str) -> str:
+        """The session of a call, whether it has ended or not; the call's own where it had none."""
+        event = self.event_ids_to_events.get(event_id)
+        if event is not None:
+            return event.session_hash
+        pending = self.pending_event_ids_session.items()
+        return next((session for session, ids in pending if event_id in ids), event_id)
+
+    def get_events(self) -> tuple[list[Event], bool, str] | None:
+        """The calls to begin next: those that somebody waits for, in the order they came."""
+        for waiting in self.event_queue_per_concurrency_id.values():
+            waiting.queue.sort(
+                key=lambda event: (not self.is_heard(event.session_hash), event.enqueue_time)
+            )
+        return super().get_events()
+
+    def files(self) -> set[str]:
+        """The paths that the calls in the queue, and those at work, name."""
+        active = [event for events in self.active_jobs for event in events or ()]
+        found: set[str] = set()
+        for event in [*self._waiting(), *active]:
+            try:
+                found.update(named_files(event.fn.inputs, event.data.data if event.data else []))
+            except RequestError:  # the call will be told when its turn comes
+                continue
+        return found
+
+    async def drop_unheard(self) -> None:
+        """Drop the calls that nobody has come to listen for."""
+        now = time.monotonic()
+        for event in self._waiting():
+            if not self.is_heard(event.session_hash) and now - event.enqueue_time > KEEP_UNHEARD:
+                await self.clean_events(event_id=event._id)
+                self.pending_event_ids_session.pop(event.session_hash, None)
+                self.pending_messages_per_session.pop(event.session_hash, None)
+
+    def _waiting(self) -> list[Event]:
+        queues = self.event_queue_per_concurrency_id.values()
+        return [event for waiting in queues for event in waiting.queue]

@@ -1,0 +1,298 @@
+"""Which files of the cache there are, who may name them in a call, and when they are deleted.
+
+A call can name only files that are registered here, by the very path that was handed out. Every
+path holds a random part, so it is known only to those who were told it; an upload belongs to the
+first client that uses it, a result to the session that it was made for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image
+
+from tmsa_core.errors import ImageError
+from tmsa_core.metadata import encode_png
+from tmsa_core.server.cache_folder import CacheFolder
+
+KEEP_SENT = 30.0  # seconds after a call, in which a script may send the path again
+KEEP_ANSWERED = 600.0  # seconds to fetch the result of a call
+KEEP_UNUSED = 600.0  # seconds in which a call or a page must use what was uploaded
+KEEP_UNKNOWN = 600.0  # seconds without a change, where a result is just being written
+KEEP_SHOWN = 3600.0  # seconds without use, on a page that is still open
+NOT_SENT = (
+    "That file was not sent to this page by you, or has been deleted since: upload it again, and "
+    "name the path that the upload answers."
+)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """A file of the cache.
+
+    Attributes:
+        due: When it may be deleted, in seconds of ``time.monotonic``, where no page shows it.
+        used: When it was last used, in the same seconds.
+        owner: The only client that may name it in a call; None for nobody.
+        sent: Whether it was uploaded. Without an owner, the first client that uses it is its owner.
+        shared: Whether it belongs to the page itself: everybody may read it, and it stays.
+        pages: The sessions whose pages show it.
+        calls: How many calls are at work with it.
+        left: Whether the visitor who had it has left the page. The file is deleted, but its path
+            is still known: after a break in the connection, the visitor's page names it again.
+    """
+
+    due: float
+    used: float
+    owner: str | None = None
+    sent: bool = False
+    shared: bool = False
+    pages: frozenset[str] = frozenset()
+    calls: int = 0
+    left: bool = False
+
+    def usable_by(self, client: str) -> bool:
+        """Whether a client may name the file in a call."""
+        return self.shared or self.owner == client or (self.sent and self.owner is None)
+
+    def is_over(self, now: float) -> bool:
+        """Whether nobody needs the file any more."""
+        if self.shared or self.calls:
+            return False
+        if self.pages:
+            return now > self.used + KEEP_SHOWN
+        return self.left or now > self.due
+
+
+class Leases:
+    """The registered files of one page."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, CachedFile] = {}
+        self._left: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._secret = secrets.token_bytes(32)
+
+    @cached_property
+    def _cache(self) -> CacheFolder:
+        return CacheFolder()
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds all of them."""
+        return self._cache.path
+
+    def new_folder(self) -> Path:
+        """A folder that nobody else uses, and whose name nobody can guess."""
+        folder = self.folder / secrets.token_hex(16)
+        folder.mkdir(parents=True)
+        return folder
+
+    def anonymous(self, host: str) -> str:
+        """The client behind calls without a session, by its network address.
+
+        The name holds a part that no client knows, so that none can claim it as its session.
+        """
+        return f"{self._secret.hex()} {host}"
+
+    def expect(self, *paths: str, client: str | None = None) -> None:
+        """Register files that have just been uploaded, where it is known by a ``client``."""
+        now = time.monotonic()
+        with self._lock:
+            for path in paths:
+                self._files[path] = CachedFile(now + KEEP_UNUSED, now, client, sent=True)
+
+    def answer(self, *paths: str) -> None:
+        """Register the files of a call's result: to be fetched, never to be named in a call."""
+        now = time.monotonic()
+        with self._lock:
+            for path in paths:
+                self._files[path] = CachedFile(now + KEEP_ANSWERED, now)
+
+    def share(self, *paths: str) -> None:
+        """Register files that everybody may read and that stay as long as the page."""
+        now = time.monotonic()
+        with self._lock:
+            for path in paths:
+                self._files[path] = CachedFile(now, now, shared=True)
+
+    def take(self, owner: str, *paths: str) -> None:
+        """Note that a visitor's page shows these files; those outside the cache are left alone."""
+        now = time.monotonic()
+        with self._lock:
+            for path in paths:
+                if not path.startswith(f"{self.folder}{os.sep}"):
+                    continue
+                file = self._files.get(path) or CachedFile(now, now, owner)
+                if file.shared:
+                    continue
+                pages = file.pages if owner in self._left else file.pages | {owner}
+                due = max(file.due, now + KEEP_SENT)
+                left = owner in self._left
+                self._files[path] = replace(file, due=due, used=now, pages=pages, left=left)
+
+    def keep(self, owner: str, image: Image.Image) -> str:
+        """Write a picture as PNG, with its metadata, for a visitor's page.
+
+        Returns:
+            Its path, the same for the same picture and visitor. The file is moved into place
+            whole and never changed: a browser may be fetching it.
+        """
+        data = encode_png(image)
+        name = hmac.new(self._secret, owner.encode(errors="surrogatepass") + b"\0", hashlib.sha256)
+        name.update(data)
+        path = self.folder / name.hexdigest()[:32] / "picture.png"
+        self.take(owner, str(path))
+        if not path.exists():
+            write_whole(path, data)
+        return str(path)
+
+    def refresh(self, path: str) -> str:
+        """The same path, noted as used just now. Raises FileNotFoundError where it is deleted."""
+        os.stat(path)
+        with self._lock:
+            if path in self._files:
+                self._files[path] = replace(self._files[path], used=time.monotonic())
+        return path
+
+    def knows(self, path: str) -> bool:
+        """Whether a path is that of a registered file that is a regular file."""
+        return path in self._files and _is_regular(path)
+
+    @contextmanager
+    def using(self, client: str, paths: Collection[str]) -> Iterator[None]:
+        """Admit the files that a call names, and keep them until a while after the call.
+
+        Args:
+            client: The session of the call, or ``anonymous``.
+            paths: The files, as the call names them.
+
+        Raises:
+            ImageError: One of them is not the client's.
+        """
+        self._admit(client, paths)
+        try:
+            yield
+        finally:
+            self._release(paths)
+
+    def leave(self, owner: str) -> None:
+        """Delete the files of a visitor who has left, but those that a call is at work with."""
+        with self._lock:
+            self._left[owner] = time.monotonic()
+            for path, file in list(self._files.items()):
+                sent = file.sent and file.owner == owner
+                if not sent and owner not in file.pages:
+                    continue
+                pages = file.pages - {owner}
+                self._files[path] = replace(file, pages=pages, left=not pages)
+                self._delete_if_over(path, self._files[path])
+
+    def sweep(self, waiting: Collection[str] = ()) -> None:
+        """Delete what nobody needs any more, and what was never registered.
+
+        Args:
+            waiting: Files that calls in the queue name.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._left = {k: at for k, at in self._left.items() if now - at < KEEP_SHOWN}
+            for path, file in list(self._files.items()):
+                if path not in waiting:
+                    self._delete_if_over(path, file)
+            used = {Path(path).relative_to(self.folder).parts[0] for path in self._files}
+        for folder in self.folder.iterdir():
+            if folder.name not in used:
+                _delete_old(folder)
+
+    def close(self) -> None:
+        """Delete all files; those of an ended process are deleted by the next page to start."""
+        self._cache.delete()
+
+    def _admit(self, client: str, paths: Collection[str]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._left.pop(client, None)
+            for path in paths:
+                file = self._files.get(path)
+                if file is None or not file.usable_by(client):
+                    raise ImageError(NOT_SENT)
+                if not _is_regular(path) and (os.path.lexists(path) or not file.left):
+                    raise ImageError(NOT_SENT)
+            for path in set(paths):
+                file = self._files[path]
+                owner = None if file.shared else client
+                self._files[path] = replace(file, owner=owner, used=now, calls=file.calls + 1)
+
+    def _release(self, paths: Collection[str]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            for path in set(paths):
+                file = self._files[path]
+                self._files[path] = replace(
+                    file, calls=file.calls - 1, used=now, due=now + KEEP_SENT
+                )
+
+    def _delete_if_over(self, path: str, file: CachedFile) -> None:
+        now = time.monotonic()
+        if not file.is_over(now):
+            return
+        try:
+            Path(path).unlink(missing_ok=True)
+            if not file.left or now > file.used + KEEP_SHOWN:
+                del self._files[path]
+            _delete_empty(Path(path).parent, self.folder)
+        except OSError as error:
+            log.warning("A file of the cache could not be deleted: %s.", error.strerror)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that nobody sees before it is complete, and that is not left half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = tempfile.NamedTemporaryFile(dir=path.parent, delete=False)  # noqa: SIM115 - is moved
+    try:
+        with file:
+            file.write(data)
+        os.replace(file.name, path)
+    except OSError:
+        Path(file.name).unlink(missing_ok=True)
+        raise
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _delete_empty(folder: Path, top: Path) -> None:
+    """Delete a folder and those above it, below ``top``, as far as they are empty."""
+    while folder != top and folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def _delete_old(folder: Path) -> None:
+    """Delete a folder in which nothing has been written for a while."""
+    try:
+        newest = max(os.lstat(path).st_mtime for path in (folder, *folder.rglob("*")))
+        if time.time() - newest > KEEP_UNKNOWN:
+            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+    except OSError as error:
+        log.warning("A folder of the cache could not be deleted: %s.", error.strerror)

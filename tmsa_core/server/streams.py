@@ -1,0 +1,60 @@
+"""The streams by which callers listen for their answers."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qs
+
+from gradio.routes import API_PREFIX
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+NO_CALL = "There is no such call, or its answer has been collected."
+
+
+class Streams:
+    """ASGI middleware: notes who listens, and answers those who ask for what does not exist.
+
+    Gradio would raise an error inside the open stream, and write a traceback for each.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        kind, name = _asked_for(scope)
+        if not kind:
+            await self.app(scope, receive, send)
+            return
+        queue = scope["app"].get_blocks()._queue
+        session = queue.session_of(name) if kind == "call" else name
+        if session not in queue.pending_messages_per_session:
+            await _nothing(kind)(scope, receive, send)
+            return
+        with queue.listening(session):
+            await self.app(scope, receive, send)
+
+
+def _asked_for(scope: Scope) -> tuple[str, str]:
+    """("session", its name), ("call", its number), or ("", "") for any other request."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return "", ""
+    _, _, path = scope["path"].partition(f"{API_PREFIX}/")
+    if path == "queue/data":
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        return ("session", query["session_hash"][0]) if "session_hash" in query else ("", "")
+    parts = path.split("/")
+    if parts[0] == "call" and len(parts) > 2:
+        return "call", parts[-1]
+    return "", ""
+
+
+def _nothing(kind: str) -> Response:
+    """The message by which Gradio's clients learn that there is no such stream."""
+    message = {"msg": "unexpected_error", "message": NO_CALL, "success": False}
+    message["session_not_found"] = True
+    told = f"data: {json.dumps(message)}\n\n"
+    if kind == "call":
+        told = f"event: error\ndata: {json.dumps(NO_CALL)}\n\n"
+    return Response(told, media_type="text/event-stream")
