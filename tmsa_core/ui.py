@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from tmsa_core.editor import Editor
+from tmsa_core.server.limits import LimitsMiddleware
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_api import Endpoints, add_endpoints
 from tmsa_core.ui_batch import BatchHandlers, lay_out_batch
@@ -81,9 +83,12 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "show_error": True,  # or a script is told nothing of what Gradio itself finds wrong
         "footer_links": ["api"],
-        "state_session_capacity": 1000,
+        "state_session_capacity": 200,  # each takes 0.3 MB and what the visitor edits
         "ssr_mode": False,
-        "app_kwargs": {"exception_handlers": dict.fromkeys(MISFITS, refuse_call)},
+        "app_kwargs": {
+            "exception_handlers": dict.fromkeys(MISFITS, refuse_call),
+            "middleware": [Middleware(LimitsMiddleware)],
+        },
         "mcp_server": find_spec("mcp") is not None,
     }
 
