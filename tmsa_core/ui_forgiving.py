@@ -15,20 +15,17 @@ from gradio.blocks import BlockFunction
 from gradio.exceptions import ComponentProcessingError, InvalidPathError
 from gradio.route_utils import FnIndexInferError
 from gradio.state_holder import SessionState
-from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 from pydantic import ValidationError
 
-from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.errors import ImageError, RequestError, TmsaError
+from tmsa_core.server.addresses import without_addresses
 from tmsa_core.ui_files import NOT_SENT
 from tmsa_core.ui_parts import spoken
+from tmsa_core.ui_toasts import toast_error
 
 NO_FILE = (
     'What /{0} was sent as a file is none: upload it first, then send {{"path": the path that the '
     'upload answered, "meta": {{"_type": "gradio.FileData"}}}}, several in a list.'
-)
-NOT_FETCHED = (
-    "The picture at {0} could not be fetched: give an address that everybody can open, or upload "
-    "the file itself."
 )
 NO_CALL = "This call of {0} does not fit ({1}): gradio_api/info lists what every endpoint takes."
 NO_ENDPOINT = (KeyError, FnIndexInferError)
@@ -48,8 +45,8 @@ class ForgivingBlocks(gr.Blocks):
         """The values of a call as its function takes them; those left out are the parts' own."""
         left_out = block_fn.inputs[len(inputs) :]
         values = [*inputs, *(getattr(part, "value", None) for part in left_out)]
-        values = traverse(values, _with_path, _is_address)
         try:
+            values = without_addresses(values)
             return await super().preprocess_data(block_fn, values, state, explicit_call)
         except (gr.Error, ComponentProcessingError):
             raise
@@ -57,36 +54,44 @@ class ForgivingBlocks(gr.Blocks):
             raise spoken(RequestError(NO_FILE.format(block_fn.api_name))) from error
         except InvalidPathError as error:
             raise spoken(ImageError(NOT_SENT)) from error
-        except Exception as error:  # of a download, Gradio and httpx raise whatever they find
-            address = _first_address(values)
-            if address is None:
+        except TmsaError as error:
+            raise spoken(error) from error
+
+    async def process_api(
+        self,
+        block_fn: BlockFunction | int,
+        *args: Any,
+        session_hash: str | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The answer of a call.
+
+        The page shows an error as HTML, so that of a page's event is escaped here. A script gets
+        the error as it is, and leaves no session behind.
+        """
+        function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        try:
+            return await super().process_api(function, *args, session_hash=session_hash, **kwargs)
+        except Exception as error:
+            if function.api_name is not False:
                 raise
-            raise spoken(ImageError(NOT_FETCHED.format(address))) from error
+            raise toast_error(error) from error
+        finally:
+            if function.api_name is not False and session_hash is not None:
+                self._forget(session_hash)
 
+    def _forget(self, session: str) -> None:
+        """Drop what Gradio keeps of a session, 0.3 MB, unless it holds a page's state.
 
-def _is_address(value: Any) -> bool:
-    """Whether a value is a file named by its address on the web alone."""
-    if not isinstance(value, dict) or value.get("path"):
-        return False
-    return isinstance(value.get("url"), str) and is_http_url_like(value["url"])
-
-
-def _with_path(file: dict[str, Any]) -> dict[str, Any]:
-    """The file in the form that Gradio fetches."""
-    return file | {"path": file["url"], "meta": {"_type": "gradio.FileData"}}
-
-
-def _first_address(values: list[Any]) -> str | None:
-    found: list[str] = []
-
-    def note(file: dict[str, Any]) -> dict[str, Any]:
-        path = file.get("path")
-        if isinstance(path, str) and is_http_url_like(path):
-            found.append(path)
-        return file
-
-    traverse(values, note, is_file_obj_with_meta)
-    return found[0] if found else None
+        Gradio begins a session for every plain call and keeps as many as
+        ``state_session_capacity``, so that scripts would also push out the visitors' sessions.
+        """
+        holder = self.state_holder
+        with holder.lock:
+            kept = holder.session_data.get(session)
+            if kept is not None and not kept.state_data:
+                del holder.session_data[session]
+                holder.time_last_used.pop(session, None)
 
 
 async def refuse_call(request: Request, error: Exception) -> JSONResponse:
