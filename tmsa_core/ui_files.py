@@ -127,7 +127,7 @@ def received(payload: ImageData | None) -> str | None:
         except ValueError as error:
             raise ImageError("The picture's data URL cannot be decoded; send base64.") from error
     if payload.url and not payload.path:
-        raise ImageError("The picture's url must begin with https://, http:// or data:.")
+        raise ImageError("The picture's url must be a data URL: upload other files.")
     return sent(payload.path) if payload.path else None
 
 

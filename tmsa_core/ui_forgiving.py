@@ -70,14 +70,15 @@ class ForgivingBlocks(gr.Blocks):
         the error as it is, and leaves no session behind.
         """
         function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        for_page = function.api_visibility == "private"
         try:
             return await super().process_api(function, *args, session_hash=session_hash, **kwargs)
         except Exception as error:
-            if function.api_name is not False:
+            if not for_page:
                 raise
             raise toast_error(error) from error
         finally:
-            if function.api_name is not False and session_hash is not None:
+            if not for_page and session_hash is not None:
                 self._forget(session_hash)
 
     def _forget(self, session: str) -> None:
