@@ -354,15 +354,6 @@ def test_a_file_in_the_wrong_form_is_told_so(server: str, name: str, value: obje
     assert "event: error" in answer and f"What /{name} was sent as a file is none" in answer
 
 
-@pytest.mark.parametrize("form", ["url", "path", "bare"])
-def test_an_address_that_cannot_be_opened_is_told_in_our_words(server: str, form: str) -> None:
-    address = "http://no-such-host.invalid/face.png"
-    picture: dict[str, object] = {"path" if form == "path" else "url": address}
-    picture |= {} if form == "bare" else {"meta": {"_type": "gradio.FileData"}}
-    answer = post(server, "edit", [picture, *TEXTS])
-    assert f"The picture at {address} could not be fetched" in answer
-
-
 def test_a_refused_path_does_not_say_where_the_server_lies(server: str) -> None:
     for path in ("", "/etc/passwd"):
         answer = post(

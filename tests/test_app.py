@@ -33,8 +33,9 @@ from tmsa_core.ui_files import MOST_BYTES, SHOWN_SIDE, shown, uploaded
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, download_name
 from tmsa_core.ui_parts import Slider
 from tmsa_core.ui_samples import Samples
-from tmsa_core.ui_scores import plain, times
+from tmsa_core.ui_scores import times
 from tmsa_core.ui_stack import History, new_history
+from tmsa_core.ui_toasts import plain_markdown
 
 ROOT = Path(__file__).parent.parent
 TEXTS = ("human face", "human face with sunglasses")
@@ -493,7 +494,7 @@ def test_too_large_a_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 def test_words_from_outside_do_not_format_the_page(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:
-    assert plain("<b> *x* [y](z)") == r"\<b\> \*x\* \[y\]\(z\)"
+    assert plain_markdown("<b> *x* [y](z)\n") == r"\<b\> \*x\* \[y\]\(z\)"
     assert "0.25 s" in times({"align": 0.25}, {"shift": 0.5})
     odd = replace(wishes, target_text="<script>alert(1)</script> human face")
     page = last(handlers.edit(None, start, odd))

@@ -63,7 +63,7 @@ from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.hfgi import HFGI
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.prompts import clean_text
+from tmsa_core.prompts import MOST_CLEANED, clean_text
 from tmsa_core.scores import Scorer, Scores
 from tmsa_core.shift import embed_text, keep_largest, level_mask, semantic_shift
 from tmsa_core.supply import complete, quiet
@@ -289,8 +289,11 @@ class Editor:
         return PreparedFace(self.domain.key, crop, crop, crop, code, "sample")
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
-        """Words of a text that the domain's text encoder has never seen; it leaves them out."""
-        return self._clip.tokenizer.unknown_words(text)
+        """Words of a text that the domain's text encoder has never seen; it leaves them out.
+
+        Of a text that is longer than an edit takes, the beginning is looked at.
+        """
+        return self._clip.tokenizer.unknown_words(text[:MOST_CLEANED])
 
     def recipe(
         self, requests: Sequence[EditRequest], inversion: str | None = None

@@ -25,6 +25,7 @@ from tmsa_core.errors import ImageError
 ImageSource = Image.Image | str | Path | np.ndarray | bytes
 
 MAX_PIXELS = 64_000_000
+MAX_JPEG2000_PIXELS = 16_000_000  # its decoder takes 30 bytes of memory and 0.2 us for each
 DEEP_RANGES = (255.0, 1023.0, 4095.0, 65535.0)  # of 8, 10, 12 and 16 bits in deeper grey
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
 """Formats that are read. Others that Pillow knows start programs (EPS) or are no photos."""
@@ -119,6 +120,9 @@ def _read(data: bytes, name: str) -> Image.Image:
         _need_heic_reader(name)
     known = [f for f in FORMATS if f in Image.OPEN]
     with _plain_errors(name), Image.open(io.BytesIO(data), formats=known) as image:
+        # Before anything is decoded: a file of 244 bytes can declare any number of pixels.
+        most = MAX_JPEG2000_PIXELS if image.format == "JPEG2000" else MAX_PIXELS
+        _check_size(*image.size, name, most)
         return _to_rgb(image, name)
 
 
@@ -201,12 +205,12 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     return ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _check_size(width: int, height: int, name: str, most: int = MAX_PIXELS) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"{name} holds no pixel ({width} x {height}): {_ADVICE}")
-    if width * height > MAX_PIXELS:
+    if width * height > most:
         raise ImageError(
-            f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} "
+            f"{name} has {width} x {height} pixels, more than the {most // 1_000_000} "
             "megapixels that are accepted: please make it smaller."
         )
 

@@ -94,17 +94,23 @@ TEMPLATES: tuple[str, ...] = (
 )
 INVISIBLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories: control, surrogate, private, unassigned
 ZERO_WIDTH = "\u200b\u2060\ufeff"
+MOST_RAW = 10_000  # characters of a text as it arrives
+MOST_CLEANED = 2_000  # characters in NFKC form: far more than the 77 tokens that CLIP reads
 
 
 def clean_text(text: str | None, name: str = "text") -> str:
     """The text in Unicode's NFKC form, without control characters, spaced by single blanks.
 
     ``name`` ("neutral text", "target text") tells the reader of the error which text it was.
-    Raises TextError where nothing is left, or where it is no text at all.
+    Raises TextError where nothing is left, where it is no text at all, and where it is so long
+    that to clean it, or to split it into tokens, would take long.
     """
     if text is not None and not isinstance(text, str):
         raise TextError(f"The {name} is a {type(text).__name__}: write it as a text.")
-    normal = " ".join(unicodedata.normalize("NFKC", text or "").split())
+    given = text or ""
+    _check_length(len(given), MOST_RAW, name)
+    normal = " ".join(unicodedata.normalize("NFKC", given).split())
+    _check_length(len(normal), MOST_CLEANED, name)  # one character may have become 18
     visible = "".join(
         c for c in normal if unicodedata.category(c) not in INVISIBLE and c not in ZERO_WIDTH
     )
@@ -112,6 +118,14 @@ def clean_text(text: str | None, name: str = "text") -> str:
     if not cleaned:
         raise TextError(f'The {name} is empty: write a few words, such as "face with glasses".')
     return cleaned
+
+
+def _check_length(count: int, most: int, name: str) -> None:
+    if count > most:
+        raise TextError(
+            f"The {name} is too long: {count} characters, more than {most}, so say it in fewer "
+            "words."
+        )
 
 
 def prompt_bank(text: str) -> list[str]:

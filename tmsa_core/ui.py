@@ -16,6 +16,7 @@ from tmsa_core.server.cleaner import cleaning
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.streams import Streams
 from tmsa_core.server.uploads import file_routes
+from tmsa_core.server.limits import LimitsMiddleware
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_api import Endpoints, add_endpoints
 from tmsa_core.ui_batch import BatchHandlers, lay_out_batch
@@ -99,13 +100,14 @@ def launch_options(allowed_hosts: Sequence[str] = ()) -> dict[str, Any]:
         "enable_monitoring": False,
         "show_error": True,  # or a script is told nothing of what Gradio itself finds wrong
         "footer_links": ["api"],
-        "state_session_capacity": 1000,
+        "state_session_capacity": 200,  # each takes 0.3 MB and what the visitor edits
         "ssr_mode": False,
         "app_kwargs": {
             "exception_handlers": dict.fromkeys(MISFITS, refuse_call),
             "lifespan": cleaning,
             "middleware": [
                 Middleware(HostGuard, allowed_hosts=tuple(allowed_hosts)),
+                Middleware(LimitsMiddleware),
                 Middleware(Streams),
             ],
             "routes": file_routes(),

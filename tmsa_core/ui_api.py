@@ -64,7 +64,8 @@ class Endpoints:
         """Edit the face in a picture by two texts, or by several such edits at once.
 
         Args:
-            image: The picture (PNG, JPEG, WebP ...).
+            image: The picture (PNG, JPEG, WebP ...), uploaded, or as a data URL such as
+                "data:image/png;base64,..."; other addresses are not fetched.
             neutral_text: What the picture shows, such as "human face".
             target_text: What it should show, such as "human face with glasses".
             alpha: Strength from -10 to 10; 1 is the full edit, 0 none, below 0 the opposite.
@@ -97,7 +98,7 @@ class Endpoints:
         """Find the faces in a picture and crop one of them upright.
 
         Args:
-            image: The picture.
+            image: The picture, uploaded or as a data URL; other addresses are not fetched.
             face: Which face to crop where there are several; 0 is the largest.
             domain: Which world of pictures, as listed by `domains`; empty for the app's own.
 
@@ -124,7 +125,7 @@ class Endpoints:
         """Bring a picture into the generator's latent space.
 
         Args:
-            image: The picture.
+            image: The picture, uploaded or as a data URL; other addresses are not fetched.
             inversion: How: e4e, or hfgi where the domain has it.
             face: Which face where there are several; 0 is the largest.
             aligned: Whether the picture already is an aligned crop of a face.
@@ -154,7 +155,7 @@ class Endpoints:
         """The same edit at evenly spaced strengths.
 
         Args:
-            image: The picture.
+            image: The picture, uploaded or as a data URL; other addresses are not fetched.
             neutral_text: What the picture shows.
             target_text: What it should show.
             alpha_from: The first strength.
@@ -200,7 +201,7 @@ class Endpoints:
         """Edit many pictures alike; one that cannot be edited does not stop the others.
 
         Args:
-            files: Pictures and ZIP archives of pictures.
+            files: Pictures and ZIP archives of pictures, uploaded; addresses are not fetched.
             neutral_text: What the pictures show, such as "human face".
             target_text: What they should show, such as "human face with glasses".
             alpha: Strength from -10 to 10; 1 is the full edit.

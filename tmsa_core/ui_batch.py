@@ -18,7 +18,7 @@ from tmsa_core.domains import first_inversion
 from tmsa_core.errors import TmsaError
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.ui_domains import Editors
-from tmsa_core.ui_links import STRENGTHS
+from tmsa_core.ui_links import MOST_LETTERS, STRENGTHS
 from tmsa_core.ui_parts import HIDDEN, ON_LONG, Slider, files_input, told_steps
 from tmsa_core.ui_stops import Stops
 from tmsa_core.ui_words import BATCH_WORDS, duration
@@ -172,8 +172,15 @@ def lay_out_batch(
                 height=150,
                 elem_id="batch-folder",
             )
-            neutral = gr.Textbox(texts[0], label="What they show", elem_id="batch-neutral")
-            target = gr.Textbox(texts[1], label="What they should show", elem_id="batch-target")
+            neutral = gr.Textbox(
+                texts[0], label="What they show", max_length=MOST_LETTERS, elem_id="batch-neutral"
+            )
+            target = gr.Textbox(
+                texts[1],
+                label="What they should show",
+                max_length=MOST_LETTERS,
+                elem_id="batch-target",
+            )
             alpha = Slider(*STRENGTHS, value=1, step=0.05, label="Strength", elem_id="batch-alpha")
             kind = gr.Radio(KINDS, value="png", label="Files", elem_id="batch-kind")
             notice = gr.Checkbox(True, label="Write “AI-edited” on the pictures")

@@ -14,7 +14,7 @@ from tmsa_core.domains import find_domain, first_inversion, inversions_here
 from tmsa_core.editor import Editor
 from tmsa_core.errors import BundleError
 from tmsa_core.ui_handlers import Handlers, Screen, Visit, Wishes, controls
-from tmsa_core.ui_links import STRENGTHS, THRESHOLDS
+from tmsa_core.ui_links import MOST_LETTERS, STRENGTHS, THRESHOLDS
 from tmsa_core.ui_parts import (
     EACH_PRESS,
     HIDDEN,
@@ -31,6 +31,7 @@ from tmsa_core.ui_parts import (
 )
 from tmsa_core.ui_scores import scores_html
 from tmsa_core.ui_stack import History, new_history, stack_html
+from tmsa_core.ui_toasts import inform
 from tmsa_core.ui_words import COPY_LINK, PRESS_SAVE_LINK, SHOW_RESULT, chips_html, presets
 
 SESSION_SECONDS = 3600
@@ -136,10 +137,18 @@ def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:
 def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
     domain, request = editor.domain, history.now.request
     neutral = gr.Textbox(
-        request.neutral_text, label="What it shows", max_lines=2, elem_id="neutral"
+        request.neutral_text,
+        label="What it shows",
+        max_lines=2,
+        max_length=MOST_LETTERS,
+        elem_id="neutral",
     )
     target = gr.Textbox(
-        request.target_text, label="What it should show", max_lines=3, elem_id="target"
+        request.target_text,
+        label="What it should show",
+        max_lines=3,
+        max_length=MOST_LETTERS,
+        elem_id="target",
     )
     chips = gr.HTML(
         chips_html(suggestions(domain.key)),
@@ -219,7 +228,7 @@ def _lay_out_result() -> dict[str, Any]:
     )
     rest = gr.HTML(visible="hidden", js_on_load=REPORT_REST, elem_id="rest")
     scores = gr.HTML(scores_html(None), elem_id="scores")
-    notes = gr.Markdown(elem_id="notes")
+    notes = gr.Markdown(latex_delimiters=[], elem_id="notes")
     with gr.Row(elem_id="small"):
         with gr.Column(min_width=150, scale=1):
             faces = gr.HTML(
@@ -445,7 +454,7 @@ def _connect_output(
         return handlers.download(*given(data), data[page.kind])
 
     def link(visit: Visit | None, history: History) -> str:
-        gr.Info("The link is copied, and stands in the address bar. It holds no picture of yours.")
+        inform("The link is copied, and stands in the address bar. It holds no picture of yours.")
         return handlers.link(visit, history)
 
     saved = page.save.click(download, {*inputs, page.kind}, page.save_link, **HIDDEN, **ON_MODEL)

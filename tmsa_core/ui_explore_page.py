@@ -20,6 +20,7 @@ from tmsa_core.ui_faces import file_address
 from tmsa_core.ui_links import STRENGTHS
 from tmsa_core.ui_parts import HIDDEN, ON_LONG, ON_MODEL, ON_TRAINING, Slider, told, told_steps
 from tmsa_core.ui_samples import sample_names
+from tmsa_core.ui_toasts import inform
 
 EXPLORE_WORDS = """
 These start from the portrait and the texts of the *Edit* screen, in the world chosen above.
@@ -289,7 +290,7 @@ def _methods(
 
     def stop(request: gr.Request) -> None:
         under_way = explore.cancel(request.session_hash or "")
-        gr.Info("The comparison ends here." if under_way else "There is nothing to cancel.")
+        inform("The comparison ends here." if under_way else "There is nothing to cancel.")
 
     tab.select(load, None, methods, **HIDDEN, queue=False)
     inputs = [page.visit, page.neutral, page.target, page.alpha, methods, domain]

@@ -46,7 +46,7 @@ def received(payload: ImageData | None) -> str | None:
     if payload is None:
         return None
     if payload.url and not payload.path:
-        raise ImageError("The picture's url must begin with https://, http:// or data:.")
+        raise ImageError("The picture's url must be a data URL: upload other files.")
     return payload.path
 
 

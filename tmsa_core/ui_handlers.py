@@ -47,8 +47,9 @@ from tmsa_core.ui_links import (
 )
 from tmsa_core.ui_parts import spoken
 from tmsa_core.ui_samples import Samples
-from tmsa_core.ui_scores import plain, scores_html, times
+from tmsa_core.ui_scores import scores_html, times
 from tmsa_core.ui_stack import History, Stack, new_history, stack_html
+from tmsa_core.ui_toasts import inform, plain_markdown, warn
 
 RANDOM_SEEDS = 1_000_000
 
@@ -292,7 +293,7 @@ class Handlers:
                 setting = replace(setting, domain="", inversion="")  # the picture is here, at least
             screen = self.setting(setting, owner)
         except TmsaError as error:
-            gr.Warning(f"The recipe inside the picture could not be followed. {error}")
+            warn(f"The recipe inside the picture could not be followed. {error}")
             return Screen()
         if "picture" in screen or "history" not in screen:
             return screen
@@ -319,7 +320,7 @@ class Handlers:
         if setting.edits:
             edits = tuple(map(within_page, setting.edits))
             if edits != setting.edits:
-                gr.Info("What lay beyond the ends of a slider, {:g} and {:g} for the strength, was "
+                inform("What lay beyond the ends of a slider, {:g} and {:g} for the strength, was "
                         "brought to its end.".format(*STRENGTHS))  # fmt: skip
             history = new_history(edits)
             screen |= controls(history.now.request) | stack_screen(history)
@@ -335,7 +336,7 @@ class Handlers:
         try:
             return start | self.setting(from_query(query), owner)
         except TmsaError as error:
-            gr.Warning(f"The link could not be followed. {error}")
+            warn(f"The link could not be followed. {error}")
             return start
 
     def link(self, visit: Visit | None, history: History) -> str:
@@ -481,7 +482,7 @@ def describe(prepared: PreparedFace, result: EditResult) -> str:
     lines = [times(prepared.timings, result.timings)]
     if len(prepared.faces) > 1:
         lines.append(f"{len(prepared.faces)} faces were found; press another box to edit that one.")
-    return "\n\n".join([*lines, *(f"**Note:** {plain(note)}" for note in result.notes)])
+    return "\n\n".join([*lines, *(f"**Note:** {plain_markdown(note)}" for note in result.notes)])
 
 
 def download_name(requests: Iterable[EditRequest], kind: str = "png") -> str:
@@ -528,7 +529,7 @@ def _portrait(visit: Visit) -> Screen:
 
 def _failed(visit: Visit | None, wishes: Wishes, error: TmsaError) -> Screen:
     """Say what is wrong; clear what belongs to an earlier picture."""
-    message = f"**That did not work.** {plain(str(error))}"
+    message = f"**That did not work.** {plain_markdown(str(error))}"
     if visit is not None and visit.source == wishes.picture:
         return Screen(notes=message)
     return Screen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from html import escape
 
@@ -51,11 +50,6 @@ def times(prepared: Mapping[str, float], edited: Mapping[str, float]) -> str:
     if not first:
         start = "Portrait drawn from its code"
     return f"{start}; edited in {sum(edited.values()):.2f} s ({_listed(edited)})."
-
-
-def plain(text: str) -> str:
-    """Text that Markdown and HTML leave as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-!|<>~$&])", r"\\\1", text)
 
 
 def _each(scores: Scores) -> str:

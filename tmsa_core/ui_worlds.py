@@ -12,6 +12,7 @@ from tmsa_core.domains import DomainStatus, find_domain, list_domains, size_word
 from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_parts import HIDDEN, told
+from tmsa_core.ui_toasts import plain_markdown
 
 EVERY = 1.0  # seconds between two looks at work under way
 Work = Callable[["Report"], None]
@@ -148,14 +149,14 @@ def world_words(status: DomainStatus, job: Job | None) -> str:
     """What a domain lacks and what is being done about it, in Markdown; "" where all is here."""
     if job is not None and job.busy:
         return (
-            f"**{status.title}: {job.words} ({job.share:.0%}).** "
+            f"**{status.title}: {plain_markdown(job.words)} ({job.share:.0%}).** "
             "The other worlds can be used meanwhile."
         )
     if status.can_edit:
         return ""
-    lines = [f"**{status.title} cannot be edited here yet.** {status.reason}"]
+    lines = [f"**{status.title} cannot be edited here yet.** {plain_markdown(status.reason)}"]
     if job is not None and job.failed:
-        lines.append(f"**The last try failed.** {job.failed}")
+        lines.append(f"**The last try failed.** {plain_markdown(job.failed)}")
     files = [f"{d.name}, {size_words(d.bytes)}, {d.licence}" for d in status.missing]
     if files:
         lines.append("\n".join(f"- {file}" for file in files))
@@ -183,7 +184,7 @@ class WorldParts:
 def lay_out_worlds() -> WorldParts:
     """Place the parts: why a world cannot be used, and buttons that change that."""
     with gr.Group(visible=False, elem_id="world") as panel:
-        words = gr.Markdown(elem_id="world-words")
+        words = gr.Markdown(latex_delimiters=[], elem_id="world-words")
         with gr.Row():
             fetch = gr.Button("Download it", visible=False, elem_id="world-fetch")
             align = gr.Button("Make a quick alignment", visible=False, elem_id="world-align")
