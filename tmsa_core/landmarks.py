@@ -23,6 +23,7 @@ from torch import Tensor
 from tmsa_core.align import face_quad
 from tmsa_core.datatypes import Face
 from tmsa_core.errors import BundleError, ImageError, NoFaceError
+from tmsa_core.quoting import shortened
 
 # The box a detector frames, relative to the FFHQ square: dlib's frontal detector draws such
 # boxes (brows to chin), and our own is trained on them.
@@ -199,7 +200,9 @@ def _open(reader: Any, path: Path, name: str) -> Any:
     try:
         return reader(str(path))
     except RuntimeError as error:
-        raise BundleError(f"The {name} {path} cannot be read: {error}.") from error
+        raise BundleError(
+            f"The {name} {path.name} cannot be read ({shortened(error)}): get it again."
+        ) from error
 
 
 def _points(shape: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from PIL import Image
 
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 
 ANIMATIONS = ("gif", "webp", "mp4")
 FRAMES_PER_SECOND = 20
@@ -27,7 +28,7 @@ def encode_animation(frames: Sequence[Image.Image], kind: str) -> bytes:
     another kind.
     """
     if kind not in ANIMATIONS:
-        raise RequestError(f"kind is {kind!r}; use one of {', '.join(ANIMATIONS)}.")
+        raise RequestError(f"kind is {quoted(kind)}; use one of {', '.join(ANIMATIONS)}.")
     if kind == "mp4":
         return _mp4(frames)
     first, *rest = frames

@@ -96,7 +96,7 @@ class Endpoints:
             The aligned crop, and a table: the faces' boxes (left, top, right, bottom) in pixels,
             and the corners of the crop in the picture.
         """
-        found = self.editors.get(domain).align(_given(image), whole(face, "face"))
+        found = self.editors.aligner(domain).align(_given(image), whole(face, "face"))
         table = {
             "faces": [[round(edge, 1) for edge in one.box] for one in found.faces],
             "quad": found.transform.quad,

@@ -8,6 +8,7 @@ from html import escape
 
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 
 MOST_LAYERS = 8
 MOST_STEPS_BACK = 100
@@ -84,7 +85,7 @@ class Stack:
             return self.move(self._checked(index), 1)
         actions = {"choose": self.choose, "toggle": self.toggle, "remove": self.remove}
         if action not in actions:
-            raise RequestError(f"There is no action {action!r} for an edit.")
+            raise RequestError(f"There is no action {quoted(action)} for an edit.")
         return actions[action](index)
 
     def with_alpha(self, alpha: float, index: int) -> Stack:

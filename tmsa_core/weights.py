@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tmsa_core.errors import BundleError
 from tmsa_core.kinds import PUBLIC_CLIPS, build_network
+from tmsa_core.quoting import shortened
 
 SIDE_TENSORS = ("latent_avg",)  # belong to a network's use, not to its public state dict
 MAPPED = ("stylegan2", "e4e", "hfgi", "arcface")  # kinds whose every tensor comes from the file
@@ -68,7 +69,8 @@ def save_tensors(
         save_file(tensors, half, metadata)
     except SafetensorError as error:
         raise BundleError(
-            f"{path} cannot be written ({error}): make room on that disk, or allow writing to it."
+            f"{path.name} cannot be written ({shortened(error)}): make room on that disk, "
+            "or allow writing to it."
         ) from error
     _sort_metadata(half)
     half.chmod(0o644)  # the library writes for its owner alone
@@ -105,9 +107,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
             "architecture": json.loads(raw["architecture"]),
             "origin": json.loads(raw.get("origin", "{}")),
         }
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(
-            f"{path.name} describes itself in no JSON ({error}): get it again."
+            f"{path.name} describes itself in no JSON ({shortened(error)}): get it again."
         ) from error
 
 
@@ -125,7 +127,7 @@ def load_network(
         return _public_clip(kind, path).to(device=device, dtype=dtype)
     metadata = read_metadata(path)
     if metadata["kind"] != kind:
-        raise BundleError(f"{path.name} holds a {metadata['kind']} network, not {kind}.")
+        raise BundleError(f"{path.name} holds a {shortened(metadata['kind'])} network, not {kind}.")
     network = _unfilled(kind, metadata["architecture"], path)
     with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -151,8 +153,8 @@ def _unfilled(kind: str, architecture: Mapping[str, Any], path: Path) -> nn.Modu
             return build_network(kind, architecture)
         except (LookupError, TypeError, ValueError) as error:
             raise BundleError(
-                f"{path.name} states numbers that no {kind} network has ({error}): make the file "
-                "with `tmsa convert` or `tmsa train`."
+                f"{path.name} states numbers that no {kind} network has ({shortened(error)}): make "
+                "the file with `tmsa convert` or `tmsa train`."
             ) from error
 
 
@@ -167,7 +169,7 @@ def _public_clip(kind: str, path: Path) -> nn.Module:
 def load_tensors(kind: str, path: Path, device: str = "cpu") -> dict[str, Tensor]:
     """Named tensors that ``save_tensors`` wrote, floats as float32; a BundleError as above."""
     if (found := read_metadata(path)["kind"]) != kind:
-        raise BundleError(f"{path.name} holds {found}, not {kind}.")
+        raise BundleError(f"{path.name} holds {shortened(found)}, not {kind}.")
     with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     return {k: (v.float() if v.is_floating_point() else v).to(device) for k, v in tensors.items()}
@@ -175,12 +177,12 @@ def load_tensors(kind: str, path: Path, device: str = "cpu") -> dict[str, Tensor
 
 def _open(path: Path) -> Any:
     if not path.is_file():
-        raise BundleError(f"The weights file {path} is missing: get it or train it again.")
+        raise BundleError(f"The weights file {path.name} is missing: get it or train it again.")
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise BundleError(
-            f"{path.name} is damaged or no safetensors file ({error}): get it again."
+            f"{path.name} is damaged or no safetensors file ({shortened(error)}): get it again."
         ) from error
 
 
@@ -206,7 +208,7 @@ def key_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
 
 def few(keys: Sequence[str], count: int = 4) -> str:
     """The first names of a list, for a message: strangers chose them, so on one line and short."""
-    shown = ["".join(c if c.isprintable() else "?" for c in key)[:120] for key in keys[:count]]
+    shown = [shortened(key) for key in keys[:count]]
     return ", ".join([*shown, *(["..."] if len(keys) > count else [])])
 
 
