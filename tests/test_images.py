@@ -210,8 +210,8 @@ def wide_profile() -> bytes:
     return header.ljust(128, b"\0") + table + body
 
 
-# (180, 90, 60) in those primaries, and what it is in sRGB by the matrices of both (D50)
-WIDE, IN_SRGB = (180, 90, 60), (206, 90, 56)
+# A colour in those primaries, and the same in sRGB: by the matrices of both (D50) 204.9, 89.5, 55.5
+WIDE, IN_SRGB = (180, 90, 60), (205, 90, 55)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from tmsa_core.training.avatar import STAGES
 
 ROOT = Path(__file__).parent.parent
 # A command in backticks, as far as its end.
-NAMED = re.compile(r"`((?:python -m tmsa_core|tmsa)\b[^`]*)`")
+NAMED = re.compile(r"`(?:python -m tmsa_core|tmsa) ([^`]+)`")
+MODULE = re.compile(r"python -m (tmsa_core(?:\.\w+)+)")
 PLACE = "{}"  # what is filled in while the program runs
 
 
@@ -28,9 +30,8 @@ def texts_of(path: Path) -> Iterator[str]:
             inside |= {id(part) for part in node.values}
             parts = [p.value if isinstance(p, ast.Constant) else PLACE for p in node.values]
             yield "".join(str(part) for part in parts)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in inside:
-                yield node.value
+        elif isinstance(node, ast.Constant) and id(node) not in inside:
+            yield str(node.value)
 
 
 def strings_in(value: object) -> Iterator[str]:
@@ -42,22 +43,27 @@ def strings_in(value: object) -> Iterator[str]:
             yield from strings_in(item)
 
 
-def named_commands() -> list[str]:
+def all_texts() -> list[str]:
     texts = [text for path in sorted((ROOT / "tmsa_core").rglob("*.py")) for text in texts_of(path)]
     for path in ROOT.glob("checkpoints/*/bundle.json"):
         texts += strings_in(json.loads(path.read_text()))
-    commands = {" ".join(found.split()) for text in texts for found in NAMED.findall(text)}
-    return sorted(command.removeprefix("python -m tmsa_core").removeprefix("tmsa").strip()
-                  for command in commands)  # fmt: skip
+    return texts
+
+
+def named_commands() -> list[str]:
+    """What follows the program's name, for every command in backticks."""
+    return sorted({" ".join(c.split()) for text in all_texts() for c in NAMED.findall(text)})
+
+
+@pytest.mark.parametrize("name", sorted({n for t in all_texts() for n in MODULE.findall(t)}))
+def test_a_named_module_exists(name: str) -> None:
+    assert find_spec(name) is not None
 
 
 @pytest.mark.parametrize("command", named_commands())
 def test_a_named_command_exists(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = command.split()
-    if words[:1] == ["--help"]:
-        assert main(["--help"]) == 0
-        return
-    assert main([words[0], "--help"]) == 0
+    assert main([words[0], *["--help"] * (words[0] != "--help")]) == 0
     help_text = capsys.readouterr().out
     for option in re.findall(r"--[a-z][a-z-]*", command):
         assert option in help_text

@@ -41,7 +41,7 @@ from tmsa_core.shift import level_mask
 from tmsa_core.ui_api import strengths
 from tmsa_core.ui_json import number, stacked, whole
 from tmsa_core.ui_links import from_query, from_recipe, parse_levels
-from tmsa_core.ui_stack import MOST_LAYERS
+from tmsa_core.ui_stack import MOST_LAYERS, Layer, new_history
 
 MOST_LETTERS = 300
 EDIT = EditRequest("human face", "smiling human face")
@@ -201,6 +201,18 @@ VALUES: list[tuple[Callable[..., Any], Any, type[TmsaError], str]] = [
             ("out.gif", "'out.gif'"),
             (f"nowhere/{'x' * 200}/out.png", "does not exist"),
         )
+    ),
+    *(
+        (lambda wrong: Layer(EditRequest("a", "b", wrong)), wrong, StrengthError, "alpha is")
+        for wrong in (HUGE, HUGER, float("nan"), None, LONG)
+    ),
+    *(
+        (lambda wrong: new_history([EDIT]).now.act("choose", wrong), wrong, RequestError, "no edit")
+        for wrong in (1, -1, HUGER, None, LONG, 0.0)
+    ),
+    *(
+        (lambda wrong: new_history([EDIT]).now.act(wrong, 0), wrong, RequestError, "no action")
+        for wrong in (LONG, None, ["up"])
     ),
     *(
         (lambda wrong: open_bundle("avatar", wrong), wrong, RequestError, "path")

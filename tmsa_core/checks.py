@@ -8,7 +8,7 @@ from numbers import Integral, Real
 
 from tmsa_core.datatypes import EditRequest, Face
 from tmsa_core.errors import RequestError, StrengthError
-from tmsa_core.quoting import quoted
+from tmsa_core.quoting import quoted, shortened
 
 ALPHA_LIMIT = 10.0
 
@@ -23,7 +23,7 @@ def as_stack(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest,
     for each in requests:
         if not isinstance(each, EditRequest):
             raise RequestError(
-                f"Got {quoted(each)} instead of an EditRequest: give one with a neutral "
+                f"Got a {shortened(type(each).__name__)} instead of an EditRequest: give one with a neutral "
                 "and a target text, or a list of them."
             )
     return requests

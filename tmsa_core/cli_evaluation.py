@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tmsa_core.errors import RequestError
-from tmsa_core.quoting import quoted
+from tmsa_core.quoting import quoted, shortened
 
 if TYPE_CHECKING:
     from tmsa_core.evaluation.prompts import Prompt
@@ -212,7 +212,7 @@ def study(
     from tmsa_core.study.votes import Votes
 
     if choices not in (2, 4):
-        raise RequestError(f"choices is {choices}; use 2 for pairs or 4 for fours.")
+        raise RequestError(f"choices is {quoted(choices)}; use 2 for pairs or 4 for fours.")
     if table or csv or shares:
         _print_votes(Votes(_existing(votes)), table, csv, shares)
         return
@@ -261,7 +261,9 @@ def _measure(name: str, portraits: int, out: Path) -> None:
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise RequestError(f"There are no votes in {path}: start the page with `tmsa study`.")
+        raise RequestError(
+            f"There are no votes in {shortened(path)}: start the page with `tmsa study`."
+        )
     return path
 
 
@@ -270,7 +272,7 @@ def _check_port(host: str, port: int) -> None:
         socket.create_server((host, port)).close()
     except OSError as error:
         raise RequestError(
-            f"The page cannot listen on {host}, port {port}: end what listens there, or choose "
+            f"The page cannot listen on {shortened(host)}, port {port}: end what listens there, or choose "
             "another with --port."
         ) from error
 

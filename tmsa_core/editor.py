@@ -53,7 +53,7 @@ from tmsa_core.networks.hfgi import HFGI
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.prompts import clean_text
-from tmsa_core.quoting import listed, quoted
+from tmsa_core.quoting import listed, quoted, shortened
 from tmsa_core.scores import Scorer, Scores
 from tmsa_core.shift import embed_text, keep_largest, level_mask, semantic_shift
 from tmsa_core.supply import complete, quiet
@@ -210,7 +210,7 @@ class Editor:
         self._check_face(prepared)
         if not isinstance(result, EditResult):
             raise RequestError(
-                f"Got {quoted(result)} instead of a result: give what `edit` returns."
+                f"Got a {shortened(type(result).__name__)} instead of a result: give what `edit` returns."
             )
         return self._score(prepared, result)
 
@@ -328,7 +328,7 @@ class Editor:
     def _check_face(self, prepared: PreparedFace) -> None:
         if not isinstance(prepared, PreparedFace):
             raise RequestError(
-                f"Got {quoted(prepared)} instead of a prepared face: give `prepare` the "
+                f"Got a {shortened(type(prepared).__name__)} instead of a prepared face: give `prepare` the "
                 "picture, and edit what it returns."
             )
         if prepared.domain != self.domain.key:

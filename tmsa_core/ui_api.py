@@ -20,6 +20,7 @@ from tmsa_core.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
 from tmsa_core.notice import add_notice
+from tmsa_core.quoting import quoted
 from tmsa_core.ui_calls import Calls
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_files import cached, check_bytes, new_folder, received
@@ -299,7 +300,7 @@ def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
     first, last = number(alpha_from, "alpha_from"), number(alpha_to, "alpha_to")
     count = whole(steps, "steps")
     if not 2 <= count <= MOST_STEPS:
-        raise RequestError(f"steps must be from 2 to {MOST_STEPS}, not {count}.")
+        raise RequestError(f"steps must be from 2 to {MOST_STEPS}, not {quoted(count)}.")
     if not (math.isfinite(first) and math.isfinite(last)):
         raise RequestError("alpha_from and alpha_to must be finite numbers.")
     return [round(first + (last - first) * i / (count - 1), 6) for i in range(count)]
