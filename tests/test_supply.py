@@ -301,6 +301,10 @@ def test_aligning_needs_only_what_finds_faces(
     world, public_files, portrait, editor, tmp_path, monkeypatch, capsys
 ):
     _, folder = world
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["files"]["detector"] = {"kind": "dlib", "file": "face_detector.svm"}
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    shutil.copyfile(AVATAR / "face_detector.svm", folder / "face_detector.svm")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     photo, out = tmp_path / "photo.png", tmp_path / "crop.png"
     portrait.save(photo)

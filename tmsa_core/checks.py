@@ -23,8 +23,8 @@ def as_stack(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest,
     for each in requests:
         if not isinstance(each, EditRequest):
             raise RequestError(
-                f"Got a {shortened(type(each).__name__)} instead of an EditRequest: give one with a neutral "
-                "and a target text, or a list of them."
+                f"Got a {shortened(type(each).__name__)} instead of an EditRequest: give one "
+                "with a neutral and a target text, or a list of them."
             )
     return requests
 

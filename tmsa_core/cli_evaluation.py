@@ -272,8 +272,8 @@ def _check_port(host: str, port: int) -> None:
         socket.create_server((host, port)).close()
     except OSError as error:
         raise RequestError(
-            f"The page cannot listen on {shortened(host)}, port {port}: end what listens there, or choose "
-            "another with --port."
+            f"The page cannot listen on {shortened(host)}, port {port}: end what listens there, or "
+            "choose another with --port."
         ) from error
 
 

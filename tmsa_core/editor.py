@@ -131,8 +131,8 @@ class Editor:
         no face. Raises ImageError, NoFaceError, RequestError for a face or an inversion that is
         not there, and BundleError for an inversion whose weights can be had and are not here.
         """
-        self._check_inversion(inversion)
         self._need_encoder()
+        self._check_inversion(inversion)
         timings: dict[str, float] = {}
         with _timed(timings, "align"):
             found = self.align(image, face, aligned)
@@ -210,7 +210,8 @@ class Editor:
         self._check_face(prepared)
         if not isinstance(result, EditResult):
             raise RequestError(
-                f"Got a {shortened(type(result).__name__)} instead of a result: give what `edit` returns."
+                f"Got a {shortened(type(result).__name__)} instead of a result: give what `edit` "
+                "returns."
             )
         return self._score(prepared, result)
 
@@ -328,8 +329,8 @@ class Editor:
     def _check_face(self, prepared: PreparedFace) -> None:
         if not isinstance(prepared, PreparedFace):
             raise RequestError(
-                f"Got a {shortened(type(prepared).__name__)} instead of a prepared face: give `prepare` the "
-                "picture, and edit what it returns."
+                f"Got a {shortened(type(prepared).__name__)} instead of a prepared face: give "
+                "`prepare` the picture, and edit what it returns."
             )
         if prepared.domain != self.domain.key:
             raise RequestError(
