@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -411,3 +412,22 @@ def test_json_as_deep_as_it_comes_is_no_recipe(tmp_path: Path) -> None:
         path = tmp_path / f"{place}.png"
         image.save(path, pnginfo=information)
         assert read_recipe(path) is None
+
+
+NUMBERS_BY_HTTP: dict[str, list[Any]] = {
+    "sample": [HUGE, 0.7, ""],
+    "sample truncation": [0, HUGE, ""],
+    "sweep": [None, "a", "b", HUGE, 2, 7, "e4e", 0, False, ""],
+    "sweep steps": [None, "a", "b", 0, 2, HUGE, "e4e", 0, False, ""],
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS_BY_HTTP)
+def test_huge_numbers_are_refused_over_http(server: str, case: str) -> None:
+    name = case.split()[0]
+    calls = f"{server.rstrip('/')}/gradio_api/call/{name}"
+    asked = httpx.post(calls, json={"data": NUMBERS_BY_HTTP[case]}, timeout=60)
+    with httpx.stream("GET", f"{calls}/{asked.json()['event_id']}", timeout=120) as answer:
+        said = "".join(answer.iter_text())
+    assert "event: error" in said and len(said) < 2 * MOST_LETTERS
+    assert "number" in said or "seed is" in said or "truncation is" in said
