@@ -11,7 +11,6 @@ from tmsa_core.avatars.render import render
 from tmsa_core.client import TmsaClient
 from tmsa_core.editor import TRUNCATION
 from tmsa_core.errors import (
-    BundleError,
     ImageError,
     MemoryFullError,
     NoFaceError,
@@ -285,15 +284,6 @@ def test_domains_say_what_can_be_used():
     assert all(d.available or d.reason for d in status.values())
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [{"domain": "dog"}, {"device": "abacus"}, {"dtype": "int3"}, {"dtype": torch.int8}],
-)
-def test_loading_what_is_not_there(arguments):
-    with pytest.raises(RequestError):
-        load_editor(**({"domain": "avatar", "device": "cpu"} | arguments))
-
-
 @pytest.mark.parametrize("inversion", ["e4e", "hfgi"])
 def test_bf16_edits_show_the_same(editor, portrait, device, inversion):
     rough = load_editor("avatar", device=device, dtype="bfloat16")
@@ -303,11 +293,6 @@ def test_bf16_edits_show_the_same(editor, portrait, device, inversion):
         crops.append(pixels(one.edit(prepared, GLASSES).crop))
     error = np.square(crops[0] - crops[1]).mean()
     assert 0 < error < 255**2 / 10**4  # a peak signal-to-noise ratio of 40 dB
-
-
-def test_loading_from_an_empty_folder(tmp_path):
-    with pytest.raises(BundleError, match="No bundle"):
-        load_editor("avatar", device="cpu", folder=tmp_path)
 
 
 def test_the_recipe_names_all_that_made_the_picture(editor):

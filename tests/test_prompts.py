@@ -38,6 +38,14 @@ def test_braces_in_a_text_stay_as_they_are() -> None:
         ("\ufefffa\u200bce", "face"),
         ("lone \ud800 surrogate", "lone surrogate"),
         ("лицо 😀", "лицо 😀"),
+        ("smi\u00adling", "smiling"),  # a soft hyphen
+        ("\u202asmi\u200eling\u202c", "smiling"),  # marks of direction
+        ("smi\u200dling \ufe0ffa\ufe0fce", "smiling face"),  # a joiner, a variation selector
+        ("\u2066old\u2069 fa\u034fce\u3164", "old face"),
+        ("👩\u200d⚕\ufe0f", "👩\u200d⚕\ufe0f"),  # a woman who is a doctor
+        ("👩🏽\u200d🚀 ❤\ufe0f 1\ufe0f⃣", "👩🏽\u200d🚀 ❤\ufe0f 1\ufe0f⃣"),
+        ("🏴\U000e0067\U000e0062\U000e007f face", "🏴\U000e0067\U000e0062\U000e007f face"),
+        ("face\U000e0067 😀\u200d face", "face 😀 face"),
     ],
 )
 def test_cleaning(text: str, cleaned: str) -> None:

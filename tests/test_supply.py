@@ -29,7 +29,8 @@ from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.supply import complete
 from tmsa_core.training import calibrate, quick
 from tmsa_core.training.save import save_mapper
-from tmsa_core.ui_domains import first_editor
+from tmsa_core.ui_api import Endpoints
+from tmsa_core.ui_domains import Editors, first_editor
 
 ROOT = Path(__file__).parent.parent
 AVATAR = ROOT / "checkpoints" / "avatar"
@@ -235,7 +236,7 @@ def test_a_wrong_file_in_the_cache_is_named_and_fetched_again(world, role, kind)
     else:
         path.unlink()
     news = told(bundle, hub, thorough=True)
-    assert kind == "gone" or str(path) in news[0]
+    assert kind == "gone" or news[0].startswith(f"{path.name} is damaged")
     assert len(received(hub)) == 4
     bundle.load(role)
 
@@ -273,6 +274,84 @@ def test_networks_converted_by_hand_are_known_by_their_origin(world, public_file
     convert("e4e", other, folder)
     told(open_bundle("ffhq"), hub, ("generator", "e4e"))
     assert received(hub) == ["ours/e4e/e4e.pt"]
+
+
+def test_own_weights_are_named_and_used_if_asked_for(world, capsys, monkeypatch):
+    from tmsa_core.convert import convert
+
+    hub, folder = world
+    other = write_checkpoint("e4e", folder.parent / "other.pt", SMALL, namespace="other/")
+    convert("e4e", other, folder)
+    with pytest.raises(BundleError, match=r"is there, but .* not the published file .*=1 to use"):
+        open_bundle("ffhq").path("generator")
+    assert main(["domains"]) == 0
+    assert capsys.readouterr().out.count("is there, but it is not the published file") == 2
+    news = told(open_bundle("ffhq"), hub, ("generator",))
+    assert news[0].startswith("generator.safetensors is there, but it is not the published file")
+    assert open_bundle("ffhq").path("generator") != folder / "generator.safetensors"
+    asked = len(hub.log)
+    monkeypatch.setenv("TMSA_OWN_WEIGHTS", "1")
+    bundle = open_bundle("ffhq")
+    assert not told(bundle, hub, ("generator", "e4e"), thorough=True) and len(hub.log) == asked
+    assert bundle.path("generator") == folder / "generator.safetensors"
+    assert bundle.load("generator").resolution == SMALL["stylegan2"]["resolution"]
+
+
+def test_aligning_needs_only_what_finds_faces(
+    world, public_files, portrait, editor, tmp_path, monkeypatch, capsys
+):
+    _, folder = world
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["files"]["detector"] = {"kind": "dlib", "file": "face_detector.svm"}
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    shutil.copyfile(AVATAR / "face_detector.svm", folder / "face_detector.svm")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    photo, out = tmp_path / "photo.png", tmp_path / "crop.png"
+    portrait.save(photo)
+    command = ["align", str(photo), "-o", str(out), "--domain", "ffhq"]
+    assert main(command) == 1 and "points.dat" in capsys.readouterr().err
+    endpoints = Endpoints(Editors(editor))
+    with pytest.raises(BundleError, match="no landmarks yet: run `python -m tmsa_core download"):
+        endpoints.align(photo, 0, "ffhq")
+    shutil.copyfile(public_files["points.dat"], folder / "points.dat")
+    assert main(command) == 0
+    with Image.open(out) as crop:
+        assert crop.size == (1024, 1024)
+    crop, table = endpoints.align(photo, 0, "ffhq")
+    assert crop.size == (1024, 1024) and len(table["faces"]) == 1
+
+
+@pytest.mark.parametrize(("domain", "side"), [("car", 512), ("church", 256)])
+def test_aligning_cars_and_churches_needs_no_file(world, tmp_path, monkeypatch, domain, side):
+    _, folder = world
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    shutil.copytree(ROOT / "checkpoints" / domain, folder.parent / domain)
+    Image.new("RGB", (90, 60), "red").save(tmp_path / "photo.png")
+    out = tmp_path / "crop.png"
+    assert main(["align", str(tmp_path / "photo.png"), "-o", str(out), "--domain", domain]) == 0
+    with Image.open(out) as crop:
+        assert crop.size == (side, side) and crop.getpixel((side // 2, side // 2)) == (255, 0, 0)
+
+
+def test_a_sample_needs_only_the_generator(world, tmp_path, portrait, monkeypatch, capsys):
+    hub, folder = world
+    told(open_bundle("ffhq"), hub, ("generator",))
+    open_bundle("ffhq").path("e4e").unlink()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    out = tmp_path / "portrait.png"
+    assert main(["sample", "-o", str(out), "--domain", "ffhq"]) == 0
+    with Image.open(out) as drawn:
+        assert drawn.size == (64, 64)
+    editor = load_editor("ffhq", device="cpu", samples_only=True)
+    with pytest.raises(RequestError, match="samples only"):
+        editor.prepare(portrait, aligned=True)
+
+
+def test_domains_name_the_folders_where_files_belong(world, capsys):
+    _, folder = world
+    assert main(["domains"]) == 0
+    said = capsys.readouterr().out
+    assert f"files belong in {folder}" in said and str(open_bundle("ffhq").cache) in said
 
 
 def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):

@@ -19,7 +19,11 @@ from torch import nn
 from tmsa_core.download import Download, difference, sha256
 from tmsa_core.errors import BundleError, DamagedFileError
 from tmsa_core.manifests import MANIFEST, BundleFile, read_entries, read_manifest
+from tmsa_core.paths import checked_path
+from tmsa_core.quoting import listed, quoted, shortened
 from tmsa_core.weights import load_network, read_metadata
+
+OWN_WEIGHTS = "TMSA_OWN_WEIGHTS"  # environment variable: use files that are not published
 
 
 def cache_folder() -> Path:
@@ -40,12 +44,18 @@ TRAINED_BY = "trained here: "
 """What a manifest puts before the command that made a file."""
 
 
+def accepts_own_weights() -> bool:
+    """Whether the user asks for their own weights in place of the published ones."""
+    return os.environ.get(OWN_WEIGHTS, "") not in ("", "0")
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A domain's files: in its folder, or in the cache of what this machine made or downloaded.
 
     notice: what a visitor has to know about the weights' licences. damaged: roles that the bundle
-    does without, because their files are not what they should be.
+    does without, because their files are not what they should be. accepts_own: whether files in
+    the folder are used that are not the published ones.
     """
 
     folder: Path
@@ -55,6 +65,7 @@ class Bundle:
     notice: str = ""
     cache: Path = field(default_factory=cache_folder)
     damaged: frozenset[str] = frozenset()
+    accepts_own: bool = field(default_factory=accepts_own_weights)
 
     def path(self, role: str) -> Path:
         """Where the file of a role lies; BundleError if the bundle has none or it is missing."""
@@ -70,8 +81,8 @@ class Bundle:
         for name, number in wanted.items():
             if found.get(name) != number:
                 raise BundleError(
-                    f"{path} does not fit the {self.domain} bundle: its {name} is "
-                    f"{found.get(name)} instead of {number}."
+                    f"{path.name} does not fit the {self.domain} bundle: its {name} is "
+                    f"{quoted(found.get(name))} instead of {number}."
                 )
         return load_network(self.files_kind(role), path, device, dtype)
 
@@ -101,7 +112,8 @@ class Bundle:
         path, entry = self._located(role)
         if entry.sha256 and sha256(path) != entry.sha256:
             raise DamagedFileError(
-                f"{path} is damaged, its SHA-256 is not that of the {role}: {self._remedy(role)}."
+                f"{path.name} is damaged, its SHA-256 is not that of the {role}: "
+                f"{self._remedy(role)}."
             )
         return path
 
@@ -130,7 +142,8 @@ class Bundle:
     def _entry(self, role: str) -> BundleFile:
         if role not in self.files:
             raise BundleError(
-                f"The {self.domain} bundle has no {role}; it has {', '.join(sorted(self.files))}."
+                f"The {self.domain} bundle has no {shortened(role)}; it has "
+                f"{listed(sorted(self.files))}."
             )
         return self.files[role]
 
@@ -138,17 +151,37 @@ class Bundle:
         """The file of a role and what is known of it; a BundleError says how to get it."""
         entry = self._entry(role)
         found = self._find(role, entry)
+        if found is None and (note := self.set_aside(role)):
+            raise BundleError(f"{note}, or else {self._remedy(role)}.")
         if found is None:
             raise BundleError(f"The {self.domain} bundle has no {role} yet: {self._remedy(role)}.")
         path, entry = found
         if not path.is_file():
-            raise BundleError(f"{path} is missing ({entry.source}): {self._remedy(role)}.")
+            raise BundleError(
+                f"{path.name} is missing ({shortened(entry.source)}): {self._remedy(role)}."
+            )
         if entry.bytes is not None and path.stat().st_size != entry.bytes:
             raise DamagedFileError(
-                f"{path} is damaged, it has {path.stat().st_size} bytes instead of {entry.bytes}: "
-                f"{self._remedy(role)}."
+                f"{path.name} is damaged, it has {path.stat().st_size} bytes instead of "
+                f"{entry.bytes}: {self._remedy(role)}."
             )
         return path, entry
+
+    def set_aside(self, role: str) -> str:
+        """Why a file that lies in the folder for a role is not used; empty where none is left out.
+
+        The sentence has no full stop, so that a remedy can follow.
+        """
+        entry = self.files.get(role)
+        if entry is None or entry.sha256 or self.accepts_own:
+            return ""
+        path = self.folder / entry.file
+        if not path.is_file() or _is_what_it_should_be(path, self.downloads.get(entry.download)):
+            return ""
+        return (
+            f"{path.name} is there, but it is not the published file and is not used: set "
+            f"{OWN_WEIGHTS}=1 to use it"
+        )
 
     def _find(self, role: str, entry: BundleFile) -> tuple[Path, BundleFile] | None:
         """The committed file, one put into the folder by hand, or one in the cache."""
@@ -158,7 +191,9 @@ class Bundle:
         own = self.cache / self.domain
         for folder in (self.folder, own):
             path = folder / entry.file
-            if path.is_file() and _is_what_it_should_be(path, download):
+            if not path.is_file():
+                continue
+            if self.accepts_own or _is_what_it_should_be(path, download):
                 return path, replace(entry, sha256=sha256(path))
         for folder in (own, self.cache / download.key) if download else (own,):
             made = read_entries(folder).get(role)
@@ -197,18 +232,18 @@ def _is_what_it_should_be(path: Path, download: Download | None) -> bool:
         return not difference(path, download)
     try:
         return read_metadata(path)["origin"].get("sha256") == download.sha256
-    except BundleError:
+    except (BundleError, AttributeError):  # AttributeError: an origin that is no object
         return False
 
 
-def open_bundle(domain: str, folder: Path | None = None) -> Bundle:
+def open_bundle(domain: str, folder: str | Path | None = None) -> Bundle:
     """Read a domain's manifest; BundleError if there is none or it cannot be read."""
-    folder = folder or checkpoints_folder() / domain
+    folder = checked_path(checkpoints_folder() / domain if folder is None else folder)
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(
-            f"No bundle for {domain!r} in {folder}, where its {MANIFEST} should be: check the "
-            "repository out again, or set TMSA_CHECKPOINTS to the folder that has it."
+            f"No bundle for {quoted(domain)} in the folder {shortened(folder.name)}, which lacks "
+            f"its {MANIFEST}: check the repository out again, or set TMSA_CHECKPOINTS."
         )
     manifest = read_manifest(path)
     return Bundle(folder, manifest.domain, manifest.files, manifest.downloads, manifest.notice)

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 
 from tmsa_core.datatypes import EditRequest, Face
 from tmsa_core.errors import RequestError, StrengthError
+from tmsa_core.quoting import quoted, shortened
 
 ALPHA_LIMIT = 10.0
 
@@ -22,8 +23,8 @@ def as_stack(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest,
     for each in requests:
         if not isinstance(each, EditRequest):
             raise RequestError(
-                f"Got a {type(each).__name__} instead of an EditRequest: give one with a neutral "
-                "and a target text, or a list of them."
+                f"Got a {shortened(type(each).__name__)} instead of an EditRequest: give one "
+                "with a neutral and a target text, or a list of them."
             )
     return requests
 
@@ -33,7 +34,7 @@ def choose_face(faces: Sequence[Face], index: int) -> Face:
     if not is_whole(index) or not 0 <= index < len(faces):
         found = "1 face was found" if len(faces) == 1 else f"{len(faces)} faces were found"
         raise RequestError(
-            f"There is no face number {index!r}: {found}, so use a number from 0 to "
+            f"There is no face number {quoted(index)}: {found}, so use a number from 0 to "
             f"{len(faces) - 1}."
         )
     return faces[index]
@@ -44,7 +45,7 @@ def checked_alpha(alpha: float) -> float:
     number = finite_number(alpha)
     if number is None or abs(number) > ALPHA_LIMIT:
         raise StrengthError(
-            f"alpha is {alpha!r}; use a number from -{ALPHA_LIMIT:g} to {ALPHA_LIMIT:g}, "
+            f"alpha is {quoted(alpha)}; use a number from -{ALPHA_LIMIT:g} to {ALPHA_LIMIT:g}, "
             "1 being the full edit."
         )
     return number
@@ -54,7 +55,9 @@ def checked_threshold(threshold: float) -> float:
     """A share in [0, 1) as a float; RequestError for all else."""
     number = finite_number(threshold)
     if number is None or not 0 <= number < 1:
-        raise RequestError(f"threshold is {threshold!r}; use a number from 0 up to, not with, 1.")
+        raise RequestError(
+            f"threshold is {quoted(threshold)}; use a number from 0 up to, not with, 1."
+        )
     return number
 
 

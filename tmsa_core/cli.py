@@ -6,6 +6,8 @@ Everything heavy is imported by the command that needs it, so that ``--help`` an
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import sys
 from collections.abc import Generator, Iterator, Sequence
@@ -17,6 +19,7 @@ import typer
 
 from tmsa_core import cli_app, cli_evaluation, cli_training
 from tmsa_core.errors import ImageError, RequestError, TmsaError
+from tmsa_core.quoting import quoted, shortened
 from tmsa_core.version import VERSION
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ Value = TypeVar("Value")
 # Click's base of all usage errors. Typer imports Click or, from some version on, brings its own.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+MOST_LETTERS = 250  # of what Click says about wrong usage
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
 app = typer.Typer(
@@ -167,9 +171,14 @@ def align(
     device: Device = "auto",
 ) -> None:  # fmt: skip
     """Find the faces in a picture, list them, and write the upright crop of one."""
-    from tmsa_core.metadata import save_picture
+    from tmsa_core.aligner import load_aligner
+    from tmsa_core.devices import find_device
+    from tmsa_core.metadata import check_destination, save_picture
 
-    found = _load(domain, device, output).align(source, face)
+    check_destination(output)
+    find_device(device)
+    with _download_bar() as report:
+        found = load_aligner(domain, report=report).align(source, face)
     save_picture(found.crop, output)
     print(f"{output}: face {face} of {len(found.faces)}, {found.crop.width} px")
     for number, one in enumerate(found.faces):
@@ -262,7 +271,7 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw a portrait of nobody."""
-    editor = _load(domain, device, output)
+    editor = _load(domain, device, output, samples_only=True)
     crop = editor.sample(seed, truncation).crop
     _write(crop, output, editor, [])
     print(f"{output}: seed {seed}, {crop.width} px")
@@ -270,7 +279,8 @@ def sample(
 
 @app.command(epilog=_example("domains"))
 def domains() -> None:
-    """List the worlds of pictures, and what those that cannot be used lack."""
+    """List the worlds of pictures, what those that cannot be used lack, and where files belong."""
+    from tmsa_core.bundles import cache_folder, checkpoints_folder
     from tmsa_core.domains import list_domains, size_words
 
     for status in list_domains():
@@ -281,8 +291,12 @@ def domains() -> None:
         for download in status.missing:
             size = size_words(download.bytes)
             print(f"{'':<8} to download: {download.name}, {size}, {download.licence}")
+        for sentence in status.set_aside:
+            print(f"{'':<8} {sentence}")
         if status.notice:
             print(f"{'':<8} {status.notice}")
+        print(f"{'':<8} files belong in {checkpoints_folder() / status.key}")
+    print(f"Downloads, and what is made of them, go to {cache_folder()}")
 
 
 @app.command(epilog=_example("download ffhq", "download church"))
@@ -352,20 +366,23 @@ def main_of_app() -> int:
 
 
 def _run(commands: typer.Typer, program: str, arguments: Sequence[str] | None) -> int:
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if problem := _unusable(given):
+        return _complain(problem, 2)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no Unicode
+        sys.stdout.reconfigure(errors="backslashreplace")
     command = typer.main.get_command(commands)
     try:
-        status = command.main(
-            args=None if arguments is None else list(arguments),
-            prog_name=program,
-            standalone_mode=False,
-        )
+        status = command.main(args=given, prog_name=program, standalone_mode=False)
     except UsageError as error:
-        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        message = _cut(error.format_message().rstrip("."))  # type: ignore[attr-defined]
         return _complain(f"{message}; `{program} --help` says what there is.", 2)
     except TmsaError as error:
         return _complain(str(error), 1)
     except OSError as error:
         return _complain(_disk_words(error), 1)
+    except OverflowError:
+        return _complain("A number is too large to be computed with; use a smaller one.", 1)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:
@@ -373,13 +390,33 @@ def _run(commands: typer.Typer, program: str, arguments: Sequence[str] | None) -
     return status if isinstance(status, int) else 0
 
 
-def _load(domain: str, device: str, output: Path) -> Editor:
+def _unusable(arguments: Sequence[str]) -> str:
+    """What is wrong with arguments that no shell can pass on; empty where nothing is."""
+    for argument in arguments:
+        try:
+            usable = b"\0" not in os.fsencode(argument)
+        except UnicodeEncodeError:
+            usable = False
+        if not usable:
+            return (
+                f"The argument {quoted(argument)} holds a character that no file name can hold: "
+                "leave it out."
+            )
+    return ""
+
+
+def _cut(message: str) -> str:
+    """A message of Click, which quotes what was given in full."""
+    return re.sub(r"\S{61,}", lambda word: shortened(word[0]), message)[:MOST_LETTERS]
+
+
+def _load(domain: str, device: str, output: Path, samples_only: bool = False) -> Editor:
     from tmsa_core.editor import load_editor
     from tmsa_core.metadata import check_destination
 
     check_destination(output)
     with _download_bar() as report:
-        return load_editor(domain, device=device, report=report)
+        return load_editor(domain, device=device, report=report, samples_only=samples_only)
 
 
 @contextmanager
@@ -457,7 +494,9 @@ def _levels(text: str) -> str | tuple[int, ...]:
     if all(re.fullmatch(r"-?\d{1,9}", part) for part in parts):
         return tuple(int(part) for part in parts)
     if len(parts) > 1:
-        raise RequestError(f"levels is {text!r}; use all, coarse, medium, fine, or numbers: 0,1,4.")
+        raise RequestError(
+            f"levels is {quoted(text)}; use all, coarse, medium, fine, or numbers: 0,1,4."
+        )
     return text
 
 

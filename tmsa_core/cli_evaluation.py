@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted, shortened
 
 if TYPE_CHECKING:
     from tmsa_core.evaluation.prompts import Prompt
@@ -75,7 +76,7 @@ def evaluate(
     from tmsa_core.evaluation.compare import Plan, compare
 
     if inversion not in INVERSIONS:
-        raise RequestError(f"inversion is {inversion!r}; use {' or '.join(INVERSIONS)}.")
+        raise RequestError(f"inversion is {quoted(inversion)}; use {' or '.join(INVERSIONS)}.")
     key = find_domain(domain).key
     plan = Plan(
         _methods(methods, key, inversion),
@@ -120,7 +121,7 @@ def prepare_baselines(
             print(f"{method.title}: {seconds:.1f} s, once")
         for prompt in _prompts(prompts) if method.prepare_text else ():
             seconds = method.prepare_text(world, Texts(prompt.neutral, prompt.target))
-            print(f"{method.title}: {seconds:.1f} s for {prompt.target!r}")
+            print(f"{method.title}: {seconds:.1f} s for {quoted(prompt.target)}")
 
 
 def figures(
@@ -152,7 +153,7 @@ def figures(
 
     names = ("six-prompts", "samples", *FIGURES, *PICTURES, *PLOTS)
     if name not in names:
-        raise RequestError(f"There is no figure {name!r}; use one of {', '.join(names)}.")
+        raise RequestError(f"There is no figure {quoted(name)}; use one of {', '.join(names)}.")
     output = output or Path(f"{name}.webp")
     check_destination(output)
     if name == "six-prompts":
@@ -211,7 +212,7 @@ def study(
     from tmsa_core.study.votes import Votes
 
     if choices not in (2, 4):
-        raise RequestError(f"choices is {choices}; use 2 for pairs or 4 for fours.")
+        raise RequestError(f"choices is {quoted(choices)}; use 2 for pairs or 4 for fours.")
     if table or csv or shares:
         _print_votes(Votes(_existing(votes)), table, csv, shares)
         return
@@ -260,7 +261,9 @@ def _measure(name: str, portraits: int, out: Path) -> None:
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise RequestError(f"There are no votes in {path}: start the page with `tmsa study`.")
+        raise RequestError(
+            f"There are no votes in {shortened(path)}: start the page with `tmsa study`."
+        )
     return path
 
 
@@ -269,8 +272,8 @@ def _check_port(host: str, port: int) -> None:
         socket.create_server((host, port)).close()
     except OSError as error:
         raise RequestError(
-            f"The page cannot listen on {host}, port {port}: end what listens there, or choose "
-            "another with --port."
+            f"The page cannot listen on {shortened(host)}, port {port}: end what listens there, or "
+            "choose another with --port."
         ) from error
 
 
@@ -326,4 +329,4 @@ def _short(value: object) -> str:
 
 def _only_avatar(domain: str, done: str) -> None:
     if domain != "avatar":
-        raise RequestError(f"Only the domain 'avatar' can be {done} so far, not {domain!r}.")
+        raise RequestError(f"Only the domain 'avatar' can be {done} so far, not {quoted(domain)}.")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 
 
 def train(
@@ -89,10 +90,10 @@ def train(
         return
     if domain != "avatar":
         raise RequestError(
-            f"Only avatar is trained stage by stage; leave {stage!r} out to train the mapping "
-            f"network of {domain!r}."
+            f"Only avatar is trained stage by stage; leave {quoted(stage)} out to train the "
+            f"mapping network of {quoted(domain)}."
         )
-    _refuse(given, {"--preset", "--images", "--steps"}, f"the stage {stage!r}")
+    _refuse(given, {"--preset", "--images", "--steps"}, f"the stage {quoted(stage)}")
     from tmsa_core.training import avatar
 
     avatar.train(stage, options)

@@ -9,25 +9,32 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from tmsa_core.errors import MemoryFullError, RequestError
+from tmsa_core.quoting import quoted
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def find_device(name: str, mps: bool = True) -> str:
+def find_device(name: str | torch.device, mps: bool = True) -> str:
     """The device of a name; "auto" takes CUDA, or else MPS where ``mps`` allows it, or the CPU.
 
     Training does not take MPS by itself. Raises RequestError for a device that is not here.
     """
+    if isinstance(name, torch.device):
+        name = str(name)
+    if not isinstance(name, str):
+        raise RequestError(f"The device is {quoted(name)}; use 'cpu', 'cuda', 'mps' or 'auto'.")
     if name == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if mps and torch.backends.mps.is_available() else "cpu"
     try:
+        if torch.device(name).type == "meta":  # tensors without content
+            raise ValueError("nothing can be computed on the device meta")
         torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, ValueError) as error:
         raise RequestError(
-            f"The device {name!r} is not available here; use 'cpu' or 'auto'."
+            f"The device {quoted(name)} is not available here; use 'cpu' or 'auto'."
         ) from error
     return name
 

@@ -9,6 +9,7 @@ from typing import Literal
 from tmsa_core.bundles import Bundle, open_bundle
 from tmsa_core.download import Download
 from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.quoting import quoted
 from tmsa_core.supply import missing_downloads
 
 
@@ -76,7 +77,8 @@ class DomainStatus:
 
     available: all files are here to invert pictures and draw samples. can_edit: the mapping
     network is here too. reason: why the one or the other is not so, and the command that helps.
-    notice: what the licences of the weights ask. missing: what would be downloaded.
+    notice: what the licences of the weights ask. missing: what would be downloaded. set_aside:
+    sentences on files that are there and not used.
     """
 
     key: str
@@ -86,12 +88,13 @@ class DomainStatus:
     can_edit: bool = False
     notice: str = ""
     missing: tuple[Download, ...] = ()
+    set_aside: tuple[str, ...] = ()
 
 
 def find_domain(key: str) -> Domain:
     """The domain of a key; a RequestError lists the keys there are."""
-    if key not in DOMAINS:
-        raise RequestError(f"There is no domain {key!r}; use one of {', '.join(DOMAINS)}.")
+    if not isinstance(key, str) or key not in DOMAINS:
+        raise RequestError(f"There is no domain {quoted(key)}; use one of {', '.join(DOMAINS)}.")
     return DOMAINS[key]
 
 
@@ -100,10 +103,16 @@ def list_domains() -> list[DomainStatus]:
     return [_status(domain) for domain in DOMAINS.values()]
 
 
+def align_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
+    """The roles that aligning a picture needs: none where that only resizes it."""
+    if domain.alignment != "face":
+        return ()
+    return tuple(role for role in FACE_ROLES if role in bundle.files)
+
+
 def needed_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
-    """The roles without which a domain does nothing; the mapper is none of them."""
-    faces = tuple(role for role in FACE_ROLES if role in bundle.files)
-    return ROLES + (faces if domain.alignment == "face" else ())
+    """The roles without which a domain brings no picture in; the mapper is none of them."""
+    return ROLES + align_roles(domain, bundle)
 
 
 def inversions_here(bundle: Bundle) -> tuple[str, ...]:
@@ -133,6 +142,7 @@ def _status(domain: Domain) -> DomainStatus:
         can_edit=not problems,
         notice=bundle.notice,
         missing=missing,
+        set_aside=tuple(note for role in roles if (note := bundle.set_aside(role))),
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tmsa_core.errors import DownloadError
+from tmsa_core.quoting import shortened
 
 Report = Callable[[str, int, int], None]
 """Told what is going on, as (sentence, bytes done, bytes in all); all is 0 for mere news."""
@@ -116,7 +117,7 @@ def fetch(download: Download, folder: Path, report: Report, endpoint: str | None
         try:
             _fetch_from(place, download, target, report, endpoint)
         except _Unusable as problem:
-            problems.append(f"{place}: {problem}")
+            problems.append(f"{shortened(place)}: {problem}")
         else:
             return target
     raise DownloadError(
@@ -230,7 +231,7 @@ def _check_space(target: Path, needed: int) -> None:
     if free < needed:
         raise DownloadError(
             f"The disk is full: {target.name} needs {needed / 1e9:.2f} GB more and "
-            f"{target.parent} has {free / 1e9:.2f} GB left; make room, or set TMSA_CACHE to a "
+            f"TMSA's cache has {free / 1e9:.2f} GB left; make room, or set TMSA_CACHE to a "
             "folder on another disk."
         )
 
@@ -249,4 +250,4 @@ def _words(error: Exception) -> str:
     if status is not None:
         return f"the Hub answered {status}"
     line = str(error).strip().splitlines()[:1]
-    return f"{type(error).__name__}{': ' + line[0][:120] if line else ''}"
+    return f"{type(error).__name__}{': ' + shortened(line[0]) if line else ''}"

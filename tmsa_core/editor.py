@@ -15,34 +15,25 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from tmsa_core.align import (
-    align_crop,
-    crop_whole,
-    crop_without_face,
-    paste_back,
-    resize_square,
-    restore_whole,
-)
+from tmsa_core.align import paste_back, restore_whole
+from tmsa_core.aligner import Aligner, load_finder
 from tmsa_core.bundles import Bundle, open_bundle
 from tmsa_core.checks import (
     as_stack,
     checked_alpha,
     checked_threshold,
-    choose_face,
     finite_number,
     is_whole,
 )
 from tmsa_core.datatypes import (
     AlignedPicture,
-    CropTransform,
     EditRequest,
     EditResult,
-    Face,
+    Levels,
     PreparedFace,
 )
 from tmsa_core.devices import find_device, says_when_full
@@ -57,13 +48,13 @@ from tmsa_core.domains import (
 )
 from tmsa_core.download import Report
 from tmsa_core.errors import BundleError, RequestError, TextError
-from tmsa_core.images import load_image, to_image, to_tensor
-from tmsa_core.landmarks import FaceFinder
+from tmsa_core.images import ImageSource, load_image, to_image, to_tensor
 from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.hfgi import HFGI
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.prompts import MOST_CLEANED, clean_text
+from tmsa_core.quoting import listed, quoted, shortened
 from tmsa_core.scores import Scorer, Scores
 from tmsa_core.shift import embed_text, keep_largest, level_mask, semantic_shift
 from tmsa_core.supply import complete, quiet
@@ -95,9 +86,9 @@ class Editor:
         domain: Domain,
         bundle: Bundle,
         generator: Generator,
-        encoder: Encoder,
+        encoder: Encoder | None,
         mapper: Mapper | None,
-        finder: FaceFinder | None,
+        aligner: Aligner,
         device: str,
         on_gpu: Wrapper | None = None,
     ) -> None:
@@ -108,13 +99,13 @@ class Editor:
         self._generator = generator
         self._encoder = encoder
         self._mapper = mapper
-        self._finder = finder
+        self.aligner = aligner
         for name in ON_GPU if on_gpu else ():
             setattr(self, name, on_gpu(getattr(self, name)))
         self._embed = functools.lru_cache(TEXT_CACHE)(lambda text: embed_text(self._clip, text))
         self._shift = functools.lru_cache(TEXT_CACHE)(self._compute_shift)
-        if on_gpu:  # a GPU that comes for a call sees only what was loaded before
-            self.warm_up()
+        if on_gpu and encoder is not None:
+            self.warm_up()  # a GPU that comes for a call sees only what was loaded before
 
     def warm_up(self) -> None:
         """Load what the first edit would load otherwise: CLIP, what scores an edit, HFGI."""
@@ -122,22 +113,13 @@ class Editor:
         if first_inversion(self.bundle) == "hfgi":
             self._hfgi  # noqa: B018 - the same
 
-    def align(
-        self,
-        image: Image.Image | str | Path | np.ndarray,
-        face: int = 0,
-        aligned: bool = False,
-    ) -> AlignedPicture:
+    def align(self, image: ImageSource, face: int = 0, aligned: bool = False) -> AlignedPicture:
         """Find the faces in a picture and cut one out; needs no network. See ``prepare``."""
-        photo = load_image(image)
-        faces = () if aligned or self._finder is None else self._finder.find(photo)
-        chosen = choose_face(faces, face) if faces else None
-        crop, seen, transform = self._cut(photo, chosen)
-        return AlignedPicture(photo, crop, seen, transform, chosen, faces)
+        return self.aligner.align(image, face, aligned)
 
     def prepare(
         self,
-        image: Image.Image | str | Path | np.ndarray,
+        image: ImageSource,
         inversion: str = "e4e",
         face: int = 0,
         aligned: bool = False,
@@ -150,6 +132,7 @@ class Editor:
         no face. Raises ImageError, NoFaceError, RequestError for a face or an inversion that is
         not there, and BundleError for an inversion whose weights can be had and are not here.
         """
+        self._need_encoder()
         self._check_inversion(inversion)
         timings: dict[str, float] = {}
         with _timed(timings, "align"):
@@ -207,6 +190,11 @@ class Editor:
         Raises what ``edit`` does.
         """
         stacks = [as_stack(edit) for edit in edits]
+        if len(stacks) != len(faces):
+            raise RequestError(
+                f"Got {len(faces)} faces and {len(stacks)} edits: give one edit, or one list of "
+                "edits, for each face."
+            )
         for face in faces:
             self._check_face(face)
         results: dict[int, EditResult] = {}
@@ -220,6 +208,12 @@ class Editor:
 
     def scores(self, prepared: PreparedFace, result: EditResult) -> Scores:
         """Identity kept and text met, for one result of ``edit``."""
+        self._check_face(prepared)
+        if not isinstance(result, EditResult):
+            raise RequestError(
+                f"Got a {shortened(type(result).__name__)} instead of a result: give what `edit` "
+                "returns."
+            )
         return self._score(prepared, result)
 
     def shift(self, neutral_text: str, target_text: str) -> Tensor:
@@ -236,7 +230,7 @@ class Editor:
         Raises TextError, StrengthError and RequestError for fields that cannot be used.
         """
         total = torch.zeros(self.domain.levels, 512)
-        for request in requests:
+        for request in as_stack(requests):
             alpha = checked_alpha(request.alpha)
             threshold = checked_threshold(request.threshold)
             mask = level_mask(request.levels, self.domain.levels)
@@ -251,10 +245,10 @@ class Editor:
         RequestError for a seed or a truncation that cannot be used.
         """
         if not is_whole(seed) or not 0 <= seed < 2**63:
-            raise RequestError(f"seed is {seed!r}; use a whole number from 0 to {2**63 - 1}.")
+            raise RequestError(f"seed is {quoted(seed)}; use a whole number from 0 to {2**63 - 1}.")
         share = finite_number(truncation)
         if share is None or not 0 <= share <= 1:
-            raise RequestError(f"truncation is {truncation!r}; use a number from 0 to 1.")
+            raise RequestError(f"truncation is {quoted(truncation)}; use a number from 0 to 1.")
         z = torch.randn(1, 512, generator=torch.Generator().manual_seed(int(seed)))
         w_plus = self._draw_code(z, share)
         crop = self._synthesise(w_plus)
@@ -264,7 +258,11 @@ class Editor:
     def embed_picture(self, crop: Image.Image) -> Tensor:
         """E_I: (512,) unit embedding of a crop."""
         with torch.inference_mode():
-            return self._clip.embed_images(to_tensor(crop).to(self.device))[0].cpu().clone()
+            return (
+                self._clip.embed_images(to_tensor(load_image(crop)).to(self.device))[0]
+                .cpu()
+                .clone()
+            )
 
     @says_when_full
     def embed_text(self, text: str) -> Tensor:
@@ -293,6 +291,8 @@ class Editor:
 
         Of a text that is longer than an edit takes, the beginning is looked at.
         """
+        if not isinstance(text, str):
+            raise TextError(f"The text is {quoted(text)}: write it as a text.")
         return self._clip.tokenizer.unknown_words(text[:MOST_CLEANED])
 
     def recipe(
@@ -306,11 +306,11 @@ class Editor:
             {
                 "neutral_text": r.neutral_text,
                 "target_text": r.target_text,
-                "alpha": float(r.alpha),  # numbers of NumPy have no place in JSON
-                "levels": r.levels if isinstance(r.levels, str) else [int(i) for i in r.levels],
-                "threshold": float(r.threshold),
+                "alpha": checked_alpha(r.alpha),  # numbers of NumPy have no place in JSON
+                "levels": self._named_levels(r.levels),
+                "threshold": checked_threshold(r.threshold),
             }
-            for r in requests
+            for r in (as_stack(requests) if requests else ())
         ]
         return {
             "software": f"TMSA {VERSION}",
@@ -320,6 +320,11 @@ class Editor:
             **({"inversion": inversion} if inversion else {}),
         }
 
+    def _named_levels(self, levels: Levels) -> str | list[int]:
+        """Levels as a recipe has them. Raises RequestError for those that do not exist."""
+        level_mask(levels, self.domain.levels)
+        return levels if isinstance(levels, str) else [int(i) for i in levels]
+
     @property
     def inversions(self) -> tuple[str, ...]:
         """The inversions that ``prepare`` offers: those whose weights are here."""
@@ -328,8 +333,8 @@ class Editor:
     def _check_face(self, prepared: PreparedFace) -> None:
         if not isinstance(prepared, PreparedFace):
             raise RequestError(
-                f"Got a {type(prepared).__name__} instead of a prepared face: give `prepare` the "
-                "picture, and edit what it returns."
+                f"Got a {shortened(type(prepared).__name__)} instead of a prepared face: give "
+                "`prepare` the picture, and edit what it returns."
             )
         if prepared.domain != self.domain.key:
             raise RequestError(
@@ -343,32 +348,13 @@ class Editor:
         if name in INVERSIONS and name in self.bundle.files:
             self.bundle.checked_path(name)  # says what is missing and how to get it
         raise RequestError(
-            f"inversion is {name!r}, but the {self.domain.key} bundle has weights for "
+            f"inversion is {quoted(name)}, but the {self.domain.key} bundle has weights for "
             f"{' and '.join(self.inversions)} only."
         )
 
     @property
     def _dtype(self) -> torch.dtype:
         return self._generator.input.input.dtype
-
-    def _cut(
-        self, photo: Image.Image, face: Face | None
-    ) -> tuple[Image.Image, Image.Image, CropTransform]:
-        """The crop, the same as the encoder sees it, and where it lies in the photo."""
-        size, small = self.domain.resolution, self._encoder.input_size
-        if self.domain.alignment == "resize":
-            crop, transform = crop_whole(photo, size, self.domain.content)
-            seen = (small, round(small * self.domain.content))
-            return crop, photo.resize(seen, Image.Resampling.BILINEAR), transform
-        if face is None:
-            crop, transform = crop_without_face(photo, size)
-        else:
-            crop, transform = align_crop(photo, face.landmarks, size)
-        if size == small:
-            return crop, crop, transform
-        if face is None:
-            return crop, resize_square(photo, small), transform
-        return crop, align_crop(photo, face.landmarks, small)[0], transform
 
     def _paste_back(self, face: PreparedFace, crop: Image.Image) -> Image.Image:
         """The whole photo, changed where the edited crop differs from the inversion."""
@@ -379,7 +365,7 @@ class Editor:
     @says_when_full
     @torch.inference_mode()
     def _invert(self, picture: Tensor) -> Tensor:
-        w_plus = self._encoder(picture.to(self.device, self._dtype))  # (1,L,512)
+        w_plus = self._need_encoder()(picture.to(self.device, self._dtype))  # (1,L,512)
         return w_plus[0].float().cpu().clone()
 
     @says_when_full
@@ -459,6 +445,14 @@ class Editor:
             identity = self.bundle.load("identity", self.device)
         return Scorer(self._clip, lambda text: self._embed(clean_text(text)), identity)
 
+    def _need_encoder(self) -> Encoder:
+        if self._encoder is None:
+            raise RequestError(
+                "This editor was loaded for samples only: call load_editor without samples_only "
+                "to bring pictures in."
+            )
+        return self._encoder
+
     def _need_mapper(self) -> Mapper:
         if self._mapper is None:
             self.bundle.checked_path("mapper")  # says what is wrong and which command makes it
@@ -496,9 +490,9 @@ class Editor:
                     "say in the target text what should change."
                 )
             if words := [word for text in texts for word in self.unknown_words(text)]:
-                listed = ", ".join(dict.fromkeys(words))
+                named = listed(dict.fromkeys(words))
                 notes.append(
-                    f"The text encoder has never seen these words and left them out: {listed}."
+                    f"The text encoder has never seen these words and left them out: {named}."
                 )
         return tuple(dict.fromkeys(notes))
 
@@ -508,46 +502,63 @@ def load_editor(
     domain: str = "avatar",
     device: str = "auto",
     dtype: str | torch.dtype = "auto",
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     report: Report = quiet,
     on_gpu: Wrapper | None = None,
+    samples_only: bool = False,
 ) -> Editor:
     """Load a domain's networks, after downloading those that come from the Hub, once.
 
-    device: "cpu", "cuda", "mps", or "auto", which takes the best there is. dtype: a torch dtype
-    or its name; "auto" is float32. folder: the bundle's folder, if not the usual one. report: told
-    of downloads, and of damaged files that are done without. on_gpu: see ``Editor``.
-
     Without a mapper, which nobody publishes for photos, pictures can be inverted and sampled, and
     an edit raises BundleError with the command that makes one. Where the mapper, HFGI or the
-    identity network is damaged, the editor does without. Raises BundleError if another file is
-    damaged or cannot be had, RequestError for an unknown domain or device, MemoryFullError where
-    the device is too small.
+    identity network is damaged, the editor does without.
+
+    Args:
+        domain: Key of the domain, such as "avatar".
+        device: "cpu", "cuda", "mps", or "auto", which takes the best there is.
+        dtype: A torch dtype or its name; "auto" is float32.
+        folder: The bundle's folder, if not the usual one.
+        report: Told of downloads, and of damaged files that the editor does without.
+        on_gpu: See ``Editor``.
+        samples_only: Load the generator alone: the editor then only draws samples.
+
+    Returns:
+        The editor.
+
+    Raises:
+        BundleError: Where a file is damaged or cannot be had.
+        RequestError: For an unknown domain, device or dtype, and for a value of another kind.
+        MemoryFullError: Where the device is too small.
     """
     facts = find_domain(domain)
     device = find_device(device)
     number = _find_dtype(dtype)
+    for name, function in (("report", report), ("on_gpu", on_gpu or quiet)):
+        if not callable(function):
+            raise RequestError(f"{name} is {quoted(function)}; give a function.")
     bundle = open_bundle(domain, folder)
-    complete(bundle, needed_roles(facts, bundle), report, thorough=True)
+    needed = ("generator",) if samples_only else needed_roles(facts, bundle)
+    complete(bundle, needed, report, thorough=True)
     bundle, damage = bundle.without_damaged(OPTIONAL_ROLES)
     for sentence in damage:
         report(sentence, 0, 0)
     generator = bundle.load("generator", device, number)
+    facts = replace(facts, resolution=generator.resolution, levels=generator.levels)
+    encoder = None if samples_only else bundle.load("e4e", device, number)
     return Editor(
-        replace(facts, resolution=generator.resolution, levels=generator.levels),
+        facts,
         bundle,
         generator=generator,
-        encoder=bundle.load("e4e", device, number),
-        mapper=bundle.load("mapper", device) if bundle.has("mapper") else None,
-        finder=_load_finder(bundle) if facts.alignment == "face" else None,
+        encoder=encoder,
+        mapper=bundle.load("mapper", device) if encoder and bundle.has("mapper") else None,
+        aligner=Aligner(
+            facts,
+            None if encoder is None else load_finder(facts, bundle),
+            facts.resolution if encoder is None else encoder.input_size,
+        ),
         device=device,
         on_gpu=on_gpu,
     )
-
-
-def _load_finder(bundle: Bundle) -> FaceFinder:
-    detector = bundle.checked_path("detector") if "detector" in bundle.files else None
-    return FaceFinder(detector, bundle.checked_path("landmarks"))
 
 
 def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
@@ -557,10 +568,10 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
         "float16": torch.float16,
         "bfloat16": torch.bfloat16,
     }
-    if isinstance(dtype, torch.dtype) and dtype.is_floating_point:
+    if isinstance(dtype, torch.dtype) and dtype in (*names.values(), torch.float64):
         return dtype
     if not isinstance(dtype, str) or dtype not in names:
-        raise RequestError(f"dtype is {dtype!r}; use one of {', '.join(names)}.")
+        raise RequestError(f"dtype is {quoted(dtype)}; use one of {', '.join(names)}.")
     return names[dtype]
 
 

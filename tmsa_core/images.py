@@ -1,7 +1,7 @@
 """Pictures in, tensors through, pictures out: the only place where pixel ranges convert.
 
-Outside the package a picture is an RGB ``PIL.Image`` with its rotation tag already applied;
-inside it is float32 (B, 3, H, W) in [-1, 1].
+Outside the package a picture is an RGB ``PIL.Image`` in sRGB with its rotation tag already
+applied; inside it is float32 (B, 3, H, W) in [-1, 1].
 """
 
 from __future__ import annotations
@@ -21,31 +21,60 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from tmsa_core.errors import ImageError
+from tmsa_core.paths import checked_path, read_bounded
+from tmsa_core.quoting import shortened
 
 ImageSource = Image.Image | str | Path | np.ndarray | bytes
 
 MAX_PIXELS = 64_000_000
 MAX_JPEG2000_PIXELS = 16_000_000  # its decoder takes 30 bytes of memory and 0.2 us for each
+MAX_BYTES = 512 << 20  # of a file; 64 megapixels of 16-bit RGBA without compression
 DEEP_RANGES = (255.0, 1023.0, 4095.0, 65535.0)  # of 8, 10, 12 and 16 bits in deeper grey
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
 """Formats that are read. Others that Pillow knows start programs (EPS) or are no photos."""
 
 _ADVICE = "please use a JPEG, PNG or WebP photo."
 _HEIC = tuple(b"ftyp" + b for b in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"))
-# What Pillow's readers raise on damaged files, beside UnidentifiedImageError (an OSError).
-DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError,
-            EOFError, OverflowError, struct.error, zlib.error)  # fmt: skip
+# What readers raise on damaged files. Pillow documents UnidentifiedImageError, an OSError; its
+# plugins and the libraries below them also raise these (AVIF: RuntimeError).
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    ArithmeticError,
+    RuntimeError,
+    SystemError,
+    struct.error,
+    zlib.error,
+)
+# Share of the brightest, and of the darkest, pixels of deep grey that do not decide its range.
+_OUTLIERS = 0.001
+_OVERSHOOT = 0.1  # of float pictures beyond the ends of their range, as resampling makes it
+_DIMMEST_EIGHT_BITS = 8.0  # a float picture that ends below would be black in a range of 255
 
 
 def load_image(source: ImageSource) -> Image.Image:
-    """Read a picture from wherever it comes as upright RGB; transparency becomes white.
+    """Read a picture as upright RGB in sRGB; transparency becomes white.
 
-    source: a PIL image of any mode, a path, an encoded file as bytes, or a uint8 array of shape
-    (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of an animation the first frame is taken.
-    The picture given is never changed, and the one returned shares no memory with it.
+    Colours are converted to sRGB where the picture holds another ICC profile; a profile that
+    cannot be used is ignored. The picture returned holds no profile.
 
-    Raises ImageError, in one sentence, for everything that is no such picture or holds more
-    than ``MAX_PIXELS``; a larger picture is refused before it is decoded.
+    Args:
+        source: A PIL image of any mode, the path of a regular file, an encoded file as bytes, or
+            a uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of an animation the
+            first frame is taken. It is never changed.
+
+    Returns:
+        The picture; it shares no memory with ``source``.
+
+    Raises:
+        ImageError: In one sentence, for everything that is no such picture, for a file of more
+            than ``MAX_BYTES`` and for a picture of more than ``MAX_PIXELS``, which is refused
+            before it is decoded.
     """
     if isinstance(source, Image.Image):
         return _to_rgb(source, "The picture")
@@ -53,10 +82,9 @@ def load_image(source: ImageSource) -> Image.Image:
         return _to_rgb(_from_array(source), "The array")
     if isinstance(source, bytes):
         return _read(source, "The data")
-    if source == "":
-        raise ImageError("The path of the picture is empty: give an image file.")
     if isinstance(source, (str, Path)):
-        return _read(_file_bytes(Path(source)), f"The file {Path(source).name}")
+        path = checked_path(source, ImageError)
+        return _read(read_bounded(path, MAX_BYTES, ImageError), f"The file {shortened(path.name)}")
     raise ImageError(
         f"Got {_a_kind(source)} instead of a picture: give an image file, a PIL image or an array."
     )
@@ -102,16 +130,6 @@ def fit_side(pixels: Tensor, side: int) -> Tensor:
     return resize_tensor(pixels, (round(height * share), round(width * share)))
 
 
-def _file_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
-        reason = "is a folder" if isinstance(error, IsADirectoryError) else "cannot be opened"
-        if isinstance(error, (FileNotFoundError, ValueError)):
-            reason = "does not exist"
-        raise ImageError(f"The file {path} {reason}: check the path to the picture.") from error
-
-
 def _read(data: bytes, name: str) -> Image.Image:
     if not data:
         raise ImageError(f"{name} is empty: {_ADVICE}")
@@ -139,10 +157,11 @@ def _need_heic_reader(name: str) -> None:
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
-    shape = "x".join(map(str, array.shape))
+    shape = shortened("x".join(map(str, array.shape)))
     expected = "expected HxWx3 of type uint8 with values from 0 to 255"
     if array.dtype != np.uint8:
-        raise ImageError(f"Got an array of type {array.dtype} as a picture: {expected}.")
+        kind = shortened(array.dtype)  # one with named fields can be long
+        raise ImageError(f"Got an array of type {kind} as a picture: {expected}.")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
@@ -161,12 +180,13 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
         image = _turn_upright(image)
         if image.mode.startswith("I") or image.mode == "F":
             image = _deep_to_grey(image)
+        image = _in_srgb(image)
         if image.has_transparency_data:
-            return _on_white(image)
+            return _unmarked(_on_white(image))
         if image.mode == "LAB":
-            return _lab_to_rgb(image)
+            return _unmarked(_lab_to_rgb(image))
         # convert() hands back the same object for an RGB picture: never the caller's own.
-        return image.convert("RGB").copy()
+        return _unmarked(image.convert("RGB").copy())
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
@@ -177,18 +197,67 @@ def _turn_upright(image: Image.Image) -> Image.Image:
         return image
 
 
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The picture with its colours converted to sRGB, where it holds another ICC profile."""
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes) or not profile or image.mode == "LAB":
+        return image
+    from PIL import ImageCms  # an optional part of Pillow
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if ImageCms.getProfileDescription(source).startswith("sRGB"):
+            return image  # a conversion would only round
+        if image.mode not in ("L", "RGB", "RGBA", "CMYK"):
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, source, target, outputMode=mode)
+    except (ImageCms.PyCMSError, *DAMAGED):
+        return image  # a damaged profile, or one of another kind of colours
+    if "transparency" in image.info and mode == "RGB":  # names a colour before the conversion
+        converted.putalpha(image.convert("RGBA").getchannel("A"))
+    return converted
+
+
+def _unmarked(image: Image.Image) -> Image.Image:
+    """The picture without its profile, which no longer describes its colours."""
+    image.info.pop("icc_profile", None)
+    return image
+
+
 def _deep_to_grey(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float grey -> 8-bit grey, by the smallest range that holds its values.
 
-    Cameras and scanners put 10 or 12 bits into files of 16.
+    Cameras and scanners put 10 or 12 bits into files of 16. Single pixels beyond a range, such as
+    hot ones of a sensor, are clipped.
     """
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    highest = values.max()
-    if image.mode == "F" and highest <= 1:
-        top = 1.0
-    else:
-        top = next((t for t in DEEP_RANGES if highest <= t), highest)
-    return Image.fromarray(np.rint(values.clip(0, top) * (255 / top)).astype(np.uint8))
+    values = np.asarray(image, dtype=np.float32)
+    low, high = _without_outliers(values[np.isfinite(values)])
+    bottom, top = _range(low, high, image.mode == "F")
+    finite = np.nan_to_num(values, nan=bottom, posinf=top, neginf=bottom)
+    shares = (finite.clip(bottom, top) - bottom) / (top - bottom)
+    return Image.fromarray(np.rint(shares * 255).astype(np.uint8))
+
+
+def _without_outliers(values: np.ndarray) -> tuple[float, float]:
+    """The lowest and highest of finite values, single outliers left out."""
+    if not values.size:
+        return 0.0, 0.0
+    left_out = max(1, int(_OUTLIERS * values.size)) if values.size > 2 else 0
+    places = (left_out, values.size - 1 - left_out)
+    low, high = np.partition(values, places)[list(places)]
+    return float(low), float(high)
+
+
+def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
+    """What is black and what is white in grey values from low to high."""
+    if fractions and high <= 1 + _OVERSHOOT:
+        signed = -1 - _OVERSHOOT <= low < -_OVERSHOOT  # as networks draw pictures
+        return (-1.0 if signed else 0.0), 1.0
+    if fractions and high < _DIMMEST_EIGHT_BITS:
+        return 0.0, high
+    return 0.0, next((top for top in DEEP_RANGES if high <= top), high)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -223,6 +292,10 @@ def _plain_errors(name: str) -> Iterator[None]:
             # Sizes are checked by ourselves, and odd metadata is nobody's concern here.
             warnings.simplefilter("ignore")
             yield
+    except MemoryError as error:
+        raise ImageError(
+            f"{name} needs more memory than this machine has free: please make it smaller."
+        ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(
             f"{name} has more than the {MAX_PIXELS // 1_000_000} megapixels that are accepted: "
@@ -235,4 +308,4 @@ def _plain_errors(name: str) -> Iterator[None]:
 
 
 def _a_kind(source: object) -> str:
-    return "nothing" if source is None else f"a {type(source).__name__}"
+    return "nothing" if source is None else f"a {shortened(type(source).__name__)}"

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from tmsa_core.errors import BundleError
+from tmsa_core.quoting import quoted
 
 PUBLIC_CLIPS = {"clip_vit_b_32": "ViT-B-32-quickgelu"}  # kinds that open_clip builds and reads
 
@@ -79,5 +80,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
 def build_network(kind: str, architecture: Mapping[str, Any]) -> nn.Module:
     """An untrained network of a kind; a BundleError lists the kinds there are."""
     if kind not in BUILDERS:
-        raise BundleError(f"There is no network kind {kind!r}; use one of {', '.join(BUILDERS)}.")
+        raise BundleError(
+            f"There is no network kind {quoted(kind)}; use one of {', '.join(BUILDERS)}."
+        )
     return BUILDERS[kind](**architecture)

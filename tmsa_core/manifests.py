@@ -10,6 +10,7 @@ from typing import Any
 
 from tmsa_core.download import Download, Place, sha256
 from tmsa_core.errors import BundleError
+from tmsa_core.quoting import shortened
 from tmsa_core.safe_files import write_whole
 
 MANIFEST = "bundle.json"
@@ -113,12 +114,13 @@ def register_file(
 def _read(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> BundleError:
-    return BundleError(f"{path} cannot be read ({error}): fetch the bundle again.")
+    place = shortened(f"{path.parent.name}/{path.name}")
+    return BundleError(f"{place} cannot be read ({shortened(error)}): fetch the bundle again.")
 
 
 def _download(name: str, entry: Mapping[str, Any]) -> Download:

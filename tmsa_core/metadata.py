@@ -18,6 +18,8 @@ from PIL import Image, PngImagePlugin
 
 from tmsa_core.errors import ImageError
 from tmsa_core.images import DAMAGED
+from tmsa_core.paths import check_regular, checked_path
+from tmsa_core.quoting import quoted, shortened
 from tmsa_core.safe_files import check_place, write_whole
 from tmsa_core.version import VERSION
 
@@ -94,7 +96,7 @@ def save_picture(
 
     Raises ImageError for another suffix, or where the file cannot be written.
     """
-    path = Path(path)
+    path = checked_path(path, ImageError)
     check_destination(path)
     data = encode_picture(image, recipe, edited, path.suffix)
     write_whole(path, data, ImageError)
@@ -102,6 +104,7 @@ def save_picture(
 
 def check_destination(path: Path) -> None:
     """Raise ImageError where ``save_picture`` could not write, before work is done in vain."""
+    checked_path(path, ImageError)
     _check_suffix(path.suffix, path.name)
     check_place(path, ImageError)
 
@@ -109,7 +112,7 @@ def check_destination(path: Path) -> None:
 def _check_suffix(suffix: str, name: str) -> None:
     if suffix.lower() not in SUFFIXES:
         raise ImageError(
-            f"Pictures are not written as {name!r}; use a name that ends in "
+            f"Pictures are not written as {quoted(name)}; use a name that ends in "
             f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
         )
 
@@ -122,22 +125,26 @@ def read_recipe(source: str | Path | Image.Image) -> dict[str, Any] | None:
     """
     if isinstance(source, Image.Image):
         return _recipe_of(source)
+    path = checked_path(source, ImageError)
+    check_regular(path, ImageError)
     try:
-        with Image.open(source) as image:
+        with Image.open(path) as image:
             return _recipe_of(image)
-    except (*DAMAGED, Image.DecompressionBombError) as error:
-        raise ImageError(f"{source} cannot be read as a picture; use PNG, JPEG or WebP.") from error
+    except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
+        raise ImageError(
+            f"{shortened(path.name)} cannot be read as a picture; use PNG, JPEG or WebP."
+        ) from error
 
 
 def _recipe_of(image: Image.Image) -> dict[str, Any] | None:
-    text = image.info.get(RECIPE_KEY)
-    if text is None:
-        comment = image.getexif().get_ifd(_EXIF_IFD).get(_EXIF_USER_COMMENT, b"")
-        raw = comment if isinstance(comment, bytes) else str(comment).encode()
-        text = raw.removeprefix(_ASCII_COMMENT).decode("ascii", errors="replace")
     try:
+        text = image.info.get(RECIPE_KEY)
+        if text is None:
+            comment = image.getexif().get_ifd(_EXIF_IFD).get(_EXIF_USER_COMMENT, b"")
+            raw = comment if isinstance(comment, bytes) else str(comment).encode()
+            text = raw.removeprefix(_ASCII_COMMENT).decode("ascii", errors="replace")
         recipe = json.loads(text)
-    except ValueError:  # some other program's comment
+    except DAMAGED:  # some other program's comment, damaged metadata, JSON nested without end
         return None
     return recipe if isinstance(recipe, dict) and "domain" in recipe else None
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from PIL import Image
 
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 
 ALWAYS = ("gif", "webp")
 MP4_HINT = 'MP4 needs the Python package "av" where this page runs: pip install av.'
@@ -41,7 +42,7 @@ def check_animation_kind(kind: str) -> None:
         return
     if kind == "mp4":
         raise RequestError(f"{MP4_HINT} Or choose GIF or WebP.")
-    raise RequestError(f"kind is {str(kind)[:60]!r}; use one of {', '.join(kinds)}.")
+    raise RequestError(f"kind is {quoted(kind)}; use one of {', '.join(kinds)}.")
 
 
 def encode_animation(frames: Sequence[Image.Image], kind: str) -> bytes:

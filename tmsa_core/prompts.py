@@ -6,9 +6,12 @@ The templates are the list published with CLIP (Radford et al. 2021), in its ord
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Sequence
 
 from tmsa_core.errors import TextError
+from tmsa_core.quoting import shortened
 
 TEMPLATES: tuple[str, ...] = (
     "a bad photo of a {}.",
@@ -93,28 +96,34 @@ TEMPLATES: tuple[str, ...] = (
     "a tattoo of the {}.",
 )
 INVISIBLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories: control, surrogate, private, unassigned
-ZERO_WIDTH = "\u200b\u2060\ufeff"
 MOST_RAW = 10_000  # characters of a text as it arrives
 MOST_CLEANED = 2_000  # characters in NFKC form: far more than the 77 tokens that CLIP reads
+# Unicode's default ignorable code points: soft hyphens, joiners, marks of direction, variation
+# selectors, fillers and tags. They show nothing, and split a word into tokens that mean nothing.
+IGNORABLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_JOINER, _AS_EMOJI, _KEYCAP = "\u200d", "\ufe0f", "\u20e3"
+_TAGS = ("\U000e0020", "\U000e007f")  # the first and the last; they name the flags of regions
 
 
 def clean_text(text: str | None, name: str = "text") -> str:
-    """The text in Unicode's NFKC form, without control characters, spaced by single blanks.
+    """The text in Unicode's NFKC form, without invisible characters, spaced by single blanks.
 
+    What holds an emoji together, as in a woman who is a doctor, stays.
     ``name`` ("neutral text", "target text") tells the reader of the error which text it was.
     Raises TextError where nothing is left, where it is no text at all, and where it is so long
     that to clean it, or to split it into tokens, would take long.
     """
     if text is not None and not isinstance(text, str):
-        raise TextError(f"The {name} is a {type(text).__name__}: write it as a text.")
+        raise TextError(f"The {name} is a {shortened(type(text).__name__)}: write it as a text.")
     given = text or ""
     _check_length(len(given), MOST_RAW, name)
     normal = " ".join(unicodedata.normalize("NFKC", given).split())
     _check_length(len(normal), MOST_CLEANED, name)  # one character may have become 18
-    visible = "".join(
-        c for c in normal if unicodedata.category(c) not in INVISIBLE and c not in ZERO_WIDTH
-    )
-    cleaned = " ".join(visible.split())
+    cleaned = " ".join(_visible(normal).split())
     if not cleaned:
         raise TextError(f'The {name} is empty: write a few words, such as "face with glasses".')
     return cleaned
@@ -126,6 +135,33 @@ def _check_length(count: int, most: int, name: str) -> None:
             f"The {name} is too long: {count} characters, more than {most}, so say it in fewer "
             "words."
         )
+
+
+def _visible(text: str) -> str:
+    kept: list[str] = []
+    for place, character in enumerate(text):
+        if unicodedata.category(character) in INVISIBLE:
+            continue
+        following = text[place + 1 : place + 2]
+        if not IGNORABLE.match(character) or _in_emoji(character, kept[-1:], following):
+            kept.append(character)
+    return "".join(kept)
+
+
+def _in_emoji(character: str, before: Sequence[str], following: str) -> bool:
+    """Whether an ignorable character is a part of an emoji, by what stands around it."""
+    if not before:
+        return False
+    emoji = unicodedata.category(before[0]) == "So"
+    if character == _AS_EMOJI:
+        return emoji or following == _KEYCAP
+    if character == _JOINER:
+        modified = before[0] == _AS_EMOJI or unicodedata.category(before[0]) == "Sk"
+        after = bool(following) and unicodedata.category(following) == "So"
+        return (emoji or modified) and after
+    if _TAGS[0] <= character <= _TAGS[1]:
+        return emoji or _TAGS[0] <= before[0] <= _TAGS[1]
+    return False
 
 
 def prompt_bank(text: str) -> list[str]:

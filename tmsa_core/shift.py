@@ -20,6 +20,7 @@ from tmsa_core.datatypes import Levels
 from tmsa_core.errors import RequestError
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.prompts import clean_text, prompt_bank
+from tmsa_core.quoting import quoted
 
 if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip
@@ -89,15 +90,21 @@ def level_mask(levels: Levels, count: int) -> Tensor:
             return mask + 1
         if levels not in LEVEL_NAMES:
             names = ", ".join(("all", *LEVEL_NAMES))
-            raise RequestError(f"levels is {levels!r}; use {names} or indices 0 to {count - 1}.")
+            raise RequestError(
+                f"levels is {quoted(levels)}; use {names} or indices 0 to {count - 1}."
+            )
         start, stop = LEVEL_NAMES[levels]
         mask[start:stop] = 1
         return mask
     if not isinstance(levels, Iterable):
-        raise RequestError(f"levels is {levels!r}; use a name such as 'all', or a list of indices.")
+        raise RequestError(
+            f"levels is {quoted(levels)}; use a name such as 'all', or a list of indices."
+        )
     for i in levels:
         if isinstance(i, bool) or not isinstance(i, Integral) or not 0 <= i < count:
-            raise RequestError(f"levels holds {i!r}; use whole numbers from 0 to {count - 1}.")
+            raise RequestError(
+                f"levels holds {quoted(i)}; use whole numbers from 0 to {count - 1}."
+            )
         mask[i] = 1
     return mask
 

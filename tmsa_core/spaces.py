@@ -11,6 +11,7 @@ import numpy as np
 from tmsa_core.datatypes import PreparedFace
 from tmsa_core.editor import Editor
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 
 METHODS = ("PCA", "t-SNE")
 
@@ -48,7 +49,7 @@ def place(points: Sequence[Point], method: str) -> tuple[np.ndarray, np.ndarray]
     another method or fewer than four points.
     """
     if method not in METHODS:
-        raise RequestError(f"method is {method!r}; use one of {', '.join(METHODS)}.")
+        raise RequestError(f"method is {quoted(method)}; use one of {', '.join(METHODS)}.")
     if len(points) < 4:
         raise RequestError("A map needs at least four points.")
     clouds = (np.stack([p.clip for p in points]), np.stack([p.code for p in points]))

@@ -42,6 +42,8 @@ def complete(
     huggingface_hub's own setting. Raises BundleError in one sentence where a file cannot be had.
     """
     for role in roles:
+        if note := bundle.set_aside(role):
+            report(note, 0, 0)
         problem = bundle.problem(role, thorough)
         if problem is None:
             continue
@@ -58,7 +60,7 @@ def complete(
                 if bundle.problem(role, thorough):  # or another process has been quicker
                     _provide(bundle, download, folder, report, endpoint)
         except OSError as error:
-            raise _disk_error(error, bundle.cache, download) from error
+            raise _disk_error(error, download) from error
         if problem := bundle.problem(role, thorough):
             raise problem
 
@@ -98,13 +100,13 @@ def _put_there_by_hand(bundle: Bundle, download: Download, report: Report) -> Pa
     return None if wrong else path
 
 
-def _disk_error(error: OSError, cache: Path, download: Download) -> DownloadError:
+def _disk_error(error: OSError, download: Download) -> DownloadError:
     if error.errno == errno.ENOSPC:
         return DownloadError(
-            f"The disk is full: {download.name} does not fit into {cache}; make room, or set "
+            f"The disk is full: {download.name} does not fit into TMSA's cache; make room, or set "
             "TMSA_CACHE to a folder on another disk, and try again: what has arrived is kept."
         )
     return DownloadError(
-        f"{cache} cannot be written ({error.strerror or error}): set TMSA_CACHE to a folder that "
-        "can be."
+        f"TMSA's cache cannot be written ({error.strerror or type(error).__name__}): set "
+        "TMSA_CACHE to a folder that can be."
     )

@@ -11,12 +11,12 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from tmsa_core.editor import Editor
-from tmsa_core.server.hosts import HostGuard
 from tmsa_core.server.cleaner import cleaning
 from tmsa_core.server.file_leases import Leases
+from tmsa_core.server.hosts import HostGuard
+from tmsa_core.server.limits import LimitsMiddleware
 from tmsa_core.server.streams import Streams
 from tmsa_core.server.uploads import file_routes
-from tmsa_core.server.limits import LimitsMiddleware
 from tmsa_core.ui_about import CONSENT, licences
 from tmsa_core.ui_api import Endpoints, add_endpoints
 from tmsa_core.ui_batch import BatchHandlers, lay_out_batch

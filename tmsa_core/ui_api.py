@@ -21,6 +21,7 @@ from tmsa_core.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate, encode_png
 from tmsa_core.notice import add_notice
+from tmsa_core.quoting import quoted
 from tmsa_core.server.fair_queue import is_awaited
 from tmsa_core.server.file_leases import Leases, write_whole
 from tmsa_core.server.file_lists import FileList
@@ -106,7 +107,7 @@ class Endpoints:
             The aligned crop, and a table: the faces' boxes (left, top, right, bottom) in pixels,
             and the corners of the crop in the picture.
         """
-        found = self.editors.get(domain).align(_given(image), whole(face, "face"))
+        found = self.editors.aligner(domain).align(_given(image), whole(face, "face"))
         table = {
             "faces": [[round(edge, 1) for edge in one.box] for one in found.faces],
             "quad": found.transform.quad,
@@ -312,7 +313,7 @@ def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
     first, last = number(alpha_from, "alpha_from"), number(alpha_to, "alpha_to")
     count = whole(steps, "steps")
     if not 2 <= count <= MOST_STEPS:
-        raise RequestError(f"steps must be from 2 to {MOST_STEPS}, not {count}.")
+        raise RequestError(f"steps must be from 2 to {MOST_STEPS}, not {quoted(count)}.")
     if not (math.isfinite(first) and math.isfinite(last)):
         raise RequestError("alpha_from and alpha_to must be finite numbers.")
     return [round(first + (last - first) * i / (count - 1), 6) for i in range(count)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 
-from tmsa_core.domains import find_domain, list_domains
+from tmsa_core.aligner import Aligner, load_aligner
+from tmsa_core.bundles import open_bundle
+from tmsa_core.domains import align_roles, find_domain, list_domains
 from tmsa_core.editor import Editor, load_editor
 from tmsa_core.errors import BundleError
 from tmsa_core.zero_gpu import on_gpu
@@ -19,6 +21,7 @@ class Editors:
     def __init__(self, first: Editor) -> None:
         self.first = first
         self._loaded = {first.domain.key: first}
+        self._aligners: dict[str, Aligner] = {}
         self._lock = threading.Lock()
 
     def get(self, domain: str = "") -> Editor:
@@ -38,10 +41,28 @@ class Editors:
                 )
         return self._loaded[key]
 
+    def aligner(self, domain: str = "") -> Aligner:
+        """What aligns pictures of a domain, whether or not its networks are here.
+
+        Raises RequestError for an unknown domain, BundleError where what finds faces is missing.
+        """
+        facts = find_domain(domain or self.first.domain.key)
+        key = facts.key
+        if key in self._loaded:
+            return self._loaded[key].aligner
+        with self._lock:
+            if key not in self._aligners:
+                bundle = open_bundle(key)
+                for role in align_roles(facts, bundle):
+                    bundle.path(role)  # says what is missing; nothing is downloaded here
+                self._aligners[key] = load_aligner(key)
+        return self._aligners[key]
+
     def forget(self, domain: str) -> None:
         """Load a domain anew when it is next asked for: its files have changed."""
         with self._lock:
             self._loaded.pop(domain, None)
+            self._aligners.pop(domain, None)
 
 
 def say(sentence: str, done: int, total: int) -> None:

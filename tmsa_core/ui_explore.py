@@ -22,11 +22,13 @@ from tmsa_core.editor import Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.metadata import annotate
 from tmsa_core.morph import check_animation_kind, encode_animation, there_and_back
+from tmsa_core.quoting import quoted
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.spaces import Point, picture_point, place, text_point
 from tmsa_core.ui_api import strengths
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_handlers import Visit
+from tmsa_core.ui_json import number, whole
 from tmsa_core.ui_samples import Samples
 from tmsa_core.ui_stops import Stops
 from tmsa_core.ui_words import duration
@@ -123,12 +125,13 @@ class Explore:
     ) -> str:
         """An animation from one strength to another and back; its file."""
         visit, editor = self._opened(visit, domain)
-        if not 2 <= int(frames) <= MOST_FRAMES:
-            raise RequestError(f"frames is {frames:g}; use from 2 to {MOST_FRAMES}.")
+        count = whole(frames, "frames")
+        if not 2 <= count <= MOST_FRAMES:
+            raise RequestError(f"frames is {quoted(frames)}; use from 2 to {MOST_FRAMES}.")
         check_animation_kind(kind)
-        step = (last - first) / (int(frames) - 1)
+        step = (number(last, "last") - number(first, "first")) / (count - 1)
         requests = [
-            replace(request, alpha=first + step * i, paste_back=False) for i in range(int(frames))
+            replace(request, alpha=first + step * i, paste_back=False) for i in range(count)
         ]
         results = editor.edit_many([visit.prepared] * len(requests), requests)
         crops = [enlarged(result.crop) for result in results]

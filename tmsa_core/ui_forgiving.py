@@ -123,9 +123,7 @@ class ForgivingBlocks(gr.Blocks):
         peer = getattr(request, "client", None)
         return self.leases.anonymous(peer.host if peer else "")
 
-    def _with_files(
-        self, function: BlockFunction, inputs: list[Any], client: str
-    ) -> list[Any]:
+    def _with_files(self, function: BlockFunction, inputs: list[Any], client: str) -> list[Any]:
         """The values of a call with every file as a path: data URLs stored, addresses refused."""
 
         def store(name: str, data: bytes) -> str:

@@ -32,10 +32,12 @@ from tmsa_core.metadata import (
     save_picture,
 )
 from tmsa_core.notice import add_notice
+from tmsa_core.quoting import quoted
 from tmsa_core.server.file_leases import NOT_SENT, Leases
 from tmsa_core.ui_domains import Editors
 from tmsa_core.ui_faces import faces_html
 from tmsa_core.ui_files import data_url, shown
+from tmsa_core.ui_json import whole
 from tmsa_core.ui_links import (
     STRENGTHS,
     Setting,
@@ -265,7 +267,7 @@ class Handlers:
 
     def portrait(self, seed: float | None, owner: str = "", domain: str = "") -> Screen:
         """Draw the portrait of a seed; the next edit goes on from it."""
-        number = int(seed or 0)
+        number = whole(seed or 0, "seed")
         prepared = self.editors.get(domain).sample(number)
         source = self.leases.keep(owner, prepared.crop)
         visit = self._new_visit(owner, source, prepared, seed=number)
@@ -310,8 +312,8 @@ class Handlers:
         screen = Screen()
         if not self._is_here(setting.domain):
             raise RequestError(
-                f"The world {setting.domain!r} is not here; choose a world in the list to see what "
-                "it lacks."
+                f"The world {quoted(setting.domain)} is not here; choose a world in the list to "
+                "see what it lacks."
             )
         if setting.domain:
             screen["domain"] = setting.domain

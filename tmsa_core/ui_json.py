@@ -8,8 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from tmsa_core.checks import is_whole
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 from tmsa_core.ui_links import parse_levels
 from tmsa_core.ui_stack import MOST_LAYERS
 
@@ -71,7 +73,7 @@ def _edit(raw: Any, index: int, first: EditRequest) -> EditRequest:
         first.neutral_text if texts[0] is None else texts[0],
         texts[1],
         number(raw.get("alpha", 1.0), "alpha"),
-        parse_levels(",".join(map(str, levels)) if isinstance(levels, list) else levels),
+        parse_levels(levels),
         number(raw.get("threshold", 0.0), "threshold"),
         first.paste_back,
     )
@@ -81,13 +83,15 @@ def number(value: object, name: str) -> float:
     """A JSON value as a float; RequestError where it is none (NaN is left to the editor)."""
     try:
         return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise RequestError(f"{name} must be a number, not {value!r}.") from None
+    except (TypeError, ValueError, OverflowError):  # the last: hundreds of digits
+        raise RequestError(f"{name} must be a number, not {quoted(value)}.") from None
 
 
 def whole(value: object, name: str) -> int:
     """A JSON value as an integer; RequestError where it is none."""
+    if is_whole(value):
+        return int(value)  # type: ignore[call-overload]  # a float would round a long seed
     result = number(value, name)
     if not result.is_integer():
-        raise RequestError(f"{name} must be a whole number, not {value!r}.")
+        raise RequestError(f"{name} must be a whole number, not {quoted(value)}.")
     return int(result)

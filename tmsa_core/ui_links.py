@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from tmsa_core.checks import is_whole
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 from tmsa_core.ui_stack import MOST_LAYERS
 
 MOST_LETTERS = 600  # of a text; the text encoder reads far fewer
@@ -79,7 +81,7 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> Setting:
             "edits": edits,
             "domain": _nth(values, "domain", 0, ""),
             "inversion": _nth(values, "inversion", 0, ""),
-            "seed": _number(values["seed"][0], "seed") if "seed" in values else None,
+            "seed": _seed(values["seed"][0]) if "seed" in values else None,
             "sample": _nth(values, "sample", 0, "") or None,
         }
     )
@@ -92,11 +94,11 @@ def from_recipe(recipe: Mapping[str, Any]) -> Setting:
         seed, sample = recipe.get("seed"), recipe.get("sample")
         return Setting(
             edits[:MOST_LAYERS],
-            str(recipe.get("domain", "")),
+            _text(recipe.get("domain", "")),
             # the code of a drawn portrait is known: there is nothing to invert
-            str(recipe.get("inversion", "e4e" if seed is None else "")),
+            _text(recipe.get("inversion", "e4e" if seed is None else "")),
             None if seed is None else int(seed),
-            None if sample is None else str(sample),
+            None if sample is None else _text(sample),
         )
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise RequestError("The recipe cannot be read; set the texts by hand.") from error
@@ -112,8 +114,19 @@ def within_page(edit: EditRequest) -> EditRequest:
 
 
 def parse_levels(text: object) -> str | tuple[int, ...]:
-    """ "all", "coarse" ... as they are; "0,1,4" as indices. The editor checks what they name."""
-    words = str(text or "all").strip()
+    """ "all", "coarse" ... as they are; "0,1,4" or a list as indices.
+
+    The editor checks what they name. Raises RequestError for what is neither a text nor a list.
+    """
+    if isinstance(text, (list, tuple)):
+        return tuple(text)
+    if is_whole(text):
+        return (text,)  # type: ignore[return-value]
+    if text is not None and not isinstance(text, str):
+        raise RequestError(
+            f"levels is {quoted(text)}; use a name such as 'all', or a list of indices."
+        )
+    words = (text or "all").strip() or "all"
     parts = [part.strip() for part in words.split(",")]
     if all(re.fullmatch(r"-?\d{1,9}", part) for part in parts):
         return tuple(int(part) for part in parts)
@@ -126,12 +139,18 @@ def _edit(raw: Mapping[str, Any]) -> EditRequest:
     if not all(map(math.isfinite, numbers)):
         raise ValueError("a strength or threshold that is no number")
     return EditRequest(
-        neutral_text=str(raw["neutral_text"])[:MOST_LETTERS],
-        target_text=str(raw["target_text"])[:MOST_LETTERS],
+        neutral_text=_text(raw["neutral_text"]),
+        target_text=_text(raw["target_text"]),
         alpha=numbers[0],
         levels=levels if isinstance(levels, str) else tuple(int(i) for i in levels),
         threshold=numbers[1],
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is a {type(value).__name__}")
+    return value[:MOST_LETTERS]
 
 
 def _nth(values: Mapping[str, list[str]], key: str, index: int, default: str) -> str:
@@ -140,8 +159,13 @@ def _nth(values: Mapping[str, list[str]], key: str, index: int, default: str) ->
     return given[min(index, len(given) - 1)] if given else default
 
 
+def _seed(text: str) -> float:
+    """A seed exactly, where a float would round it."""
+    return int(text) if re.fullmatch(r"\d{1,20}", text) else _number(text, "seed")
+
+
 def _number(text: str, name: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise RequestError(f"The link's {name} is {text!r}; it must be a number.") from None
+        raise RequestError(f"The link's {name} is {quoted(text)}; it must be a number.") from None

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
+from tmsa_core.checks import checked_alpha, checked_threshold, is_whole
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 
 MOST_LAYERS = 8
 MOST_STEPS_BACK = 100
@@ -19,6 +21,11 @@ class Layer:
 
     request: EditRequest
     on: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise what the editor raises, before the page shows numbers that cannot be written."""
+        checked_alpha(self.request.alpha)
+        checked_threshold(self.request.threshold)
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,8 @@ class Stack:
         if action == "down":
             return self.move(self._checked(index), 1)
         actions = {"choose": self.choose, "toggle": self.toggle, "remove": self.remove}
-        if action not in actions:
-            raise RequestError(f"There is no action {action!r} for an edit.")
+        if not isinstance(action, str) or action not in actions:
+            raise RequestError(f"There is no action {quoted(action)} for an edit.")
         return actions[action](index)
 
     def with_alpha(self, alpha: float, index: int) -> Stack:
@@ -98,8 +105,10 @@ class Stack:
         return replace(self, layers=self.layers[:index] + (layer,) + self.layers[index + 1 :])
 
     def _checked(self, index: int) -> int:
-        if not 0 <= index < len(self.layers):
-            raise RequestError(f"There is no edit number {index + 1}; the page may be out of date.")
+        if not is_whole(index) or not 0 <= index < len(self.layers):
+            raise RequestError(
+                f"There is no edit with the index {quoted(index)}; the page may be out of date."
+            )
         return index
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from tmsa_core.errors import BundleError
 from tmsa_core.kinds import PUBLIC_CLIPS, build_network
+from tmsa_core.quoting import shortened
 from tmsa_core.safe_files import write_whole
 
 SIDE_TENSORS = ("latent_avg",)  # belong to a network's use, not to its public state dict
@@ -95,9 +96,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
             "architecture": json.loads(raw["architecture"]),
             "origin": json.loads(raw.get("origin", "{}")),
         }
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(
-            f"{path.name} describes itself in no JSON ({error}): get it again."
+            f"{path.name} describes itself in no JSON ({shortened(error)}): get it again."
         ) from error
 
 
@@ -115,7 +116,7 @@ def load_network(
         return _public_clip(kind, path).to(device=device, dtype=dtype)
     metadata = read_metadata(path)
     if metadata["kind"] != kind:
-        raise BundleError(f"{path.name} holds a {metadata['kind']} network, not {kind}.")
+        raise BundleError(f"{path.name} holds a {shortened(metadata['kind'])} network, not {kind}.")
     network = _unfilled(kind, metadata["architecture"], path)
     with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -141,8 +142,8 @@ def _unfilled(kind: str, architecture: Mapping[str, Any], path: Path) -> nn.Modu
             return build_network(kind, architecture)
         except (LookupError, TypeError, ValueError) as error:
             raise BundleError(
-                f"{path.name} states numbers that no {kind} network has ({error}): make the file "
-                "with `tmsa convert` or `tmsa train`."
+                f"{path.name} states numbers that no {kind} network has ({shortened(error)}): make "
+                "the file with `tmsa convert` or `tmsa train`."
             ) from error
 
 
@@ -157,7 +158,7 @@ def _public_clip(kind: str, path: Path) -> nn.Module:
 def load_tensors(kind: str, path: Path, device: str = "cpu") -> dict[str, Tensor]:
     """Named tensors that ``save_tensors`` wrote, floats as float32; a BundleError as above."""
     if (found := read_metadata(path)["kind"]) != kind:
-        raise BundleError(f"{path.name} holds {found}, not {kind}.")
+        raise BundleError(f"{path.name} holds {shortened(found)}, not {kind}.")
     with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     return {k: (v.float() if v.is_floating_point() else v).to(device) for k, v in tensors.items()}
@@ -165,12 +166,12 @@ def load_tensors(kind: str, path: Path, device: str = "cpu") -> dict[str, Tensor
 
 def _open(path: Path) -> Any:
     if not path.is_file():
-        raise BundleError(f"The weights file {path} is missing: get it or train it again.")
+        raise BundleError(f"The weights file {path.name} is missing: get it or train it again.")
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise BundleError(
-            f"{path.name} is damaged or no safetensors file ({error}): get it again."
+            f"{path.name} is damaged or no safetensors file ({shortened(error)}): get it again."
         ) from error
 
 
@@ -196,7 +197,7 @@ def key_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
 
 def few(keys: Sequence[str], count: int = 3) -> str:
     """The first names of a list, for a message: strangers chose them, so on one line and short."""
-    shown = ["".join(c if c.isprintable() else "?" for c in key)[:70] for key in keys[:count]]
+    shown = [shortened(key) for key in keys[:count]]
     return ", ".join([*shown, *(["..."] if len(keys) > count else [])])
 
 

@@ -20,6 +20,7 @@ from tmsa_core.baselines import (
 )
 from tmsa_core.baselines.world import Edit, Texts, World, open_world
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 
 __all__ = ["METHODS", "Edit", "Method", "Texts", "World", "check_methods", "obstacle", "open_world"]
 
@@ -134,7 +135,9 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
     stripped = [name.strip() for name in names]
     for name in stripped:
         if name not in METHODS:
-            raise RequestError(f"There is no method {name!r}; use some of {', '.join(METHODS)}.")
+            raise RequestError(
+                f"There is no method {quoted(name)}; use some of {', '.join(METHODS)}."
+            )
     return tuple(dict.fromkeys(stripped))
 
 
@@ -142,7 +145,9 @@ def obstacle(name: str, domain: str, inversion: str = "e4e") -> str | None:
     """Why a method cannot edit the pictures of a domain, in a sentence; None where it can."""
     method = METHODS[name]
     if method.captions and domain != "avatar":
-        return f"{name} learns from captioned pictures, and {domain!r} has none: leave it out."
+        return (
+            f"{name} learns from captioned pictures, and {quoted(domain)} has none: leave it out."
+        )
     if method.styles and inversion == "hfgi":
         return f"{name} edits the style space, and HFGI needs edits in W+: leave it out."
     return None

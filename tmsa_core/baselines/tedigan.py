@@ -26,6 +26,7 @@ from tmsa_core.baselines.world import (
     save_part,
 )
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 from tmsa_core.shift import level_mask
 
 PART = "tedigan_text"
@@ -126,8 +127,8 @@ def captioned_codes(world: World) -> Iterator[tuple[Tensor, Tensor]]:
     """Text embeddings (N,clip_dim) and e4e codes (N,w_dim) of captioned pictures, in batches."""
     if world.domain != "avatar":
         raise RequestError(
-            f"Style mixing learns from captioned pictures, and {world.domain!r} has none: leave "
-            "out the method tedigan_mixing."
+            f"Style mixing learns from captioned pictures, and {quoted(world.domain)} has none: "
+            "leave out the method tedigan_mixing."
         )
     from tmsa_core.avatars.captions import captions
     from tmsa_core.avatars.render import render

@@ -20,6 +20,7 @@ from tmsa_core.evaluation.lines import Lines, cut_half_line
 from tmsa_core.evaluation.prompts import Prompt, fits
 from tmsa_core.evaluation.scoring import Judges, Reading, compared, score, shows
 from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.quoting import quoted
 from tmsa_core.shift import calibrate, embed_text
 from tmsa_core.training.bank import Bank, Studio, synthetic_bank
 from tmsa_core.training.cache import Parts, cached
@@ -90,8 +91,8 @@ def check_stage(stage: Stage, prompts: Sequence[Prompt]) -> None:
     for prompt in prompts:
         if shows(stage.before, prompt).all():
             raise RequestError(
-                f"All of {len(stage.codes)} portraits show {prompt.name!r} already: use more of "
-                "them with --portraits."
+                f"All of {len(stage.codes)} portraits show {quoted(prompt.name)} already: use more "
+                "of them with --portraits."
             )
 
 

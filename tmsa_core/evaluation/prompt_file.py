@@ -13,6 +13,7 @@ from typing import Any
 from tmsa_core.avatars.params import ATTRIBUTES
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.prompts import Prompt
+from tmsa_core.quoting import quoted, shortened
 
 NEEDED = ("name", "target", "without")
 TEXTS = (*NEEDED, "neutral")
@@ -27,13 +28,17 @@ def read_prompts(path: Path) -> tuple[Prompt, ...]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a mark
     except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is no JSON file ({error}); write: {EXAMPLE}") from error
+        raise RequestError(
+            f"{shortened(path)} is no JSON file ({shortened(error)}); write: {EXAMPLE}"
+        ) from error
     if not isinstance(entries, list) or not entries:
-        raise RequestError(f"{path} holds no list of prompts; write: {EXAMPLE}")
+        raise RequestError(f"{shortened(path)} holds no list of prompts; write: {EXAMPLE}")
     prompts = tuple(_prompt(path, entry) for entry in entries)
     names = [prompt.name for prompt in prompts]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise RequestError(f"{path} has two prompts called {sorted(twice)[0]!r}; rename one.")
+        raise RequestError(
+            f"{shortened(path)} has two prompts called {quoted(sorted(twice)[0])}; rename one."
+        )
     return prompts
 
 
@@ -41,34 +46,41 @@ def _prompt(path: Path, entry: Any) -> Prompt:
     if not isinstance(entry, dict) or not all(
         isinstance(entry.get(k), str) and entry[k].strip() for k in NEEDED
     ):
-        raise RequestError(f"{path}: {str(entry)[:60]!r} needs name, target, without: {EXAMPLE}")
+        raise RequestError(
+            f"{shortened(path)}: {quoted(entry)} needs name, target, without: {EXAMPLE}"
+        )
     if unknown := sorted(entry.keys() - {*TEXTS, "wanted", "implied"}):
-        raise RequestError(f"{path}: {entry['name']!r} has an unknown field {unknown[0]!r}.")
+        raise RequestError(
+            f"{shortened(path)}: {quoted(entry['name'])} has an unknown field {quoted(unknown[0])}."
+        )
     neutral = entry.get("neutral", Prompt.neutral)
     if not isinstance(neutral, str) or not neutral.strip():
-        raise RequestError(f"{path}: neutral of {entry['name']!r} is no text: {EXAMPLE}")
+        raise RequestError(
+            f"{shortened(path)}: neutral of {quoted(entry['name'])} is no text: {EXAMPLE}"
+        )
     if entry["target"].strip() in (neutral.strip(), entry["without"].strip()):
         raise RequestError(
-            f"{path}: {entry['name']!r} asks for what its neutral text, or the one without, says "
-            "already; let its target differ from both."
+            f"{shortened(path)}: {quoted(entry['name'])} asks for what its neutral text, or the "
+            "one without, says already; let its target differ from both."
         )
     wanted, implied = entry.get("wanted", {}), entry.get("implied", [])
     if not isinstance(wanted, dict) or not isinstance(implied, list):
-        raise RequestError(f"{path}: wanted is an object and implied a list: {EXAMPLE}")
+        raise RequestError(f"{shortened(path)}: wanted is an object and implied a list: {EXAMPLE}")
     for name in (*wanted, *implied):
         if not isinstance(name, str) or name not in ATTRIBUTES:
             raise RequestError(
-                f"{path}: {name!r} is no attribute; attributes are {', '.join(ATTRIBUTES)}."
+                f"{shortened(path)}: {quoted(name)} is no attribute; attributes are "
+                f"{', '.join(ATTRIBUTES)}."
             )
     for name, options in wanted.items():
         if not isinstance(options, list) or not options:
             raise RequestError(
-                f"{path}: {name} needs a list of options that count as success, of "
+                f"{shortened(path)}: {name} needs a list of options that count as success, of "
                 f"{', '.join(ATTRIBUTES[name].options)}."
             )
         if wrong := [o for o in options if o not in ATTRIBUTES[name].options]:
             raise RequestError(
-                f"{path}: {name} has no option {wrong[0]!r}, only "
+                f"{shortened(path)}: {name} has no option {quoted(wrong[0])}, only "
                 f"{', '.join(ATTRIBUTES[name].options)}."
             )
     return Prompt(

@@ -10,6 +10,7 @@ from tmsa_core.errors import RequestError
 from tmsa_core.evaluation import cost_curve, loss_study, merit, modality_gap
 from tmsa_core.evaluation.alignment import Row, check_stage, read_rows, set_stage
 from tmsa_core.evaluation.more_prompts import ALL
+from tmsa_core.quoting import quoted
 
 STUDIES: dict[str, Callable[..., list[Row]]] = {
     "gap": modality_gap.run,
@@ -28,7 +29,7 @@ def run_study(
     is none of, a bundle without truth, a file of something else, and too few portraits.
     """
     if name not in STUDIES:
-        raise RequestError(f"There is no study {name!r}; use one of {', '.join(STUDIES)}.")
+        raise RequestError(f"There is no study {quoted(name)}; use one of {', '.join(STUDIES)}.")
     if bundle.domain != "avatar":
         raise RequestError(
             f"The studies need the truth, which only the avatar bundle has, not {bundle.domain}."

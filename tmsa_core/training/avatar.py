@@ -19,6 +19,7 @@ from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.kinds import build_network
 from tmsa_core.landmarks import FaceFinder
 from tmsa_core.manifests import register_file
+from tmsa_core.quoting import quoted
 from tmsa_core.training import classifier as classifier_stage
 from tmsa_core.training import clip as clip_stage
 from tmsa_core.training import e4e as e4e_stage
@@ -137,7 +138,9 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 def train(stage: str, options: Options) -> None:
     """Run one stage, or ``all``. Raises RequestError for a stage there is none of."""
     if stage != "all" and stage not in STAGES:
-        raise RequestError(f"There is no stage {stage!r}; use one of {', '.join(STAGES)}, all.")
+        raise RequestError(
+            f"There is no stage {quoted(stage)}; use one of {', '.join(STAGES)}, all."
+        )
     for name in STAGES if stage == "all" else (stage,):
         for step in STAGES[name]:
             step(options)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 
 
 @dataclass(frozen=True)
@@ -91,5 +92,5 @@ def find_preset(domain: str, name: str) -> Preset:
     """The preset of a domain; a RequestError lists the names there are."""
     presets = {"fast": FAST, "paper": PAPER[domain]}
     if name not in presets:
-        raise RequestError(f"There is no preset {name!r}; use one of {', '.join(presets)}.")
+        raise RequestError(f"There is no preset {quoted(name)}; use one of {', '.join(presets)}.")
     return presets[name]

@@ -12,6 +12,7 @@ from tmsa_core.bundles import Bundle
 from tmsa_core.domains import find_domain
 from tmsa_core.download import network_errors
 from tmsa_core.errors import RequestError
+from tmsa_core.quoting import quoted
 from tmsa_core.training.save import FILE
 from tmsa_core.version import VERSION
 from tmsa_core.weights import read_metadata
@@ -39,7 +40,8 @@ def publish_mapper(
         validate_repo_id(repository)
     except HFValidationError as error:
         raise RequestError(
-            f"{repository!r} is no name of a repository: use USER/NAME with letters, digits, . - _."
+            f"{quoted(repository)} is no name of a repository: use USER/NAME with "
+            "letters, digits, . - _."
         ) from error
     api = HfApi(endpoint=endpoint, token=token)
     with TemporaryDirectory() as folder:
