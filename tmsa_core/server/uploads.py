@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from gradio.route_utils import MultiPartException, file_fetch, upload_fn
 from gradio.routes import API_PREFIX, file_upload_statuses
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
