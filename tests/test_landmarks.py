@@ -34,7 +34,7 @@ from tmsa_core.training.landmarks import (
     train_detector,
     train_predictor,
 )
-from tmsa_core.views import Photo, face_box, upright_patch
+from tmsa_core.views import PATCH, Photo, face_box, upright_patch
 
 FILES = Path(__file__).parent.parent / "checkpoints" / "avatar"
 
@@ -170,7 +170,7 @@ def test_a_small_face_in_a_photo_of_twelve_megapixels(finder, place):
 
 
 class FalseHits:
-    """A detector of dlib's that also frames something else beside every face it sees."""
+    """A detector of dlib's that sees something else beside every face of a whole picture."""
 
     def __init__(self, scanner: Any, shift: tuple[float, float], scale: float) -> None:
         self.scanner, self.shift, self.scale = scanner, shift, scale
@@ -181,12 +181,15 @@ class FalseHits:
 
     def run(self, pixels: np.ndarray, upsample: int, threshold: float) -> tuple[list, list, list]:
         boxes, scores, kinds = self.scanner.run(pixels, upsample, threshold)
-        for box, score in list(zip(boxes, scores, strict=True)):
+        if pixels.shape[:2] == (PATCH, PATCH):  # the closer look shows nothing there
+            return boxes, scores, kinds
+        false = []
+        for box in boxes:
             x, y = (c + s * box.width() for c, s in zip(centre_of(box), self.shift, strict=True))
             half = self.scale * box.width() / 2
-            false = dlib.rectangle(*(round(v) for v in (x - half, y - half, x + half, y + half)))
-            boxes, scores = [*boxes, false], [*scores, score - 0.3]
-        return boxes, scores, kinds
+            corners = (x - half, y - half, x + half, y + half)
+            false.append(dlib.rectangle(*(round(v) for v in corners)))
+        return [*false, *boxes], [*scores, *scores], [*kinds, *kinds]
 
 
 def centre_of(box: Any) -> tuple[int, int]:
@@ -243,7 +246,7 @@ def test_a_false_box_beside_a_face_does_not_take_its_place():
         assert len(hits) == 1
         centre, side = face_box(hits[0].points)
         assert np.abs(centre - (400, 300)).max() < 0.03 * 200
-        assert side == pytest.approx(200, rel=0.04)
+        assert side == pytest.approx(200, rel=0.08)
 
 
 @pytest.mark.parametrize("seed", [3, 8, 14])

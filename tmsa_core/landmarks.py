@@ -67,6 +67,7 @@ _AGREEMENT = (0.025, 0.045)
 _MOVES = ((8, 1.0, 0.04, 0.0), (-8, 1.0, -0.04, 0.0), (0, 1.08, 0.0, 0.04), (0, 0.93, 0.0, -0.04))
 _PASSES = 4  # of placing points on a patch and turning the patch by them
 _APART = 0.7  # two faces' centres are farther apart than this share of the larger box
+_STEADY = 0.3  # from this doubt on, another box of the same face may give better points
 _PART = 1.8  # a hit this many times smaller than a face around it may be a part of that face
 
 
@@ -79,6 +80,11 @@ class Hit:
     points: np.ndarray
     score: float
     doubt: float = 0.0
+
+    @property
+    def trust(self) -> float:
+        """What decides between two hits of one face: stable points count more than the score."""
+        return self.score - 2 * self.doubt
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,10 @@ class _Search:
     def _any_certain(self, hits: Iterable[Hit]) -> bool:
         return any(hit.score >= self.detector.certain for hit in hits)
 
+    def _is_settled(self, hit: Hit) -> bool:
+        """Is no closer look needed at further boxes of this face?"""
+        return hit.score >= self.detector.certain and hit.doubt < _STEADY
+
     def _all_small(self, hits: Iterable[Hit]) -> bool:
         return all(face_box(h.points)[1] < _GROUP * max(self.photo.size) for h in hits)
 
@@ -231,7 +241,7 @@ class _Search:
             seen = list(pool.map(_look, views, self.detectors))
         hits: list[Hit] = []
         for view, boxes in seen:
-            certain = [hit for hit in (*known, *hits) if hit.score >= self.detector.certain]
+            certain = [hit for hit in (*known, *hits) if self._is_settled(hit)]
             for box, _ in boxes[:most]:
                 if any(_covers(hit, *_place(box, view)) for hit in certain):
                     continue
@@ -297,13 +307,13 @@ class _Search:
 def without_doubles(hits: Sequence[Hit]) -> list[Hit]:
     """The best hit of each face.
 
-    Of two hits whose centres lie closer together than those of two heads can, the one with the
-    higher score stays. But a hit much smaller than another that it lies in, as a painted eye may,
-    goes whatever its score if the points of the larger one are no less stable.
+    Of two hits whose centres lie closer together than those of two heads can, the one that
+    deserves more trust stays. But a hit much smaller than another that it lies in, as a painted
+    eye may, goes whatever its score if the points of the larger one are no less stable.
     """
     whole = [hit for hit in hits if not any(_is_part(hit, other) for other in hits)]
     kept: list[Hit] = []
-    for hit in sorted(whole, key=lambda h: h.score, reverse=True):
+    for hit in sorted(whole, key=lambda h: h.trust, reverse=True):
         centre, side = face_box(hit.points)
         places = [face_box(k.points) for k in kept]
         if all(np.hypot(*(centre - c)) > _APART * max(side, s) for c, s in places):
