@@ -180,7 +180,8 @@ def test_hosts_are_what_the_operator_and_the_space_name(monkeypatch: pytest.Monk
         "somebody-faces.hf.space",
         ".gradio.live",
     )
-    assert make_settings("faces.lan", 80, "avatar", False, None, ()).allowed_hosts[0] == "faces.lan"
+    settings = make_settings("faces.lan", 80, "avatar", False, None, ())
+    assert "faces.lan" in settings.allowed_hosts
 
 
 @pytest.mark.parametrize("name", ["*", "*.example", "a b", "http://a.example", "a/b", "a@b", "["])

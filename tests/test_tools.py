@@ -95,7 +95,7 @@ def test_batch(server: str, data_url: str, portrait: Image.Image) -> None:
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
-        ("data:image/png;base64,%%%", "data URL cannot be decoded"),
+        ("data:image/png;base64,abcde", "data URL cannot be decoded"),
         ("/etc/hostname", "What /batch was sent as a file is none"),
         ("http://127.0.0.1:9/a.png", ""),
     ],
