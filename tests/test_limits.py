@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from gradio_client import Client
 from PIL import Image
 from starlette.types import Message, Receive, Scope, Send
 
@@ -19,6 +20,7 @@ from tmsa_core.errors import ImageError, TextError
 from tmsa_core.images import MAX_JPEG2000_PIXELS, load_image
 from tmsa_core.prompts import MOST_CLEANED, MOST_RAW, clean_text
 from tmsa_core.server.limits import Limits, LimitsMiddleware
+from tmsa_core.ui import build_ui, launch_options
 
 DEADLINE = 120.0  # seconds
 ONE, OTHER = "8.8.8.8", "1.1.1.1"  # clients behind a proxy on this machine
@@ -237,3 +239,19 @@ def test_a_small_file_that_declares_a_huge_picture_is_not_decoded(tmp_path: Path
             load_image(source)
     assert time.process_time() - start < 2  # decoding it takes 12 s
     assert load_image(declared(640, 480)).size == (640, 480)
+
+
+def test_the_calls_of_scripts_leave_no_session_behind(editor: Editor, port: int) -> None:
+    blocks = build_ui(editor)
+    options = {"prevent_thread_lock": True, "quiet": True, "server_port": port}
+    app, address, _ = blocks.launch(**options, **launch_options())
+    try:
+        with httpx.Client(base_url=address, timeout=DEADLINE) as client:
+            for seed in range(3):
+                finish(client, [join(client, ONE, seed)])
+        script = Client(address, verbose=False, analytics_enabled=False)
+        script.predict(1, api_name="/sample")
+        assert not app.state_holder.session_data and not app.state_holder.time_last_used
+        script.close()
+    finally:
+        blocks.close(verbose=False)
