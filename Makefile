@@ -63,7 +63,7 @@ lock: $(VENV)/.dev-installed
 		--output-file requirements-dev.lock
 
 tables: $(VENV)/.dev-installed
-	$(BIN)/python -m tmsa_core.evaluation.tables
+	$(BIN)/python -m tmsa_core.evaluation.bundle.readme
 
 comparison: $(VENV)/.dev-installed
 	$(BIN)/python -m tmsa_core evaluate --images 64
@@ -71,7 +71,7 @@ comparison: $(VENV)/.dev-installed
 		--methods tmsa,styleclip_global --prompts docs/prompts/figure-6.json -o results/figure-6.jsonl
 	$(BIN)/python -m tmsa_core evaluate --images 4 --curve-images 0 --pictures 4 \
 		--methods tmsa --inversion hfgi -o results/figure-10.jsonl
-	$(BIN)/python -m tmsa_core.evaluation.tables
+	$(BIN)/python -m tmsa_core.evaluation.bundle.readme
 	$(BIN)/python -m tmsa_core figures figure-5 -o docs/figure-5.webp
 	$(BIN)/python -m tmsa_core figures figure-6 -o docs/figure-6.webp
 	$(BIN)/python -m tmsa_core figures figure-10 -o docs/figure-10.webp

@@ -7,14 +7,14 @@ from typing import Any
 
 from PIL.Image import Image
 
-from tmsa_core.cli import main_of_app
+from tmsa_core.cli.main import main_of_app
 
 
 @cache
 def endpoints() -> Any:
     """What ``edit`` calls; made late, because it imports Gradio and loads networks."""
-    from tmsa_core.ui_api import Endpoints
-    from tmsa_core.ui_domains import Editors, first_editor
+    from tmsa_core.api.endpoints import Endpoints
+    from tmsa_core.server.editors import Editors, first_editor
 
     return Endpoints(Editors(first_editor(os.environ.get("TMSA_DOMAIN") or "avatar")))
 

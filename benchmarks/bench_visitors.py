@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.bench_editor import seconds
 from tmsa_core import EditRequest, load_editor
-from tmsa_core.editor import Editor
-from tmsa_core.metadata import encode_picture
+from tmsa_core.editing.editor import Editor
+from tmsa_core.imaging.metadata import encode_picture
 
 ROUNDS = 7
 EDIT = EditRequest("human face", "human face with glasses")

@@ -29,7 +29,7 @@ TEXTS = ("human face", "human face with glasses")
 SERVER = """
 import sys
 from tmsa_core import load_editor
-from tmsa_core.ui import build_ui, launch_options
+from tmsa_core.ui.page import build_ui, launch_options
 page = build_ui(load_editor("avatar", device="cpu"))
 page.launch(server_port=int(sys.argv[1]), quiet=True, **launch_options())
 """

@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tmsa_core import load_editor
-from tmsa_core.ui import build_ui, launch_options
+from tmsa_core.ui.page import build_ui, launch_options
 
 WAIT = 180_000
 DRAWN = """([selector, count]) => [...document.querySelectorAll(selector)]

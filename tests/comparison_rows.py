@@ -7,7 +7,7 @@ import io
 
 from PIL import Image
 
-from tmsa_core.evaluation.scoring import Row
+from tmsa_core.evaluation.judges import Row
 
 RUN: Row = {"domain": "avatar", "weights": "abc", "inversion": "e4e", "folder": None}
 METHODS = ("tmsa", "styleclip_mapper", "tedigan", "clip2stylegan")

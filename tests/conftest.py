@@ -117,7 +117,7 @@ def port() -> int:
 @pytest.fixture(scope="session")
 def server(editor: Editor) -> Iterator[str]:
     """The page and its endpoints on a free port of this machine; yields the address."""
-    from tmsa_core.ui import build_ui, launch_options
+    from tmsa_core.ui.page import build_ui, launch_options
 
     options = {"prevent_thread_lock": True, "quiet": True, "server_port": free_port()}
     blocks = build_ui(editor)

@@ -20,7 +20,7 @@ import numpy as np
 
 from tests.hub_server import COMMIT
 from tests.synthetic_checkpoints import SMALL
-from tmsa_core.download import Download, Place
+from tmsa_core.weights.download import Download, Place
 
 CONTEXT = get_context("forkserver")
 PICTURES = 2
@@ -39,7 +39,7 @@ class Event(Protocol):
 def batch(folder: Path, address: str, ready: Event) -> None:
     """Edit the pictures of a folder into an archive."""
     from tmsa_core import EditRequest, load_editor
-    from tmsa_core.batch import BatchOptions, run_batch
+    from tmsa_core.editing.batch import BatchOptions, run_batch
 
     editor = load_editor("avatar", device="cpu")
     ready.set()
@@ -53,7 +53,7 @@ def download(folder: Path, address: str, ready: Event) -> None:
     """Fetch a file over a connection that is not the quickest."""
     import huggingface_hub.constants
 
-    from tmsa_core.download import fetch
+    from tmsa_core.weights.download import fetch
 
     huggingface_hub.constants.HF_HUB_OFFLINE = False
     huggingface_hub.constants.HF_HUB_CACHE = str(folder / "hub")
@@ -63,7 +63,7 @@ def download(folder: Path, address: str, ready: Event) -> None:
 
 def conversion(folder: Path, address: str, ready: Event) -> None:
     """Turn a checkpoint into safetensors."""
-    from tmsa_core.convert import convert
+    from tmsa_core.weights.convert import convert
 
     ready.set()
     convert("arcface", folder / "public.pt", folder / "out")
@@ -72,8 +72,10 @@ def conversion(folder: Path, address: str, ready: Event) -> None:
 def training(folder: Path, address: str, ready: Event) -> None:
     """Draw pairs, train a mapper for a few steps, and keep the state after each."""
     from tmsa_core.bundles import checkpoints_folder, open_bundle
-    from tmsa_core.training import align, bank, run
-    from tmsa_core.training.presets import FAST
+    from tmsa_core.training import run
+    from tmsa_core.training.mapper import bank
+    from tmsa_core.training.mapper import loop as align
+    from tmsa_core.training.mapper.presets import FAST
 
     bank.PART, bank.PIXELS, run.CHECKPOINT_SECONDS, align.SHOWN = 8, 8 * 128**2, 0.0, 2
     preset = replace(FAST, iterations=4, batch=8, image_batch=2, image_every=2, bank=32)

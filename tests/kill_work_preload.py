@@ -2,7 +2,6 @@
 
 import accelerate  # noqa: F401
 import huggingface_hub  # noqa: F401
-
 import tmsa_core.batch
 import tmsa_core.convert
 import tmsa_core.editor

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tmsa_core.kinds import build_network
+from tmsa_core.weights.architectures import build_network
 
 SMALL: dict[str, dict[str, Any]] = {
     "stylegan2": {

@@ -11,12 +11,12 @@ from tmsa_core.avatars.render import render
 from tmsa_core.avatars.scenes import Placement, scene
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.baselines import styleclip_global
-from tmsa_core.baselines.world import BASELINES, STEERED
+from tmsa_core.baselines.interface import BASELINES, STEERED
 from tmsa_core.bundles import open_bundle
 from tmsa_core.evaluation.prompts import SIX, Prompt, fits
-from tmsa_core.images import to_image, to_tensor
-from tmsa_core.training.data import held_out_portraits
-from tmsa_core.weights import read_metadata
+from tmsa_core.imaging.images import to_image, to_tensor
+from tmsa_core.training.avatar.renders import held_out_portraits
+from tmsa_core.weights.network_files import read_metadata
 
 COUNT = 24
 

@@ -7,10 +7,10 @@ from safetensors.torch import load_file, save_file
 
 from tmsa_core.bundles import checkpoints_folder, load_network, open_bundle
 from tmsa_core.errors import BundleError
-from tmsa_core.kinds import build_network
-from tmsa_core.manifests import register_file
-from tmsa_core.training.avatar import STAGES
-from tmsa_core.weights import read_metadata, save_network
+from tmsa_core.training.avatar.stages import STAGES
+from tmsa_core.weights.architectures import build_network
+from tmsa_core.weights.manifest import register_file
+from tmsa_core.weights.network_files import read_metadata, save_network
 
 SMALL = {"resolution": 16, "channel_multiplier": 0.01, "channel_max": 8, "mapping_layers": 1}
 

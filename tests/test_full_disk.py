@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.synthetic_checkpoints import write_checkpoint
 from tests.test_kill import EARLIER, prepare
-from tmsa_core.metadata import encode_png
+from tmsa_core.imaging.metadata import encode_png
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits by setrlimit")
 
@@ -22,7 +22,7 @@ LIMITED = """
 import resource, sys
 limit = int(sys.argv[1])
 import torch
-from tmsa_core.cli import main
+from tmsa_core.cli.main import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 sys.exit(main(sys.argv[2:]))
 """
@@ -31,9 +31,9 @@ import resource, sys
 from pathlib import Path
 import torch
 from tmsa_core.errors import TmsaError
-from tmsa_core.training.data import render_chunk
-from tmsa_core.training import data
-from tmsa_core.training.cache import Parts, cached
+from tmsa_core.training.avatar.renders import render_chunk
+from tmsa_core.training.avatar import renders as data
+from tmsa_core.training.mapper.cache import Parts, cached
 from tmsa_core.training.run import Options, Run
 folder = Path(sys.argv[1])
 run, model = Run("stage", Options(folder, folder), 10), torch.nn.Linear(100, 100)

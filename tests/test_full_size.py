@@ -16,11 +16,10 @@ from safetensors.torch import save_file
 
 from tests.synthetic_checkpoints import PUBLIC, write_checkpoint
 from tmsa_core import EditRequest, PreparedFace, load_editor
-from tmsa_core.bundles import open_bundle
-from tmsa_core.manifests import register_file
+from tmsa_core.bundles import complete, open_bundle
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.supply import complete
-from tmsa_core.weights import save_network
+from tmsa_core.weights.manifest import register_file
+from tmsa_core.weights.network_files import save_network
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from tests.hub_server import running_hub
 from tests.kill_work import CONTENT, PICTURES, PLACE, WIDE, start
 from tests.synthetic_checkpoints import write_checkpoint
-from tmsa_core.metadata import encode_png
+from tmsa_core.imaging.metadata import encode_png
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by signal")
 

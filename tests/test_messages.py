@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tmsa_core.bundles import open_bundle
-from tmsa_core.cli import main
-from tmsa_core.training.avatar import STAGES
+from tmsa_core.cli.main import main
+from tmsa_core.training.avatar.stages import STAGES
 
 ROOT = Path(__file__).parent.parent
 # A command in backticks, as far as its end.

@@ -15,8 +15,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import tmsa_core
+from tmsa_core.availability import needed_roles
 from tmsa_core.bundles import open_bundle
-from tmsa_core.domains import find_domain, needed_roles
+from tmsa_core.domains import find_domain
 from tmsa_core.version import VERSION
 
 ROOT = Path(__file__).parent.parent
@@ -97,14 +98,14 @@ def test_editing_needs_neither_training_nor_evaluation_nor_the_page() -> None:
         "tmsa_core.training",
         "tmsa_core.evaluation",
         "tmsa_core.baselines",
-        "tmsa_core.ui",
+        "tmsa_core.ui.page",
     )
     assert not [name for name in loaded if name.startswith(forbidden)]
     assert not loaded & {"gradio", "matplotlib", "sklearn", "accelerate"}
 
 
 def test_command_line_help_loads_nothing_heavy() -> None:
-    assert "torch" not in modules_after("import tmsa_core.cli")
+    assert "torch" not in modules_after("import tmsa_core.cli.edit")
 
 
 def test_imports_point_downward() -> None:
@@ -114,8 +115,14 @@ def test_imports_point_downward() -> None:
     for path in [*core.glob("*.py"), *core.glob("networks/*.py")]:
         if path.name.startswith(("cli", "ui")):
             continue
-        upward = ("tmsa_core.training", "tmsa_core.evaluation", "tmsa_core.ui", "gradio", "typer")
-        names = imports_of(path) - ({"tmsa_core.cli"} if path.name == "__main__.py" else set())
+        upward = (
+            "tmsa_core.training",
+            "tmsa_core.evaluation",
+            "tmsa_core.ui.page",
+            "gradio",
+            "typer",
+        )
+        names = imports_of(path) - ({"tmsa_core.cli.edit"} if path.name == "__main__.py" else set())
         # the client of a running page needs gradio_client, which is not gradio
         assert not {i for i in names if i.startswith(upward) and "gradio_client" not in i}, path
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tmsa_core.cli import app
+from tmsa_core.cli.common import app
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

@@ -20,29 +20,41 @@ import torch
 from PIL import Image
 
 from tmsa_core import Editor, EditRequest, PreparedFace, load_editor
+from tmsa_core.api.values import stacked
 from tmsa_core.bundles import open_bundle
-from tmsa_core.checks import as_stack, checked_alpha, checked_threshold, choose_face
-from tmsa_core.cli import main
+from tmsa_core.cli.main import main
 from tmsa_core.devices import find_device
 from tmsa_core.domains import find_domain
+from tmsa_core.editing.shift import level_mask
 from tmsa_core.errors import (
+    LETTERS,
     BundleError,
     ImageError,
     RequestError,
     StrengthError,
     TextError,
     TmsaError,
+    listed,
+    quoted,
+    shortened,
 )
-from tmsa_core.images import load_image
-from tmsa_core.metadata import check_destination, read_recipe, save_picture
-from tmsa_core.paths import checked_path
-from tmsa_core.prompts import clean_text
-from tmsa_core.quoting import LETTERS, listed, quoted, shortened
-from tmsa_core.shift import level_mask
-from tmsa_core.ui_api import strengths
-from tmsa_core.ui_json import number, stacked, whole
-from tmsa_core.ui_links import from_query, from_recipe, parse_levels
-from tmsa_core.ui_stack import MOST_LAYERS, Layer, new_history
+from tmsa_core.files import checked_path
+from tmsa_core.imaging.images import load_image
+from tmsa_core.imaging.metadata import check_destination, read_recipe, save_picture
+from tmsa_core.text.templates import clean_text
+from tmsa_core.ui.edit_stack import Layer, new_history
+from tmsa_core.ui.links import from_query, from_recipe
+from tmsa_core.validation import (
+    MOST_LAYERS,
+    as_stack,
+    checked_alpha,
+    checked_threshold,
+    choose_face,
+    number,
+    parse_levels,
+    strengths,
+    whole,
+)
 
 MOST_LETTERS = 300
 EDIT = EditRequest("human face", "smiling human face")
@@ -347,7 +359,7 @@ def test_only_stored_files_are_read(tmp_path: Path, kind: str) -> None:
 def test_a_file_is_read_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "large.png"
     path.write_bytes(bytes(2 << 20))
-    monkeypatch.setattr("tmsa_core.images.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("tmsa_core.imaging.images.MAX_BYTES", 1 << 20)
     assert "more than 1 MB" in refusal(ImageError, load_image, path)
 
 

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 from tmsa_core.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from tmsa_core.availability import list_domains
     from tmsa_core.datatypes import EditRequest, EditResult, PreparedFace
-    from tmsa_core.domains import list_domains
-    from tmsa_core.editor import Editor, load_editor
+    from tmsa_core.editing.editor import Editor
+    from tmsa_core.editing.load import load_editor
     from tmsa_core.errors import TmsaError
 
 _HOMES = {
     "EditRequest": "tmsa_core.datatypes",
     "EditResult": "tmsa_core.datatypes",
-    "Editor": "tmsa_core.editor",
+    "Editor": "tmsa_core.editing.editor",
     "PreparedFace": "tmsa_core.datatypes",
     "TmsaError": "tmsa_core.errors",
-    "list_domains": "tmsa_core.domains",
-    "load_editor": "tmsa_core.editor",
+    "list_domains": "tmsa_core.availability",
+    "load_editor": "tmsa_core.editing.load",
 }
 __all__ = [
     "EditRequest",

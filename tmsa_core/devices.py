@@ -8,8 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from tmsa_core.errors import MemoryFullError, RequestError
-from tmsa_core.quoting import quoted
+from tmsa_core.errors import MemoryFullError, RequestError, quoted
 
 P = ParamSpec("P")
 R = TypeVar("R")

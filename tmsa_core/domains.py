@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tmsa_core.bundles import Bundle, open_bundle
-from tmsa_core.download import Download
-from tmsa_core.errors import BundleError, RequestError
-from tmsa_core.quoting import quoted
-from tmsa_core.supply import missing_downloads
+from tmsa_core.errors import RequestError, quoted
 
 
 @dataclass(frozen=True)
@@ -71,88 +66,8 @@ OPTIONAL_ROLES = (MAPPER, "hfgi", "identity")  # without them a domain does less
 INVERSIONS = ("e4e", "hfgi")  # the roles that bring a picture in; hfgi builds on e4e
 
 
-@dataclass(frozen=True)
-class DomainStatus:
-    """What a domain can do on this machine, and what it lacks.
-
-    available: all files are here to invert pictures and draw samples. can_edit: the mapping
-    network is here too. reason: why the one or the other is not so, and the command that helps.
-    notice: what the licences of the weights ask. missing: what would be downloaded. set_aside:
-    sentences on files that are there and not used.
-    """
-
-    key: str
-    title: str
-    available: bool
-    reason: str = ""
-    can_edit: bool = False
-    notice: str = ""
-    missing: tuple[Download, ...] = ()
-    set_aside: tuple[str, ...] = ()
-
-
 def find_domain(key: str) -> Domain:
     """The domain of a key; a RequestError lists the keys there are."""
     if not isinstance(key, str) or key not in DOMAINS:
         raise RequestError(f"There is no domain {quoted(key)}; use one of {', '.join(DOMAINS)}.")
     return DOMAINS[key]
-
-
-def list_domains() -> list[DomainStatus]:
-    """Every domain, and whether its bundle is complete on this machine. Loads no weights."""
-    return [_status(domain) for domain in DOMAINS.values()]
-
-
-def align_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
-    """The roles that aligning a picture needs: none where that only resizes it."""
-    if domain.alignment != "face":
-        return ()
-    return tuple(role for role in FACE_ROLES if role in bundle.files)
-
-
-def needed_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
-    """The roles without which a domain brings no picture in; the mapper is none of them."""
-    return ROLES + align_roles(domain, bundle)
-
-
-def inversions_here(bundle: Bundle) -> tuple[str, ...]:
-    """The inversions whose weights are here."""
-    return tuple(name for name in INVERSIONS if bundle.has(name))
-
-
-def first_inversion(bundle: Bundle) -> str:
-    """What a page starts with: the domain's own inversion, or e4e where that one is not here."""
-    own = find_domain(bundle.domain).inversion
-    return own if bundle.has(own) else "e4e"
-
-
-def _status(domain: Domain) -> DomainStatus:
-    try:
-        bundle = open_bundle(domain.key)
-    except BundleError as error:
-        return DomainStatus(domain.key, domain.title, False, str(error))
-    roles = needed_roles(domain, bundle)
-    problems = [problem for role in (*roles, MAPPER) if (problem := bundle.problem(role))]
-    missing = missing_downloads(bundle, roles)
-    return DomainStatus(
-        domain.key,
-        domain.title,
-        available=all(bundle.has(role) for role in roles),
-        reason=_to_download(domain.key, missing) if missing else str(*problems[:1]),
-        can_edit=not problems,
-        notice=bundle.notice,
-        missing=missing,
-        set_aside=tuple(note for role in roles if (note := bundle.set_aside(role))),
-    )
-
-
-def _to_download(domain: str, missing: Sequence[Download]) -> str:
-    files = ", ".join(f"{d.name} ({size_words(d.bytes)})" for d in missing)
-    return f"To be downloaded once with `python -m tmsa_core download {domain}`: {files}."
-
-
-def size_words(count: int | None) -> str:
-    """A number of bytes for a reader; None where the Hub says it only when asked."""
-    if count is None:
-        return "size as the Hub states"
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

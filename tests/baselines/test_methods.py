@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.tiny_world import CLIP_DIM, LEVELS, RESOLUTION, SETTINGS, W_DIM, tiny_world
-from tmsa_core import baselines, cli_evaluation
+from tmsa_core import baselines
 from tmsa_core.baselines import (
     METHODS,
     Edit,
@@ -26,7 +26,8 @@ from tmsa_core.baselines import (
     styleclip_optimise,
     tedigan,
 )
-from tmsa_core.baselines.world import load_part, part_path, save_part
+from tmsa_core.baselines.interface import load_part, part_path, save_part
+from tmsa_core.cli import evaluate as cli_evaluation
 from tmsa_core.errors import RequestError, TextError
 from tmsa_core.networks.stylegan2 import Generator
 
@@ -269,13 +270,13 @@ def test_all_methods_of_a_domain_are_those_that_can_edit_its_pictures():
 def test_the_scoring_classifier_is_out_of_every_methods_reach():
     assert "classifier" not in World.__dataclass_fields__
     script = (
-        "import sys, tmsa_core.baselines, tmsa_core.training.data, tmsa_core.avatars.captions; "
+        "import sys, tmsa_core.baselines, tmsa_core.training.avatar.renders, tmsa_core.avatars.language.captions; "
         "print(*(name for name in sys.modules if name.startswith('tmsa_core')))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert "tmsa_core.baselines.tedigan" in loaded
-    assert not {"tmsa_core.networks.attributes", "tmsa_core.training.classifier"} & loaded
+    assert not {"tmsa_core.networks.attributes", "tmsa_core.training.avatar.classifier"} & loaded
     assert not [name for name in loaded if name.startswith("tmsa_core.evaluation")]
     for path in Path(baselines.__file__).parent.glob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from tmsa_core.evaluation.metrics import agreement, cosine, frechet_distance, psnr
+from tmsa_core.evaluation.metrics import agreement, cosine, frechet_distance
+from tmsa_core.training.avatar.pixels import psnr
 
 
 def test_frechet_distance_of_equal_clouds_is_zero():

@@ -17,7 +17,7 @@ from tests.fuzz.archives import archive
 from tests.fuzz.harness import Case, Fault, fault_of_sentence
 from tests.fuzz.pictures import picture
 from tests.fuzz.worker import Subject
-from tmsa_core.cli import main
+from tmsa_core.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 START = 30.0  # seconds that a command may take to load its libraries, beside its work

@@ -28,7 +28,7 @@ from tests.fuzz.harness import (
 from tests.fuzz.pictures import picture
 from tests.fuzz.server import Server, traceback_in
 from tests.fuzz.visitor import BYSTANDER, Answer, Visitor, answer_faults
-from tmsa_core.ui_api import Endpoints
+from tmsa_core.api.endpoints import Endpoints
 
 ENDPOINTS = {
     name: function

@@ -20,13 +20,14 @@ from tests.fuzz.harness import Case
 from tests.fuzz.pictures import MODES, in_mode, picture
 from tests.fuzz.worker import Subject
 from tmsa_core import EditRequest, load_editor
-from tmsa_core.archives import read_entries
-from tmsa_core.batch import BatchOptions, run_batch
-from tmsa_core.images import load_image
-from tmsa_core.metadata import read_recipe
-from tmsa_core.prompts import clean_text
-from tmsa_core.ui_json import number, stacked, whole
-from tmsa_core.ui_links import from_query, from_recipe, parse_levels
+from tmsa_core.api.values import stacked
+from tmsa_core.editing.archives import read_entries
+from tmsa_core.editing.batch import BatchOptions, run_batch
+from tmsa_core.imaging.images import load_image
+from tmsa_core.imaging.metadata import read_recipe
+from tmsa_core.text.templates import clean_text
+from tmsa_core.ui.links import from_query, from_recipe
+from tmsa_core.validation import number, parse_levels, whole
 
 OBJECTS: tuple[Any, ...] = (
     b"", b"\0", object(), Decimal("NaN"), Decimal("1e999"), Fraction(1, 3), np.float32("nan"),

@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 
 from tmsa_core.bundles import load_network
 from tmsa_core.errors import BundleError
-from tmsa_core.kinds import PUBLIC_CLIPS
 from tmsa_core.networks.clip import MEAN, STD, Clip, compact_clip, public_clip
-from tmsa_core.tokenizer import FullTokenizer
+from tmsa_core.text.tokenizer import FullTokenizer
+from tmsa_core.weights.architectures import PUBLIC_CLIPS
 
 VISION = {"layers": [1, 1, 1, 1], "width": 8, "head_width": 32, "image_size": 64}
 TEXT = {"context_length": 12, "width": 32, "heads": 2, "layers": 1}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.synthetic_checkpoints import SMALL, network_state
-from tmsa_core.kinds import build_network
+from tmsa_core.weights.architectures import build_network
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 WHERE = [

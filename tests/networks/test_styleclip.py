@@ -2,7 +2,7 @@ import torch
 
 from tmsa_core.bundles import load_network
 from tmsa_core.networks.styleclip import GroupMapper, LevelsMapper
-from tmsa_core.weights import save_network
+from tmsa_core.weights.network_files import save_network
 
 
 def test_keys_are_those_of_published_mappers():

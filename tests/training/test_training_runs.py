@@ -8,22 +8,15 @@ import torch
 
 from tmsa_core.bundles import load_network, open_bundle
 from tmsa_core.errors import BundleError
-from tmsa_core.training import (
-    avatar,
-    calibrate,
-    classifier,
-    clip,
-    data,
-    e4e,
-    generator,
-    hfgi,
-    identity,
-    mapper,
-    mapping,
-    texts,
-)
+from tmsa_core.training import train_domain as mapper
+from tmsa_core.training.avatar import classifier, clip, e4e, generator, hfgi, identity
+from tmsa_core.training.avatar import renders as data
+from tmsa_core.training.avatar import stages as avatar
+from tmsa_core.training.avatar import stylegan_mapping as mapping
+from tmsa_core.training.mapper import calibrate
+from tmsa_core.training.mapper import calibration_texts as texts
 from tmsa_core.training.run import Options
-from tmsa_core.weights import read_metadata
+from tmsa_core.weights.network_files import read_metadata
 
 SMALL_PHASES = (
     generator.Phase(side=32, images=8, batch=4, rate=1e-3),

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tmsa_core.avatars.accessories import draw_earrings, draw_eyewear, draw_headwear
-from tmsa_core.avatars.body import draw_background, draw_body, draw_vampire_collar
-from tmsa_core.avatars.canvas import Canvas
-from tmsa_core.avatars.costumes import draw_face_paint
-from tmsa_core.avatars.eyes import draw_brow_frown, draw_brows, draw_eyes
-from tmsa_core.avatars.facial_hair import draw_facial_hair, draw_moustache
-from tmsa_core.avatars.geometry import (
+from tmsa_core.avatars.drawing.accessories import draw_earrings, draw_eyewear, draw_headwear
+from tmsa_core.avatars.drawing.body import draw_background, draw_body, draw_vampire_collar
+from tmsa_core.avatars.drawing.canvas import Canvas
+from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.costumes import draw_face_paint
+from tmsa_core.avatars.drawing.eyes import draw_brow_frown, draw_brows, draw_eyes
+from tmsa_core.avatars.drawing.facial_hair import draw_facial_hair, draw_moustache
+from tmsa_core.avatars.drawing.geometry import (
     Frame,
     Geometry,
     Sitter,
@@ -32,12 +33,17 @@ from tmsa_core.avatars.geometry import (
     measure,
     sitters,
 )
-from tmsa_core.avatars.hair import draw_front_hair, draw_rear_hair
-from tmsa_core.avatars.head import draw_age_lines, draw_cheeks, draw_ears, draw_head, draw_nose
-from tmsa_core.avatars.mouth import draw_mouth
-from tmsa_core.avatars.palette import palette_of
+from tmsa_core.avatars.drawing.hair import draw_front_hair, draw_rear_hair
+from tmsa_core.avatars.drawing.head import (
+    draw_age_lines,
+    draw_cheeks,
+    draw_ears,
+    draw_head,
+    draw_nose,
+)
+from tmsa_core.avatars.drawing.mouth import draw_mouth
+from tmsa_core.avatars.drawing.palette import palette_of
 from tmsa_core.avatars.params import Portraits
-from tmsa_core.avatars.sketch import Sketch
 
 __all__ = ["Rendering", "aligned_views", "crop_views", "face_landmarks", "render"]
 

@@ -54,7 +54,7 @@ def sample_people() -> Portraits:
 
 def write_samples(folder: Path) -> None:
     """Draw the eight portraits as PNG files into ``folder``."""
-    from tmsa_core.images import to_image
+    from tmsa_core.imaging.images import to_image
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, image in zip(LOOKS, render(sample_people(), SIDE).images, strict=True):

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tmsa_core.avatars.geometry import EYE_LEVEL, face_landmarks
+from tmsa_core.avatars.drawing.geometry import EYE_LEVEL, face_landmarks
 from tmsa_core.avatars.params import Portraits
 from tmsa_core.avatars.render import render
 

@@ -18,9 +18,8 @@ from tmsa_core.baselines import (
     tedigan,
     tmsa,
 )
-from tmsa_core.baselines.world import Edit, Texts, World, open_world
-from tmsa_core.errors import RequestError
-from tmsa_core.quoting import quoted
+from tmsa_core.baselines.interface import Edit, Texts, World, open_world
+from tmsa_core.errors import RequestError, quoted
 
 __all__ = ["METHODS", "Edit", "Method", "Texts", "World", "check_methods", "obstacle", "open_world"]
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from tmsa_core.baselines.world import (
+from tmsa_core.baselines.interface import (
     Edit,
     Texts,
     World,
@@ -28,7 +28,7 @@ from tmsa_core.baselines.world import (
     part_seconds,
     save_part,
 )
-from tmsa_core.shift import embed_text
+from tmsa_core.editing.shift import embed_text
 
 PART = "clip2stylegan"
 BATCH = 32

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from tmsa_core.baselines.world import (
+from tmsa_core.baselines.interface import (
     Edit,
     Texts,
     World,
@@ -27,9 +27,9 @@ from tmsa_core.baselines.world import (
     part_seconds,
     save_part,
 )
+from tmsa_core.editing.shift import embed_text
 from tmsa_core.errors import TextError
 from tmsa_core.networks.stylegan2 import Generator
-from tmsa_core.shift import embed_text
 
 PART = "styleclip_global"
 BATCH = 32

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import trange
 
-from tmsa_core.baselines.world import Edit, Texts, World, part_path, plain_text
+from tmsa_core.baselines.interface import Edit, Texts, World, part_path, plain_text
 from tmsa_core.networks.styleclip import LevelsMapper
-from tmsa_core.weights import load_network, read_metadata, save_network
+from tmsa_core.weights.network_files import load_network, read_metadata, save_network
 
 KIND = "styleclip_mapper"
 SCALE = 0.1

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tmsa_core.baselines.world import Edit, Texts, World, plain_text
+from tmsa_core.baselines.interface import Edit, Texts, World, plain_text
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tmsa_core.baselines.world import (
+from tmsa_core.baselines.interface import (
     Edit,
     Texts,
     World,
@@ -25,9 +25,8 @@ from tmsa_core.baselines.world import (
     plain_text,
     save_part,
 )
-from tmsa_core.errors import RequestError
-from tmsa_core.quoting import quoted
-from tmsa_core.shift import level_mask
+from tmsa_core.editing.shift import level_mask
+from tmsa_core.errors import RequestError, quoted
 
 PART = "tedigan_text"
 CAPTIONED = 512  # portraits whose captions teach the text encoder
@@ -130,9 +129,9 @@ def captioned_codes(world: World) -> Iterator[tuple[Tensor, Tensor]]:
             f"Style mixing learns from captioned pictures, and {quoted(world.domain)} has none: "
             "leave out the method tedigan_mixing."
         )
-    from tmsa_core.avatars.captions import captions
+    from tmsa_core.avatars.language.captions import captions
     from tmsa_core.avatars.render import render
-    from tmsa_core.training.data import draw_portraits
+    from tmsa_core.training.avatar.renders import draw_portraits
 
     portraits = draw_portraits(seed=0, chunk=0, count=CAPTIONED)
     rng = torch.Generator().manual_seed(0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tmsa_core.baselines.world import Edit, Texts, World
-from tmsa_core.shift import embed_text, semantic_shift
+from tmsa_core.baselines.interface import Edit, Texts, World
+from tmsa_core.editing.shift import embed_text, semantic_shift
 
 
 def find_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:

@@ -36,12 +36,6 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return float(mean + cov_a.trace() + cov_b.trace() - 2 * cross)
 
 
-def psnr(made: Tensor, real: Tensor) -> float:
-    """Mean peak signal-to-noise ratio in dB of images (B,3,H,W) in [-1, 1]."""
-    error = (made.clamp(-1, 1) - real).square().mean(dim=(1, 2, 3))
-    return float((10 * torch.log10(4 / error.clamp_min(1e-12))).mean())
-
-
 def cosine(a: Tensor, b: Tensor) -> float:
     """Mean cosine of matching rows, (N,D) and (N,D)."""
     return float(F.cosine_similarity(a, b, dim=1).mean())

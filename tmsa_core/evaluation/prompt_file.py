@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tmsa_core.avatars.params import ATTRIBUTES
-from tmsa_core.errors import RequestError
+from tmsa_core.errors import RequestError, quoted, shortened
 from tmsa_core.evaluation.prompts import Prompt
-from tmsa_core.quoting import quoted, shortened
 
 NEEDED = ("name", "target", "without")
 TEXTS = (*NEEDED, "neutral")

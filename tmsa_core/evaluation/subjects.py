@@ -10,9 +10,9 @@ from torch import Tensor
 
 from tmsa_core.avatars.params import Portraits
 from tmsa_core.baselines import World
-from tmsa_core.baselines.world import encoder_input
+from tmsa_core.baselines.interface import encoder_input
 from tmsa_core.errors import RequestError
-from tmsa_core.images import load_image, to_tensor
+from tmsa_core.imaging.images import load_image, to_tensor
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 TEST, VALIDATION = 0, 2  # seeds of the two sets of portraits, which share nobody
@@ -51,7 +51,7 @@ def find_subjects(
 
 def _draw(world: World, count: int, seed: int) -> tuple[Tensor, Portraits]:
     from tmsa_core.avatars.render import render
-    from tmsa_core.training.data import held_out_portraits, to_bytes, to_range
+    from tmsa_core.training.avatar.renders import held_out_portraits, to_bytes, to_range
 
     portraits = held_out_portraits(count, seed)
     side = world.generator.resolution

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from tmsa_core.errors import BundleError
-from tmsa_core.tokenizer import CompactTokenizer, FullTokenizer, Tokenizer
+from tmsa_core.text.tokenizer import CompactTokenizer, FullTokenizer, Tokenizer
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of OpenAI's CLIP, kept for every model
 STD = (0.26862954, 0.26130258, 0.27577711)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tmsa_core.images import fit_side
+from tmsa_core.imaging.resize import fit_side
 from tmsa_core.networks.irse import UNITS, WIDTHS, body, stem
 from tmsa_core.networks.stylegan2 import EqualLinear
 

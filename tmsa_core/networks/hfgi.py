@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tmsa_core.images import fit_side
+from tmsa_core.imaging.resize import fit_side
 from tmsa_core.networks.irse import Unit, stem
 from tmsa_core.networks.stylegan2 import Generator, activate
 

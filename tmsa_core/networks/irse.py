@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tmsa_core.networks.channelwise import bend_channels
+from tmsa_core.networks.fused_ops import bend_channels
 
 WIDTHS = (64, 128, 256, 512)  # IR-SE50
 UNITS = (3, 4, 14, 3)

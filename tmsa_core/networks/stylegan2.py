@@ -19,13 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tmsa_core.networks.channelwise import (
-    SLOPE,
-    blur,
-    mix_channels,
-    scale,
-    scale_shift_activate,
-)
+from tmsa_core.networks.fused_ops import SLOPE, blur, mix_channels, scale, scale_shift_activate
 
 Noise = Literal["buffers", "random", "none"]
 Change = tuple[Tensor, Tensor]  # scale and shift of features: x (1 + scale) + shift

@@ -26,7 +26,7 @@ from pathlib import Path
 from PIL import Image
 
 from tmsa_core.errors import ImageError
-from tmsa_core.metadata import encode_png
+from tmsa_core.imaging.metadata import encode_png
 from tmsa_core.server.cache_folder import CacheFolder
 
 KEEP_SENT = 30.0  # seconds after a call, in which a script may send the path again

@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.data_classes import FileData, ListFiles
 
 from tmsa_core.server.addresses import is_address
-from tmsa_core.ui_parts import paths_of
+from tmsa_core.server.events import paths_of
 
 
 class FileList(gr.File):

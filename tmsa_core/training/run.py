@@ -22,8 +22,8 @@ from torchvision.utils import save_image
 from tqdm import tqdm
 
 from tmsa_core.errors import BundleError, RequestError
-from tmsa_core.safe_files import replacing, write_whole
-from tmsa_core.stop_signals import IMPATIENT_SECONDS, StopRequest, stop_after_step
+from tmsa_core.files import replacing, write_whole
+from tmsa_core.training.stop_signals import IMPATIENT_SECONDS, StopRequest, stop_after_step
 
 CHECKPOINT_SECONDS = 120.0
 UNREADABLE = (RuntimeError, UnpicklingError, EOFError, LookupError, TypeError, ValueError)

@@ -1,0 +1,31 @@
+"""A visitor's wish to stop reaches that visitor's work alone."""
+
+from tmsa_core.server.jobs import Stops
+
+
+def test_only_what_is_under_way_can_be_cancelled():
+    stops = Stops()
+    assert not stops.cancel("me")
+    stops.begin("me")
+    assert stops.cancel("me") and stops.of("me").is_set()
+    stops.end("me")
+    assert not stops.cancel("me") and not stops.of("me").is_set()
+
+
+def test_others_go_on_and_a_new_start_forgets_the_last_wish():
+    stops = Stops()
+    stops.begin("me")
+    stops.begin("you")
+    stops.cancel("me")
+    assert not stops.of("you").is_set()
+    stops.begin("me")
+    assert not stops.of("me").is_set()
+
+
+def test_ending_twice_is_no_error():
+    stops = Stops()
+    stops.end("me")
+    stops.begin("me")
+    stops.end("me")
+    stops.end("me")
+    assert not stops.cancel("me")

@@ -1,0 +1,62 @@
+import torch
+
+from tmsa_core.training.avatar.critic import PATCH, Critic, critic_step, same_patch, sharpening_loss
+
+
+def patches(seed: int) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(4, 3, PATCH, PATCH, generator=rng).clamp(-1, 1)
+
+
+def test_patches_are_cut_at_the_same_place():
+    places = torch.arange(80 * 80.0).reshape(1, 1, 80, 80)
+    rng = torch.Generator().manual_seed(0)
+    a, b = same_patch((places, -places), rng)
+    again, _ = same_patch((places, -places), rng)
+    assert a.shape == (1, 1, PATCH, PATCH)
+    assert torch.equal(a, -b)
+    assert not torch.equal(a, again)
+
+
+def test_every_place_is_judged_by_what_is_around_it():
+    torch.manual_seed(0)
+    critic, real = Critic().eval(), patches(0)
+    with torch.no_grad():
+        before = critic(real, real)
+        real[..., :8, :8] = 0  # a whole block of the coarse glance, whose neighbours blend with it
+        change = (critic(real, real) - before).abs()
+    assert before.shape == (4, 1, PATCH // 4, PATCH // 4)
+    assert change[..., 0, 0].min() > 0
+    assert change[..., 8:, 8:].max() == 0
+
+
+def test_equal_pictures_leave_only_the_verdict():
+    torch.manual_seed(0)
+    critic, real = Critic().eval(), patches(0)
+    with torch.no_grad():
+        same, different = (sharpening_loss(critic, made, real) for made in (real, patches(1)))
+        verdict = critic(real, real).mean()
+    assert abs(same + 0.05 * verdict) < 2e-3
+    assert different > same + 0.05
+
+
+def test_critic_learns_to_tell_blurred_from_sharp():
+    torch.manual_seed(0)
+    critic = Critic()
+    optimiser = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.0, 0.9))
+    losses = []
+    for step in range(30):
+        real = patches(step)
+        blurred = torch.nn.functional.avg_pool2d(real, 5, 1, 2)
+        losses.append(float(critic_step(critic, optimiser, blurred, real)))
+    assert losses[-1] < 0.8 * losses[0]
+    with torch.no_grad():
+        assert critic(real, real).mean() > critic(blurred, real).mean()
+
+
+def test_generator_is_pulled_towards_the_render():
+    torch.manual_seed(0)
+    critic, real = Critic(), patches(0)
+    made = torch.zeros_like(real, requires_grad=True)
+    sharpening_loss(critic, made, real).backward()
+    assert made.grad is not None and made.grad.abs().sum() > 0

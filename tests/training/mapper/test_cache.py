@@ -1,0 +1,126 @@
+"""A drawing of pairs that is stopped anywhere and gives what an unbroken one gives."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.tiny_world import W_DIM, networks
+from tmsa_core.errors import BundleError
+from tmsa_core.training.mapper import bank
+from tmsa_core.training.mapper.bank import Studio, real_pairs, synthetic_pairs
+from tmsa_core.training.mapper.cache import Parts, cached
+
+COUNT = 70
+
+
+class Killed(Exception):
+    """Ends a drawing in the middle."""
+
+
+class WideGenerator(torch.nn.Module):
+    """The tiny generator for latent vectors of 512, of which it uses as many as it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = networks()[0]
+        self.resolution = self.inner.resolution
+
+    def map(self, z: Tensor) -> Tensor:
+        return self.inner.map(z[:, :W_DIM])
+
+    def broadcast(self, w: Tensor) -> Tensor:
+        return self.inner.broadcast(w)
+
+    def synthesise(self, codes: Tensor) -> Tensor:
+        return self.inner.synthesise(codes)
+
+
+@pytest.fixture
+def studio(monkeypatch: pytest.MonkeyPatch) -> Studio:
+    """The tiny networks; eight images a batch and two batches a part."""
+    monkeypatch.setattr(bank, "PIXELS", 8 * 64**2)
+    monkeypatch.setattr(bank, "PART", 16)
+    return Studio(WideGenerator(), networks()[2])
+
+
+def killed_after(count: int) -> bank.Tick:
+    """A tick that ends the drawing after so many images."""
+    seen = 0
+
+    def tick(more: int) -> None:
+        nonlocal seen
+        seen += more
+        if seen >= count:
+            raise Killed
+
+    return tick
+
+
+@pytest.mark.parametrize("stops", [(8,), (16,), (40, 24), (70,), (1, 1, 1)])
+def test_a_drawing_that_was_killed_goes_on_and_gives_the_same(
+    studio: Studio, tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    unbroken = synthetic_pairs(studio, COUNT, 3, lambda more: None)
+    parts = Parts(tmp_path / "parts", "key")
+    for stop in stops:
+        with pytest.raises(Killed):
+            synthetic_pairs(studio, COUNT, 3, killed_after(stop), parts)
+    kept = len(list((tmp_path / "parts").glob("*.safetensors")))
+    studio.evaluations = 0
+    ticks: list[int] = []
+    resumed = synthetic_pairs(studio, COUNT, 3, ticks.append, parts)
+    assert all(torch.equal(a, b) for a, b in zip(resumed, unbroken, strict=True))
+    assert sum(ticks) == COUNT == studio.evaluations
+    assert ticks[:kept] == [16] * kept  # read, not drawn
+
+
+def test_real_pictures_are_inverted_in_parts_too(studio: Studio, tmp_path: Path) -> None:
+    encoder = networks()[1]
+    pictures = torch.rand(12, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    read: list[int] = []
+
+    def batch(number: int) -> Tensor:
+        read.append(number)
+        return pictures[2 * number : 2 * number + 2]
+
+    studio_pairs = partial(real_pairs, [partial(batch, k) for k in range(6)], studio, encoder, 1.0)
+    unbroken = studio_pairs(lambda more: None)
+    bank.PART = 2 * bank.REAL_BATCH  # two batches a part
+    parts = Parts(tmp_path / "parts", "key")
+    with pytest.raises(Killed):
+        studio_pairs(killed_after(6), parts)
+    read.clear()
+    resumed = studio_pairs(lambda more: None, parts)
+    assert read == [2, 3, 4, 5]  # what was whole is read no more
+    assert all(torch.equal(a, b) for a, b in zip(resumed, unbroken, strict=True))
+
+
+def test_parts_of_another_key_and_damaged_ones_are_made_again(tmp_path: Path) -> None:
+    def make(value: float) -> dict[str, Tensor]:
+        return {"x": torch.full((2,), value)}
+
+    assert Parts(tmp_path, "a").get(0, lambda: make(1.0))["x"][0] == 1
+    assert Parts(tmp_path, "a").get(0, lambda: make(2.0))["x"][0] == 1
+    assert Parts(tmp_path, "b").get(0, lambda: make(3.0))["x"][0] == 3
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-4])
+    assert Parts(tmp_path, "a").get(0, lambda: make(4.0))["x"][0] == 4
+
+
+def test_parts_go_when_the_whole_is_kept(tmp_path: Path) -> None:
+    def make(parts: Parts) -> dict[str, Tensor]:
+        return parts.get(0, lambda: {"x": torch.ones(3)})
+
+    assert torch.equal(cached(tmp_path, "pairs", "key", make)["x"], torch.ones(3))
+    assert [path.name.partition("-")[0] for path in tmp_path.iterdir()] == ["pairs"]
+
+
+def test_parts_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(BundleError, match="could not be written"):
+        Parts(tmp_path / "file" / "parts", "key").get(0, lambda: {"x": torch.ones(1)})

@@ -1,0 +1,228 @@
+"""The alignment's engine: resume to the step, several processes, several kinds of input."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tmsa_core.bundles import checkpoints_folder, open_bundle
+from tmsa_core.errors import RequestError
+from tmsa_core.evaluation.alignment.losses import DrawnPictures
+from tmsa_core.training.mapper import calibrate
+from tmsa_core.training.mapper import calibration_texts as texts
+from tmsa_core.training.mapper import loop as align
+from tmsa_core.training.mapper.loop import train_alignment, train_step
+from tmsa_core.training.mapper.presets import FAST, PAPER, Weights
+from tmsa_core.training.run import Options
+from tmsa_core.weights.manifest import read_manifest
+from tmsa_core.weights.network_files import read_metadata
+
+ROOT = Path(__file__).parent.parent.parent.parent
+SMALL = replace(FAST, iterations=4, batch=8, image_batch=2, image_every=2, bank=16, hidden=(8,))
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return open_bundle("avatar", checkpoints_folder() / "avatar")
+
+
+@pytest.fixture(scope="module")
+def unbroken(bundle, tmp_path_factory):
+    """Four steps at one go, with its folder."""
+    options = Options(tmp_path_factory.mktemp("unbroken"), bundle.folder)
+    return train_alignment(bundle, SMALL, options, None, "mapper"), options
+
+
+def same(a, b, tolerance):
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.allclose(x, y, atol=tolerance) for x, y in pairs)
+
+
+def test_a_killed_and_resumed_run_equals_an_unbroken_one(bundle, unbroken, tmp_path):
+    state, _ = unbroken
+    options = Options(tmp_path, bundle.folder)
+    half = train_alignment(bundle, SMALL, replace(options, minutes=0.0), None, "mapper")
+    assert half.step == 0  # stopped before the first step; now two steps, then a kill
+    run = align.Run("mapper", options, 4)
+    accelerator = align.start_processes("cpu")
+    for _ in range(2):
+        align.train_step(half, accelerator)
+    run.keep(half.parts(), half.step)
+    resumed = train_alignment(bundle, SMALL, options, None, "mapper")
+    assert resumed.step == state.step == 4
+    assert same(resumed.model, state.model, 1e-6) and same(resumed.average, state.average, 1e-6)
+    assert resumed.studio.evaluations == state.studio.evaluations
+
+
+def test_training_moves_the_weights_and_counts_what_it_draws(unbroken):
+    state, options = unbroken
+    start = align.new_alignment(state.studio, state.bank, SMALL, seed=0)
+    assert not same(state.model, start.model, 1e-6)
+    # 16 pairs for the bank; two images at steps 0 and 2
+    assert state.studio.evaluations == 16 + 2 * 2
+    rows = (options.work / "mapper" / "metrics.jsonl").read_text().splitlines()
+    last = json.loads(rows[-1])
+    assert last["done"] == 4 and last["evaluations"] == 20 and last["ia"] > 0
+    assert (options.work / "mapper" / "latest.png").stat().st_size > 1000
+
+
+def test_another_configuration_is_refused_before_any_work(bundle, unbroken):
+    _, options = unbroken
+
+    def train(preset=SMALL, options=options, pictures=None):
+        train_alignment(bundle, preset, options, pictures, "mapper")
+
+    with pytest.raises(RequestError, match="differs in its preset: .*--restart"):
+        train(replace(SMALL, noise=0.3))
+    with pytest.raises(RequestError, match="differs in its steps: "):
+        train(replace(SMALL, iterations=9))
+    with pytest.raises(RequestError, match="differs in its seed and pictures: "):
+        train(SMALL, replace(options, seed=1), DrawnPictures(8, 128))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"dom'])
+def test_a_damaged_configuration_is_another_one(bundle, unbroken, tmp_path, content):
+    shutil.copytree(unbroken[1].work, tmp_path / "work")
+    (tmp_path / "work" / "mapper" / "configuration.json").write_text(content)
+    with pytest.raises(RequestError, match="differs in its domain and .*--restart"):
+        train_alignment(bundle, SMALL, Options(tmp_path / "work", bundle.folder), None, "mapper")
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(bundle, unbroken, tmp_path, monkeypatch):
+    """Ctrl-C in the second step: the step is ended and kept."""
+    steps, options = [], Options(tmp_path, bundle.folder)
+
+    def step_and_interrupt(state, accelerator):
+        steps.append(state.step)
+        if state.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return train_step(state, accelerator)
+
+    monkeypatch.setattr(align, "train_step", step_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train_alignment(bundle, SMALL, options, None, "mapper")
+    state = train_alignment(bundle, SMALL, options, None, "mapper")
+    assert steps == [0, 1, 2, 3]
+    assert same(state.model, unbroken[0].model, 1e-6)
+
+
+def test_a_mapper_says_how_it_was_made(bundle, unbroken, tmp_path, monkeypatch):
+    monkeypatch.setitem(texts.TARGETS, "avatar", texts.FACE_TARGETS[:2])
+    monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
+    state = replace(unbroken[0], studio=replace(unbroken[0].studio), seconds=100.0)
+    own = replace(bundle, folder=tmp_path)
+    before = state.studio.evaluations
+    origin = align.export_alignment(state, own, "a command")
+    assert origin["real_images"] == 0 and origin["steps"] == 4
+    # the calibration draws up to 16 subjects for no text, and for each of two at two lengths
+    assert origin["evaluations"] == before + 16 * (1 + 2 * 2)
+    assert read_metadata(tmp_path / "mapper.safetensors")["origin"] == origin
+    entry = read_manifest(tmp_path / "bundle.json").files["mapper"]
+    assert 100 < entry.seconds < 200, "training and calibration, in the manifest alone"
+
+
+def test_two_processes_do_what_one_does(bundle, unbroken, tmp_path):
+    state, _ = unbroken
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import sys\n"
+        "from dataclasses import replace\n"
+        "from pathlib import Path\n"
+        "from tmsa_core.bundles import open_bundle\n"
+        "from tmsa_core.training.mapper.loop import train_alignment\n"
+        "from tmsa_core.training.mapper.presets import FAST\n"
+        "from tmsa_core.training.run import Options\n"
+        "small = replace(FAST, iterations=4, batch=8, image_batch=2, image_every=2, bank=16,"
+        " hidden=(8,))\n"
+        "bundle = open_bundle('avatar', Path(sys.argv[1]))\n"
+        "options = Options(Path(sys.argv[2]), bundle.folder)\n"
+        "train_alignment(bundle, small, options, None, 'mapper')\n"
+    )
+    # what `accelerate launch` sets for each process
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    world |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    command = (sys.executable, str(script), str(bundle.folder), str(tmp_path))
+    processes = [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | world | {"RANK": rank, "LOCAL_RANK": rank, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors[-2000:]
+    both = torch.load(tmp_path / "mapper" / "state.pt", weights_only=True)
+    assert both["done"] == 4
+    # bfloat16 rounds other batches otherwise, and Adam's first steps turn that into full lengths
+    start = align.new_alignment(state.studio, state.bank, SMALL, seed=0).model.state_dict()
+    one, two = (
+        torch.cat([(weights[name] - start[name]).flatten() for name in start])
+        for weights in (state.model.state_dict(), both["model"])
+    )
+    assert torch.nn.functional.cosine_similarity(one, two, dim=0) > 0.95
+    assert both["studio"]["evaluations"] == state.studio.evaluations
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_the_paper_schedule_draws_new_pairs_at_every_step(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(align, "MEASURING_PAIRS", 4)
+    preset = replace(PAPER["avatar"], iterations=1, batch=2, image_batch=2, hidden=(8,))
+    state = train_alignment(bundle, preset, Options(tmp_path, bundle.folder), None, "mapper")
+    assert state.studio.evaluations == 4 + 2 + 2  # measured, synthesised, remade
+
+
+def test_gradients_are_the_same_with_and_without_checkpointing(unbroken):
+    studio = unbroken[0].studio
+    w = unbroken[0].bank.subjects(2).clone()
+    gradients = []
+    for one_by_one in (False, True):
+        codes = w.clone().requires_grad_()
+        studio.embed_with_gradients(codes, one_by_one)[:, 0].sum().backward()
+        gradients.append(codes.grad)
+    assert gradients[0].abs().max() > 0
+    assert torch.nn.functional.cosine_similarity(*(g.flatten() for g in gradients), dim=0) > 0.99
+
+
+def test_training_sees_pictures_as_inference_does(unbroken):
+    clip = unbroken[0].studio.clip
+    images = torch.rand(1, 3, 128, 128, requires_grad=True)
+    seen = clip.preprocess(images * 2 - 1)
+    expected = torch.nn.functional.interpolate(images, clip.size, mode="bilinear", antialias=True)
+    mean, std = clip.mean.view(3, 1, 1), clip.std.view(3, 1, 1)
+    assert torch.allclose(seen, (expected - mean) / std, atol=1e-5)
+    clip.embed_images(images * 2 - 1).square().sum().backward()
+    assert images.grad is not None and torch.isfinite(images.grad).all()
+
+
+def test_presets_are_the_published_schedules():
+    published = {k: (p.iterations, p.batch) for k, p in PAPER.items()}
+    assert published == {
+        "avatar": (400_000, 8),
+        "ffhq": (400_000, 8),
+        "church": (600_000, 16),
+        "car": (300_000, 16),
+    }
+    paper = PAPER["ffhq"]
+    assert paper.rate_at(0) == 5e-4 and paper.rate_at(399_999) < paper.rate_at(200_001) < 5e-4
+    assert not paper.calibrated and paper.noise == 0 and not paper.closed_form
+
+
+def test_every_loss_has_a_weight():
+    assert set(vars(Weights())) == {"sa", "ia", "iai", "ada"}

@@ -1,0 +1,167 @@
+"""Set-up actions: only where they are allowed, never on a complete domain, one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import httpx
+import pytest
+
+from tests.conftest import free_port
+from tmsa_core import Editor
+from tmsa_core.bundles import checkpoints_folder, complete, open_bundle
+from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.server.jobs import Report, Supplies
+from tmsa_core.server.settings import make_settings
+from tmsa_core.training.mapper.quick import quick_align
+from tmsa_core.ui.page import build_ui, launch_options
+
+ACTIONS = {"start_download", "start_alignment"}
+# They do nothing but look things up or note something, so they need not wait for their turn.
+LIGHT = ACTIONS | {"enter", "load", "begin", "claim", "stop", "fill", "choose_sample", "look"}
+
+
+def launched(editor: Editor, allow_setup: bool) -> Iterator[tuple[gr.Blocks, str]]:
+    blocks = build_ui(editor, allow_setup)
+    options = {"prevent_thread_lock": True, "quiet": True, "server_port": free_port()}
+    _, address, _ = blocks.launch(**options, **launch_options())
+    yield blocks, address
+    blocks.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def closed(editor: Editor) -> Iterator[tuple[gr.Blocks, str]]:
+    """A page whose operator allows no set-up, and its address."""
+    yield from launched(editor, allow_setup=False)
+
+
+@pytest.fixture(scope="module")
+def open_page(editor: Editor) -> Iterator[tuple[gr.Blocks, str]]:
+    """A page whose operator allows set-up."""
+    yield from launched(editor, allow_setup=True)
+
+
+@pytest.fixture
+def unchanged() -> Iterator[None]:
+    """The committed files have the same bytes afterwards."""
+    before = digests()
+    yield
+    assert digests() == before
+
+
+def digests() -> dict[str, str]:
+    folder = checkpoints_folder()
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def actions(blocks: gr.Blocks) -> list[int]:
+    found = [number for number, fn in blocks.fns.items() if fn.name in ACTIONS]
+    assert len(found) == len(ACTIONS)
+    return found
+
+
+def call_in_every_way(address: str, number: int, key: str) -> Iterator[str]:
+    """The answers to an event that is called directly, and through the queue."""
+    body = {"data": [key], "fn_index": number, "session_hash": f"x{number}"}
+    for way in ("run/x", "api/x", "run/start_alignment", "run/predict"):
+        yield httpx.post(f"{address}gradio_api/{way}", json=body, timeout=60).text
+    joined = httpx.post(f"{address}gradio_api/queue/join", json=body, timeout=60)
+    assert joined.status_code == 200, joined.text
+    session = {"session_hash": body["session_hash"]}
+    yield httpx.get(f"{address}gradio_api/queue/data", params=session, timeout=60).text
+
+
+@pytest.mark.parametrize("key", ["avatar", "ffhq"])
+def test_no_call_sets_up_anything_where_that_is_off(
+    closed: tuple[gr.Blocks, str], unchanged: None, key: str
+) -> None:
+    blocks, address = closed
+    for number in actions(blocks):
+        for answer in call_in_every_way(address, number, key):
+            assert "cannot be set up from this page" in answer and "--allow-setup" in answer
+
+
+def test_a_complete_domain_is_never_set_up_anew(
+    open_page: tuple[gr.Blocks, str], unchanged: None
+) -> None:
+    blocks, address = open_page
+    for number in actions(blocks):
+        for answer in call_in_every_way(address, number, "avatar"):
+            assert "is complete: there is nothing to set up" in answer
+
+
+def test_an_unknown_domain_is_refused(open_page: tuple[gr.Blocks, str]) -> None:
+    blocks, address = open_page
+    for number in actions(blocks):
+        for answer in call_in_every_way(address, number, "../avatar"):
+            assert "error" in answer and "Traceback" not in answer
+
+
+def test_events_that_run_networks_are_closed_to_direct_calls(closed: tuple[gr.Blocks, str]) -> None:
+    blocks, address = closed
+    light = {fn.name for fn in blocks.fns.values() if fn.fn is not None and not fn.queue}
+    assert light == LIGHT
+    for number, fn in blocks.fns.items():
+        if not fn.queue or fn.fn is None:
+            continue
+        body = {"data": [None] * len(fn.inputs), "fn_index": number, "session_hash": "x"}
+        for way in ("run", "api"):
+            answer = httpx.post(f"{address}gradio_api/{way}/x", json=body, timeout=60)
+            assert answer.status_code == 404 and "join the queue" in answer.text, fn.name
+
+
+def test_only_one_domain_is_set_up_at_a_time() -> None:
+    supplies, go = Supplies(), threading.Event()
+
+    def work(report: Report) -> None:
+        report(0.5, "Half of it")
+        assert go.wait(60)
+
+    thread = supplies.start("ffhq", work)
+    for key in ("ffhq", "car"):
+        with pytest.raises(RequestError, match="“Photos of faces” is being set up"):
+            supplies.start(key, work)
+    go.set()
+    thread.join(60)
+    supplies.start("car", work).join(60)
+    job = supplies.job("car")
+    assert job is not None and job.done
+
+
+def test_committed_weights_are_not_overwritten_below_the_page(
+    unchanged: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BundleError, match="would overwrite it"):
+        quick_align("avatar", pairs=64, device="cpu")
+    bundle = open_bundle("avatar")
+    complete(bundle, tuple(bundle.files), thorough=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "share", "space", "said", "allowed"),
+    [
+        ("127.0.0.1", False, "", None, True),
+        ("[::1]", False, "", None, True),
+        ("0.0.0.0", False, "", None, False),
+        ("192.168.1.5", False, "", None, False),
+        ("127.0.0.1", True, "", None, False),
+        ("127.0.0.1", False, "somebody/faces", None, False),
+        ("127.0.0.1", False, "", False, False),
+        ("0.0.0.0", False, "somebody/faces", True, True),
+    ],
+)
+def test_setup_is_for_this_machine_alone_unless_the_operator_says_so(
+    host: str,
+    share: bool,
+    space: str,
+    said: bool | None,
+    allowed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SPACE_ID", space)
+    assert make_settings(host, None, "avatar", share, said, ()).allow_setup is allowed

@@ -1,0 +1,1 @@
+"""The renderer's parts: shapes, colours, and what is drawn of them."""

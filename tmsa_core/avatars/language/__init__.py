@@ -1,0 +1,1 @@
+"""Captions of drawn portraits: phrases, sentences and their choice."""

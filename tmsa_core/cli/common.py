@@ -1,0 +1,106 @@
+"""Options and helpers that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tmsa_core.version import VERSION
+
+if TYPE_CHECKING:
+    from tmsa_core.editing.editor import Editor
+    from tmsa_core.weights.download import Report
+
+app = typer.Typer(
+    name="tmsa",
+    help="Edit a face with words.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Source = Annotated[Path, typer.Argument(metavar="IN", help="The picture: PNG, JPEG, WebP ...")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write: .png, .jpg or .webp.")
+]
+Neutral = Annotated[str, typer.Option(help="What the picture shows, such as 'human face'.")]
+Target = Annotated[str, typer.Option(help="What it should show: 'human face with glasses'.")]
+DomainKey = Annotated[str, typer.Option(help="Which world of pictures; see `tmsa domains`.")]
+Inversion = Annotated[str, typer.Option(help="How the picture enters the latent space.")]
+FaceIndex = Annotated[int, typer.Option(help="Which face, where there are several; 0 is largest.")]
+Aligned = Annotated[bool, typer.Option("--aligned", help="The picture is an aligned face already.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the best there is.")]
+# An option of each of several edits that are applied together; the last value goes for the rest.
+NeutralEach = Annotated[list[str], typer.Option(help="What the picture shows: 'human face'.")]
+TargetEach = Annotated[
+    list[str],
+    typer.Option(help="What it should show: 'human face with glasses'. Again: one more edit."),
+]
+AlphaEach = Annotated[
+    list[float], typer.Option(help="Strength of each edit: 1 is the full edit, 0 none.")
+]
+LevelsEach = Annotated[
+    list[str], typer.Option(help="Latent levels that move: all, coarse, medium, fine, or 0,1,4.")
+]
+ThresholdEach = Annotated[
+    list[float],
+    typer.Option(help="Share of the shift's smallest components to leave out, 0 to below 1."),
+]
+
+
+def _example(*lines: str) -> str:
+    return "\n".join(["\b", "Example:", *(f"  tmsa {line}" for line in lines)])
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(VERSION)
+        raise typer.Exit()
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def _load(domain: str, device: str, output: Path, samples_only: bool = False) -> Editor:
+    from tmsa_core.editing.load import load_editor
+    from tmsa_core.imaging.metadata import check_destination
+
+    check_destination(output)
+    with _download_bar() as report:
+        return load_editor(domain, device=device, report=report, samples_only=samples_only)
+
+
+@contextmanager
+def _download_bar() -> Iterator[Report]:
+    """A progress bar per download on standard error, and news above it."""
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}
+
+    def report(sentence: str, done: int, total: int) -> None:
+        if not total:
+            tqdm.write(f"{sentence}.", file=sys.stderr)
+            return
+        if sentence not in bars:
+            bars[sentence] = tqdm(desc=sentence, total=total, unit="B", unit_scale=True)
+        bars[sentence].update(done - bars[sentence].n)
+
+    try:
+        yield report
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _note(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"Note: {note}", file=sys.stderr)

@@ -1,0 +1,301 @@
+"""The command line. Exit status: 0 done, 1 could not be done, 2 wrong usage.
+
+Results go to standard output, notes and errors to standard error, an error in one sentence.
+Everything heavy is imported by the command that needs it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from tmsa_core.cli import evaluate as cli_evaluation
+from tmsa_core.cli import serve as cli_app
+from tmsa_core.cli import train as cli_training
+from tmsa_core.cli.common import (
+    Aligned,
+    AlphaEach,
+    Device,
+    DomainKey,
+    FaceIndex,
+    Inversion,
+    LevelsEach,
+    Neutral,
+    NeutralEach,
+    Output,
+    Source,
+    Target,
+    TargetEach,
+    ThresholdEach,
+    _download_bar,
+    _example,
+    _load,
+    _note,
+    app,
+)
+from tmsa_core.errors import ImageError, RequestError, quoted
+from tmsa_core.imaging.contact_sheet import _side_by_side
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tmsa_core.datatypes import EditRequest
+    from tmsa_core.editing.batch import Row
+    from tmsa_core.editing.editor import Editor
+
+Value = TypeVar("Value")
+
+
+@app.command(
+    epilog=_example(
+        "edit in.png -o out.png --neutral 'human face' --target 'human face with glasses'",
+        "edit in.png -o out.png --target 'smiling human face' --alpha 1.5 --crop-only",
+        "edit in.png -o out.png --target 'old human face' --alpha 0.5 "
+        "--target 'human face with glasses' --alpha 1",
+    )
+)
+def edit(
+    source: Source,
+    output: Output,
+    target: TargetEach,
+    neutral: NeutralEach = ("human face",),
+    alpha: AlphaEach = (1.0,),
+    domain: DomainKey = "avatar",
+    inversion: Inversion = "e4e",
+    face: FaceIndex = 0,
+    levels: LevelsEach = ("all",),
+    threshold: ThresholdEach = (0.0,),
+    crop_only: Annotated[bool, typer.Option("--crop-only", help="Write the crop alone.")] = False,
+    aligned: Aligned = False,
+    device: Device = "auto",
+) -> None:
+    """Edit the face in a picture by two texts, or by several such edits at once."""
+    requests = _requests(target, neutral, alpha, levels, threshold, paste_back=not crop_only)
+    editor = _load(domain, device, output)
+    prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
+    result = editor.edit(prepared, requests)
+    _write(result.image, output, editor, requests, inversion)
+    _note(result.notes)
+    seconds = sum(prepared.timings.values()) + sum(result.timings.values())
+    print(f"{output}: edited in {seconds:.2f} s")
+
+
+@app.command(
+    epilog=_example(
+        "sweep in.png -o strip.png --target 'old human face' --from -1 --to 2 --steps 7"
+    )
+)
+def sweep(
+    source: Source,
+    output: Output,
+    target: Target,
+    neutral: Neutral = "human face",
+    first: Annotated[float, typer.Option("--from", help="The first strength.")] = -1.0,
+    last: Annotated[float, typer.Option("--to", help="The last strength.")] = 2.0,
+    steps: Annotated[int, typer.Option(min=2, max=50, help="How many strengths.")] = 7,
+    domain: DomainKey = "avatar",
+    inversion: Inversion = "e4e",
+    face: FaceIndex = 0,
+    aligned: Aligned = False,
+    device: Device = "auto",
+) -> None:
+    """Write a strip of the same edit at evenly spaced strengths."""
+    from tqdm import tqdm
+
+    from tmsa_core.datatypes import EditRequest
+
+    editor = _load(domain, device, output)
+    alphas = [first + (last - first) * i / (steps - 1) for i in range(steps)]
+    requests = [EditRequest(neutral, target, alpha, paste_back=False) for alpha in alphas]
+    for request in requests:
+        editor.total_shift([request])  # fails before work is done in vain
+    prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
+    results = [editor.edit(prepared, r) for r in tqdm(requests, "Editing", leave=False)]
+    _write(_side_by_side([r.crop for r in results]), output, editor, requests, inversion)
+    _note(results[0].notes)
+    print(f"{output}: strengths {', '.join(f'{alpha:g}' for alpha in alphas)}")
+
+
+@app.command(
+    epilog=_example("align photo.jpg -o crop.png", "align group.jpg -o second.png --face 1")
+)
+def align(
+    source: Source, output: Output, face: FaceIndex = 0, domain: DomainKey = "avatar",
+    device: Device = "auto",
+) -> None:  # fmt: skip
+    """Find the faces in a picture, list them, and write the upright crop of one."""
+    from tmsa_core.devices import find_device
+    from tmsa_core.editing.load import load_aligner
+    from tmsa_core.imaging.metadata import check_destination, save_picture
+
+    check_destination(output)
+    find_device(device)
+    with _download_bar() as report:
+        found = load_aligner(domain, report=report).align(source, face)
+    save_picture(found.crop, output)
+    print(f"{output}: face {face} of {len(found.faces)}, {found.crop.width} px")
+    for number, one in enumerate(found.faces):
+        box = ", ".join(f"{edge:.0f}" for edge in one.box)
+        print(f"face {number}: left, top, right, bottom = {box}")
+
+
+@app.command(
+    epilog=_example(
+        "batch portraits/ -o edited.zip --target 'human face with glasses'",
+        "batch one.png more.zip -o edited.zip --target 'smiling human face' --format jpg",
+    )
+)
+def batch(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Folders, ZIP archives or pictures.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The ZIP archive to write.")
+    ],
+    target: TargetEach,
+    neutral: NeutralEach = ("human face",),
+    alpha: AlphaEach = (1.0,),
+    format: Annotated[str, typer.Option(help="Of the pictures: png, jpg or webp.")] = "png",
+    notice: Annotated[bool, typer.Option("--notice", help="Write on each that it is edited.")] = (
+        False
+    ),
+    domain: DomainKey = "avatar",
+    inversion: Inversion = "e4e",
+    face: FaceIndex = 0,
+    levels: LevelsEach = ("all",),
+    threshold: ThresholdEach = (0.0,),
+    aligned: Aligned = False,
+    device: Device = "auto",
+) -> None:
+    """Edit many pictures alike into a ZIP archive with a table of scores.
+
+    A picture that cannot be edited is noted in the table, and the rest goes on. Ctrl-C stops and
+    keeps what was done.
+    """
+    from tmsa_core.editing.archives import count_entries
+    from tmsa_core.editing.batch import BatchOptions, check_output, run_batch
+    from tmsa_core.editing.load import load_editor
+
+    requests = _requests(target, neutral, alpha, levels, threshold)
+    options = BatchOptions(inversion, face, aligned, format, notice)
+    check_output(output, sources)
+    count = count_entries(sources)
+    work = run_batch(load_editor(domain, device=device), sources, requests, output, options)
+    edited, failed = _drive_batch(work, count)
+    print(f"{output}: {edited} edited, {failed} failed")
+    if edited + failed < count:
+        raise KeyboardInterrupt
+    if not edited:
+        raise ImageError("None of the pictures could be edited; scores.csv says why for each.")
+
+
+def _drive_batch(work: Generator[Row], count: int) -> tuple[int, int]:
+    """Edit picture by picture with a progress bar: how many were edited, and how many failed.
+
+    Ctrl-C and SIGTERM let the picture under way end, and then the archive is completed.
+    """
+    from tqdm import tqdm
+
+    from tmsa_core.training.stop_signals import stop_after_step
+
+    edited = failed = 0
+    with (
+        stop_after_step() as stop,
+        closing(work),
+        tqdm(desc="Editing", total=count, leave=False) as bar,
+    ):
+        while not stop.asked and (row := next(work, None)) is not None:
+            bar.update()
+            edited += row.status == "edited"
+            if row.status == "failed":
+                failed += 1
+                tqdm.write(f"{row.file}: {row.message}", file=sys.stderr)
+    return edited, failed
+
+
+@app.command(epilog=_example("sample -o portrait.png --seed 3"))
+def sample(
+    output: Output,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same portrait.")] = 0,
+    truncation: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="0: the average face; 1: most varied.")
+    ] = 0.7,
+    domain: DomainKey = "avatar",
+    device: Device = "auto",
+) -> None:
+    """Draw a portrait of nobody."""
+    editor = _load(domain, device, output, samples_only=True)
+    crop = editor.sample(seed, truncation).crop
+    _write(crop, output, editor, [])
+    print(f"{output}: seed {seed}, {crop.width} px")
+
+
+for _command, _examples in (
+    cli_app.COMMANDS | cli_training.COMMANDS | cli_evaluation.COMMANDS
+).items():
+    app.command(epilog=_example(*_examples))(_command)
+
+
+def _write(
+    image: Image,
+    output: Path,
+    editor: Editor,
+    requests: Sequence[EditRequest],
+    inversion: str | None = None,
+) -> None:
+    """Save a picture with its recipe. inversion: how it was brought in, None where it was drawn."""
+    from tmsa_core.imaging.metadata import save_picture
+
+    save_picture(image, output, editor.recipe(requests, inversion), edited=inversion is not None)
+
+
+def _requests(
+    targets: Sequence[str],
+    neutrals: Sequence[str],
+    alphas: Sequence[float],
+    levels: Sequence[str],
+    thresholds: Sequence[float],
+    paste_back: bool = True,
+) -> list[EditRequest]:
+    """One edit per target text, the other options in the same order, their last value repeated."""
+    from tmsa_core.datatypes import EditRequest
+
+    options = {"neutral": neutrals, "alpha": alphas, "levels": levels, "threshold": thresholds}
+    for name, values in options.items():
+        if len(values) > len(targets):
+            raise RequestError(
+                f"--{name} is given {len(values)} times and --target {len(targets)} times: give "
+                "every edit its own --target."
+            )
+    return [
+        EditRequest(
+            _nth(neutrals, i),
+            target,
+            _nth(alphas, i),
+            _levels(_nth(levels, i)),
+            _nth(thresholds, i),
+            paste_back,
+        )
+        for i, target in enumerate(targets)
+    ]
+
+
+def _nth(values: Sequence[Value], index: int) -> Value:
+    return values[min(index, len(values) - 1)]
+
+
+def _levels(text: str) -> str | tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if all(re.fullmatch(r"-?\d{1,9}", part) for part in parts):
+        return tuple(int(part) for part in parts)
+    if len(parts) > 1:
+        raise RequestError(
+            f"levels is {quoted(text)}; use all, coarse, medium, fine, or numbers: 0,1,4."
+        )
+    return text

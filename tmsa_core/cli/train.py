@@ -1,0 +1,187 @@
+"""``train``, ``publish`` and ``measure``, as functions for ``cli``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tmsa_core.errors import RequestError, quoted
+
+
+def train(
+    domain: Annotated[str, typer.Argument(help="The domain to train: avatar, ffhq, car, church.")],
+    stage: Annotated[
+        str | None,
+        typer.Argument(
+            help="Only for avatar, whose networks are all trained here: generator, clip, mapper "
+            "..., or all. Without it the domain's mapping network is trained."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The mapping network in closed form, in minutes.")
+    ] = False,
+    preset: Annotated[
+        str, typer.Option(help="fast: our schedule; paper: the published one.")
+    ] = "fast",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of real images, as aligned crops of the domain.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Iterations, if not as many as the preset's.")
+    ] = None,
+    pairs: Annotated[
+        int | None, typer.Option(min=1, help="With --quick: how many images are drawn.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so long; the same command goes on.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder of states, logs, sample grids [runs/DOMAIN].")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: the best there is.")] = "auto",
+    restart: Annotated[bool, typer.Option("--restart", help="Forget the saved state.")] = False,
+) -> None:
+    """Train the mapping network of a domain, or one stage of the avatar bundle, into its bundle.
+
+    Several GPUs: `accelerate launch --num_processes 4 -m tmsa_core train DOMAIN`. Several CPU
+    processes: `torchrun --nproc_per_node 2 -m tmsa_core train DOMAIN --device cpu`.
+    """
+    from tmsa_core.bundles import checkpoints_folder
+    from tmsa_core.devices import find_device
+    from tmsa_core.domains import find_domain
+    from tmsa_core.training.run import Options
+
+    find_domain(domain)
+    given = {
+        repr(stage): stage is not None,
+        "--preset": preset != "fast",
+        "--images": images is not None,
+        "--steps": steps is not None,
+        "--pairs": pairs is not None,
+        "--minutes": minutes is not None,
+        "--work": work is not None,
+        "--restart": restart,
+    }
+    if quick:
+        _refuse(given, set(given) - {"--pairs"}, "--quick")
+        _quick_align(domain, pairs, device, seed)
+        return
+    _refuse(given, {"--pairs"}, "a training without --quick")
+    options = Options(
+        work=work or Path("runs") / domain,
+        out=checkpoints_folder() / domain,
+        minutes=minutes,
+        seed=seed,
+        device=find_device(device, mps=False),
+        restart=restart,
+    )
+    if stage is None:
+        from tmsa_core.training.train_domain import train_domain
+
+        made = train_domain(domain, options, preset, images, steps)
+        if made:
+            drawn = made["evaluations"]
+            print(f"{domain}: mapper after {made['steps']} steps, {drawn} images drawn")
+        return
+    if domain != "avatar":
+        raise RequestError(
+            f"Only avatar is trained stage by stage; leave {quoted(stage)} out to train the "
+            f"mapping network of {quoted(domain)}."
+        )
+    _refuse(given, {"--preset", "--images", "--steps"}, f"the stage {quoted(stage)}")
+    from tmsa_core.training.avatar import stages as avatar
+
+    avatar.train(stage, options)
+
+
+def _refuse(given: Mapping[str, bool], useless: Set[str], what: str) -> None:
+    """Raise RequestError for what was given and would have no effect, which nobody would notice."""
+    found = [name for name, is_given in given.items() if is_given and name in useless]
+    if found:
+        raise RequestError(
+            f"{' and '.join(found)} would have no effect on {what}: leave out one or the other."
+        )
+
+
+def _quick_align(domain: str, pairs: int | None, device: str, seed: int) -> None:
+    from tqdm import tqdm
+
+    from tmsa_core.training.mapper.quick import PAIRS, quick_align
+
+    style = "{desc}: {percentage:3.0f}% [{elapsed}<{remaining}]"
+    with tqdm(total=100, bar_format=style, delay=1) as bar:
+
+        def tell(share: float, what: str) -> None:
+            bar.set_description_str(what, refresh=False)
+            bar.update(round(100 * share) - bar.n)
+
+        report = quick_align(
+            domain,
+            pairs=PAIRS if pairs is None else pairs,
+            device=device,
+            seed=seed,
+            progress=tell,
+            replace=True,  # at a shell, the command itself says so
+        )
+    print(
+        f"{report.path}: {report.pairs} pairs, {report.evaluations} generator evaluations, "
+        f"{report.seconds:.0f} s"
+    )
+
+
+def publish(
+    domain: Annotated[str, typer.Argument(help="Whose mapping network: avatar, ffhq, ...")],
+    repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where on the Hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Visible to you alone.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Only write what would be uploaded into this folder.")
+    ] = None,
+) -> None:
+    """Publish a domain's mapping network on the Hugging Face Hub, with a model card."""
+    from tmsa_core.bundles import open_bundle
+    from tmsa_core.domains import find_domain
+    from tmsa_core.training.mapper.publish import publish_mapper, write_publication
+
+    bundle = open_bundle(find_domain(domain).key)
+    if folder is None:
+        print(publish_mapper(bundle, repository, private))
+        return
+    for path in write_publication(bundle, folder, repository):
+        print(path)
+
+
+def measure(
+    name: Annotated[str, typer.Argument(help="gap, merit, losses, or curve.")],
+    portraits: Annotated[int, typer.Option(min=2, help="How many are edited.")] = 500,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Of curve: up to so many generator evaluations.")
+    ] = None,
+    work: Annotated[Path, typer.Option(help="Where trained variants and banks are kept.")] = Path(
+        "runs/avatar"
+    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="JSON lines; rows that are there are kept.")
+    ] = Path("results/alignment.jsonl"),
+) -> None:
+    """Study the alignment on the drawn world's truth; the same command goes on after a stop."""
+    from tmsa_core.bundles import open_bundle
+    from tmsa_core.evaluation.alignment.studies import run_study
+
+    rows = run_study(name, open_bundle("avatar"), portraits, output, work, limit)
+    print(f"{output}: {len(rows)} rows of the study {name}")
+
+
+COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
+    train: (
+        "train ffhq --images aligned-crops/ --device cuda",
+        "train church --quick",
+        "train avatar generator --minutes 60",
+    ),
+    publish: ("publish ffhq somebody/tmsa-ffhq", "publish avatar me/tmsa --folder out"),
+    measure: ("measure gap --portraits 100", "measure curve --limit 300000"),
+}
+"""Each command with its examples."""

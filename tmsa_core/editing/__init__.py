@@ -1,0 +1,1 @@
+"""The editor: prepare an image once, then edit it many times."""

@@ -1,0 +1,1 @@
+"""Studies of the alignment of CLIP space and W+."""

@@ -1,0 +1,276 @@
+"""Figures of the alignment: what M does with texts and pictures, and plots of its studies.
+
+The pictures come from the avatar bundle, the plots from the studies' JSON lines alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tmsa_core.avatars.params import Portraits, option_index
+from tmsa_core.avatars.render import render
+from tmsa_core.bundles import Bundle
+from tmsa_core.editing.shift import calibrate, embed_text, semantic_shift
+from tmsa_core.errors import RequestError
+from tmsa_core.evaluation.alignment.losses import trained_mapper
+from tmsa_core.evaluation.alignment.setup import (
+    COMMON_LENGTH,
+    draw,
+    newest,
+    raw_direction,
+    read_rows,
+)
+from tmsa_core.evaluation.prompts import SIX
+from tmsa_core.imaging.contact_sheet import grid
+from tmsa_core.imaging.images import to_image
+from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.training.avatar.renders import held_out_portraits
+from tmsa_core.training.mapper.bank import Studio
+
+WORK = Path("runs") / "avatar"
+SHOWN = 6
+BATCH = 50
+PEOPLE = 100  # of each kind in figure 8, as in the paper
+PLAIN = {
+    "facial_hair": "none",
+    "eyewear": "none",
+    "headwear": "none",
+    "costume": "none",
+    "wrinkles": "no",
+    "eyes": "open",
+    "background": "grey",
+    "clothes": "tshirt",
+    "clothes_colour": "white",
+}
+WOMEN, GIRLS = "female human face", "face of a young girl"
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What the pictures are made with."""
+
+    bundle: Bundle
+    studio: Studio
+    mapper: Mapper
+
+    def text(self, text: str) -> Tensor:
+        """t of one text, (D,)."""
+        return embed_text(self.studio.clip, text)
+
+
+def text_to_image(networks: Networks) -> Image.Image:
+    """Figure 7: G(M(t)), the mean face that a text describes."""
+    targets = [SIX[0].neutral, *(prompt.target for prompt in SIX)]
+    with torch.inference_mode():
+        codes = networks.mapper.from_text(torch.stack([networks.text(t) for t in targets]))
+    titles = ["neutral", *(prompt.name for prompt in SIX)]
+    return grid([_pictures(networks, codes)], titles)
+
+
+def reconstruction(networks: Networks) -> Image.Image:
+    """Figure 9: portraits, and what M and G make of their CLIP embeddings alone."""
+    images = _portraits(SHOWN)
+    with torch.inference_mode():
+        codes = networks.mapper(networks.studio.clip.embed_images(images))
+    rows = [[to_image(image) for image in images], _pictures(networks, codes)]
+    return grid(rows, [f"portrait {i + 1}" for i in range(SHOWN)])
+
+
+def spaces(networks: Networks) -> Image.Image:
+    """Figure 8: women and girls in CLIP's and StyleGAN's spaces, and where their texts fall.
+
+    The two texts stand around the middle of all pictures: in CLIP's space by their own difference,
+    without the offset between texts and pictures, in W by the shift of an edit between them.
+    """
+    from sklearn.manifold import TSNE
+
+    images = _drawn_people(women_and_girls(PEOPLE), networks.studio.generator.resolution)
+    encoder = networks.bundle.load("e4e")
+    texts = torch.stack([networks.text(WOMEN), networks.text(GIRLS)])
+    with torch.inference_mode():
+        seen = torch.cat([networks.studio.clip.embed_images(x) for x in images.split(BATCH)])
+        mapped = networks.mapper(seen)
+        inverted = torch.cat([encoder(x) for x in images.split(BATCH)])
+    half = semantic_shift(networks.mapper, *texts) / 2
+    written = mapped.mean(dim=0) + torch.stack([-half, half])
+    clip_space = torch.cat([seen, texts - texts.mean(dim=0) + seen.mean(dim=0)]).numpy()
+    w_space = torch.cat([mapped, inverted, written]).mean(dim=1).numpy()
+    points = [
+        TSNE(perplexity=30, init="pca", random_state=0).fit_transform(x)
+        for x in (clip_space, w_space)
+    ]
+    return _two_spaces(points)
+
+
+def _two_spaces(points: Sequence[np.ndarray]) -> Image.Image:
+    plot, (left, right) = _axes(2)
+    kinds = (("women", "C3"), ("girls", "C0"))
+    for axes, title, parts in (
+        (left, "CLIP", ((0, "o", ""),)),
+        (right, "StyleGAN, W", ((0, "o", ", by M"), (2 * PEOPLE, "x", ", by e4e"))),
+    ):
+        cloud = points[0] if axes is left else points[1]
+        for start, marker, suffix in parts:
+            for i, (kind, colour) in enumerate(kinds):
+                some = cloud[start + i * PEOPLE : start + (i + 1) * PEOPLE]
+                axes.scatter(*some.T, s=12, marker=marker, color=colour, alpha=0.6,
+                             label=f"{kind}{suffix}")  # fmt: skip
+        for i, (kind, colour) in enumerate(kinds):
+            x, y = cloud[len(cloud) - 2 + i]
+            axes.scatter(x, y, s=140, marker="^", color=colour, edgecolor="black",
+                         label=f"text: {kind}")  # fmt: skip
+        axes.set_title(title)
+        axes.legend(fontsize=7)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    return _drawn(plot)
+
+
+def in_domain(networks: Networks) -> Image.Image:
+    """Figure 11: the same edits by mappers trained with and without losses (2) and (3)."""
+    return _ablation(networks, "without in-domain adjustment")
+
+
+def adaption(networks: Networks) -> Image.Image:
+    """Figure 12: the same edits by mappers trained with and without loss (4)."""
+    return _ablation(networks, "without adaption")
+
+
+def _ablation(networks: Networks, name: str) -> Image.Image:
+    """Rows: two portraits by two mappers; columns: the paper's prompts at one common length."""
+    images = _portraits(2)
+    with torch.inference_mode():
+        codes = networks.bundle.load("e4e")(images)
+        z = torch.randn(2048, 512, generator=torch.Generator().manual_seed(0))
+        w = networks.studio.generator.map(z)
+    length = COMMON_LENGTH * float((w - w.mean(dim=0)).square().sum(dim=1).mean().sqrt())
+    rows = []
+    mappers = [trained_mapper(networks.bundle, n, WORK) for n in ("all losses", name)]
+    for image, code in zip(images, codes, strict=True):
+        for mapper in mappers:
+            direction = raw_direction(mapper)
+            shifts = [direction(networks.text(p.neutral), networks.text(p.target)) for p in SIX]
+            edited = torch.stack([code + calibrate(shift, length) for shift in shifts])
+            rows.append([to_image(image), *_pictures(networks, edited)])
+    return grid(rows, ("portrait", *(p.name for p in SIX)))
+
+
+def gap_plot(rows: Sequence[dict]) -> Image.Image:
+    """What each treatment of the modality gap is worth, at one common length."""
+    found = [r for r in rows if r["row"] == "treatment" and r["scale"] == "common length"]
+    names = [str(r["treatment"]) for r in found]
+    plot, (axes,) = _axes(1)
+    place = np.arange(len(names))
+    for k, figure in enumerate(("cosine_to_truth", "success", "kept", "identity")):
+        axes.barh(place + 0.2 * k, [r[figure] for r in found], 0.2, label=figure.replace("_", " "))
+    axes.set_yticks(place + 0.3, names)
+    axes.invert_yaxis()
+    axes.legend()
+    return _drawn(plot)
+
+
+def merit_plot(rows: Sequence[dict]) -> Image.Image:
+    """Success, preservation and identity along alpha, averaged over all prompts."""
+    rows = [r for r in rows if r["row"] == "edit"]
+    alphas = sorted({float(r["alpha"]) for r in rows})
+    plot, (axes,) = _axes(1)
+    for figure in ("success", "kept", "identity", "clip"):
+        means = [np.mean([r[figure] for r in rows if r["alpha"] == a]) for a in alphas]
+        axes.plot(alphas, means, "o-", label=figure)
+    axes.axvline(1.0, color="grey", lw=0.8)
+    axes.set_xlabel("alpha")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return _drawn(plot)
+
+
+def curve_plot(rows: Sequence[dict]) -> Image.Image:
+    """Quality against generator evaluations, a line for each schedule."""
+    plot, both = _axes(2)
+    for axes, figure in zip(both, ("cosine_to_truth", "success"), strict=True):
+        for schedule in ("quick", "fast", "paper"):
+            found = [r for r in rows if r["schedule"] == schedule]
+            points = sorted((r["evaluations"], r[figure]) for r in found)
+            if points:
+                axes.plot(*zip(*points, strict=True), "o-", label=schedule)
+        axes.set_xscale("log")
+        axes.set_xlabel("generator evaluations")
+        axes.set_ylabel(figure.replace("_", " "))
+        axes.legend()
+        axes.grid(alpha=0.3)
+    return _drawn(plot)
+
+
+PICTURES: dict[str, Callable[[Networks], Image.Image]] = {
+    "figure-7": text_to_image,
+    "figure-8": spaces,
+    "figure-9": reconstruction,
+    "figure-11": in_domain,
+    "figure-12": adaption,
+}
+PLOTS: dict[str, Callable[[Sequence[dict]], Image.Image]] = {
+    "gap": gap_plot,
+    "merit": merit_plot,
+    "curve": curve_plot,
+}
+
+
+def write_alignment_figure(name: str, bundle: Bundle | None, out: Path, results: Path) -> None:
+    """Draw one of ``PICTURES`` from a bundle or of ``PLOTS`` from the latest weights' rows.
+
+    Raises RequestError where the study that a plot shows has not been run.
+    """
+    if name in PICTURES:
+        studio = Studio(bundle.load("generator"), bundle.load("clip"))
+        picture = PICTURES[name](Networks(bundle, studio, bundle.load("mapper")))
+    else:
+        rows = newest(read_rows(results), name)
+        if not rows:
+            raise RequestError(
+                f"{results} has no rows of the study {name}: run `tmsa measure {name}` first."
+            )
+        picture = PLOTS[name](rows)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(out)
+
+
+def _portraits(count: int) -> Tensor:
+    return render(held_out_portraits(count, seed=5), 128).images
+
+
+def women_and_girls(count: int) -> Portraits:
+    """``count`` grown women, then as many girls, alike in what nobody would tell them apart by."""
+    people = held_out_portraits(2 * count, seed=6).with_(gender="female", **PLAIN)
+    adult, kid = option_index("age", "adult"), option_index("age", "kid")
+    return people.with_(age=torch.tensor([adult] * count + [kid] * count))
+
+
+def _drawn_people(people: Portraits, resolution: int) -> Tensor:
+    rows = torch.arange(len(people)).split(BATCH)
+    return torch.cat([render(people[part], resolution).images for part in rows])
+
+
+def _pictures(networks: Networks, codes: Tensor) -> list[Image.Image]:
+    return [to_image(image) for image in draw(networks.studio, codes).float()]
+
+
+def _axes(count: int):  # noqa: ANN202 - Matplotlib's own types
+    from matplotlib.figure import Figure
+
+    plot = Figure(figsize=(5.5 * count, 4.8), dpi=110, layout="constrained")
+    return plot, [plot.add_subplot(1, count, i + 1) for i in range(count)]
+
+
+def _drawn(plot) -> Image.Image:  # noqa: ANN001
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(plot)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

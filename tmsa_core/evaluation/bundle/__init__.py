@@ -1,0 +1,1 @@
+"""Measurements of one bundle: edits, inversion and sharpness."""

@@ -1,0 +1,1 @@
+"""Comparison of all methods: run, results, tables and figures."""

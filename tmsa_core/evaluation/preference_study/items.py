@@ -1,0 +1,77 @@
+"""What a study asks: which of some edits of one portrait is best, methods unnamed and shuffled."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tmsa_core.errors import RequestError
+from tmsa_core.evaluation import paper
+from tmsa_core.evaluation.comparison.results import OURS, Comparison
+
+FOUR = tuple(paper.METHOD_OF.values())
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question: pictures of one portrait edited by ``methods`` for one text.
+
+    key names it in the file of votes and belongs to these very pictures, so that votes on others,
+    of a later mapper say, are never taken for votes on them. portrait and pictures are WebP in
+    base64, pictures in the order of methods.
+    """
+
+    key: str
+    prompt: str
+    target: str
+    portrait: str
+    methods: tuple[str, ...]
+    pictures: tuple[str, ...]
+
+
+def make_items(data: Comparison, choices: Literal[2, 4] = 4) -> tuple[Item, ...]:
+    """All items of a comparison's kept pictures.
+
+    choices: 4 shows the methods of the paper's Table 1 at once, 2 ours against each other method.
+    Raises RequestError if the comparison keeps no such pictures.
+    """
+    others = [method for method in data.methods if method != OURS]
+    groups = [FOUR] if choices == 4 else [(OURS, other) for other in others]
+    targets = {str(row["prompt"]): str(row["target"]) for row in data.find("prompt")}
+    items = []
+    for image in data.kept():
+        for prompt in data.prompts:
+            for methods in groups:
+                rows = [data.picture(method, prompt, image) for method in methods]
+                portrait = data.picture("inversion", None, image)
+                if portrait is None or any(row is None or not row["lacking"] for row in rows):
+                    continue
+                before, text = str(portrait["webp"]), targets[prompt]
+                pictures = tuple(str(row["webp"]) for row in rows if row is not None)
+                seen = "\n".join((text, before, *methods, *pictures))
+                digest = hashlib.sha256(seen.encode()).hexdigest()[:16]
+                key = f"{prompt}/{image}/{digest}"
+                items.append(Item(key, prompt, text, before, methods, pictures))
+    if not items:
+        raise RequestError(
+            "The results hold no pictures to choose from: run `tmsa evaluate --methods "
+            f"{','.join(FOUR)}` first."
+        )
+    return tuple(items)
+
+
+def order_for(visitor: str, items: Sequence[Item]) -> list[int]:
+    """Positions of the items in this visitor's own order, the same whenever the page reloads."""
+    order = list(range(len(items)))
+    random.Random(f"items {visitor}").shuffle(order)
+    return order
+
+
+def shuffle_for(visitor: str, item: Item) -> list[int]:
+    """Positions of an item's pictures in the order in which this visitor sees them."""
+    order = list(range(len(item.methods)))
+    random.Random(f"{item.key} {visitor}").shuffle(order)
+    return order

@@ -1,0 +1,189 @@
+"""The study's page: one portrait, some edits of it, one choice. ``build_study`` starts nothing."""
+
+from __future__ import annotations
+
+import html
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from tmsa_core.errors import RequestError, TmsaError
+from tmsa_core.evaluation.preference_study.items import Item, order_for, shuffle_for
+from tmsa_core.evaluation.preference_study.votes import Votes, check_visitor
+
+TITLE = "Which edit is best?"
+LETTERS = "ABCDEFGH"
+MOST_VOTES = 30  # of one visitor within PERIOD; whoever looks at the pictures makes far fewer
+PERIOD = 60  # seconds
+HIDDEN: dict[str, Any] = {"api_name": False, "api_visibility": "private"}
+ASK = "Choose a picture first."
+CHANGED = "Those pictures are not asked about any more; here are the next ones."
+THANKS = "## Thank you\n\nThat was the last one; every choice has been kept."
+CSS = """
+.study { display: flex; flex-wrap: wrap; gap: 12px; }
+.study figure { margin: 0; flex: 1 1 140px; max-width: 220px; }
+.study img { width: 100%; border-radius: 6px; image-rendering: auto; }
+.study figcaption { text-align: center; font-weight: 600; padding-top: 4px; }
+"""
+VISITOR = """
+async () => {
+  const random = crypto.getRandomValues(new Uint32Array(2));
+  const fresh = Array.from(random, (x) => x.toString(16).padStart(8, "0")).join("");
+  try {
+    return await new Promise((resolve, reject) => {
+      const open = indexedDB.open("tmsa-study", 1);
+      open.onupgradeneeded = () => open.result.createObjectStore("visitor").add(fresh, 0);
+      open.onsuccess = () => {
+        const read = open.result.transaction("visitor").objectStore("visitor").get(0);
+        read.onsuccess = () => { open.result.close(); resolve(read.result); };
+        read.onerror = reject;
+      };
+      open.onerror = reject;
+    });
+  } catch (blocked) {
+    return fresh;
+  }
+}
+"""
+"""Who votes: a random token that the browser keeps. Its database is made once, however many tabs
+open at the same time, so that they are one visitor, which its local storage does not promise. Where
+it is blocked, the token lasts until the next reload.
+"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the page shows next. key names its item, and is empty after the last one."""
+
+    heading: str
+    pictures: str
+    key: str
+    letters: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """Items and the votes on them; keeps nothing of a visitor but the votes."""
+
+    items: Sequence[Item]
+    votes: Votes
+
+    def next(self, visitor: str) -> Question:
+        """The first item of the visitor's own order that has no vote of theirs yet.
+
+        Raises RequestError for a visitor's name that the page does not give.
+        """
+        check_visitor(visitor)
+        done = self.votes.items_of(visitor)
+        order = order_for(visitor, self.items)
+        left = [position for position in order if self.items[position].key not in done]
+        if not left:
+            return Question(THANKS, "", "", "")
+        item = self.items[left[0]]
+        shown = [item.pictures[k] for k in shuffle_for(visitor, item)]
+        letters = LETTERS[: len(shown)]
+        text = html.escape(item.target)
+        return Question(
+            f"## {len(order) - len(left) + 1} of {len(order)}: “{text}”\n\n"
+            "Which picture fits these words best and still shows the same person?",
+            _figures(item.portrait, shown),
+            item.key,
+            letters,
+        )
+
+    def asks(self, key: str) -> bool:
+        """Whether an item has this key; the page of an earlier server may name others."""
+        return any(item.key == key for item in self.items)
+
+    def vote(self, visitor: str, key: str, letter: str) -> bool:
+        """Keep a choice on the item of a key; False if the visitor had made one before.
+
+        Raises RequestError for a letter that no picture has, for more than ``MOST_VOTES`` of a
+        visitor within ``PERIOD`` seconds, and as ``Votes.add``.
+        """
+        check_visitor(visitor)
+        if self.votes.recent(visitor, PERIOD) >= MOST_VOTES:
+            raise RequestError(
+                f"You have made {MOST_VOTES} choices within {PERIOD} seconds: look at the pictures "
+                "for a while, and choose again."
+            )
+        item = next(item for item in self.items if item.key == key)
+        shown = [item.methods[k] for k in shuffle_for(visitor, item)]
+        letters = LETTERS[: len(shown)]
+        if letter not in tuple(letters):
+            raise RequestError(f"The choice is none of {', '.join(letters)}: choose again.")
+        return self.votes.add(visitor, item, shown, shown[LETTERS.index(letter)])
+
+
+def _figures(portrait: str, shown: Sequence[str]) -> str:
+    captions = ("before", *LETTERS[: len(shown)])
+    figures = (
+        f'<figure><img alt="{caption}" src="data:image/webp;base64,{picture}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+        for caption, picture in zip(captions, (portrait, *shown), strict=True)
+    )
+    return f'<div class="study">{"".join(figures)}</div>'
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Show an error of ours, a full disk say, as its one sentence; the page stays as it is."""
+    try:
+        yield
+    except TmsaError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def build_study(study: Study) -> gr.Blocks:
+    """The page, ready for ``launch(css=CSS)``.
+
+    The page itself carries the visitor and the item, and the letters never change, so that a reload
+    goes on where it was and a server that was started again takes the vote of a page of the one
+    before. The choice is made by a letter and a button: the second click of a double click finds no
+    letter chosen, and a vote that arrives twice names an item that has one.
+    """
+    letters = list(LETTERS[: len(study.items[0].methods)])
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
+        token = gr.Textbox(visible="hidden", elem_id="visitor")
+        key = gr.Textbox(visible="hidden", elem_id="item")
+        gr.Markdown(f"# {TITLE}")
+        heading = gr.Markdown()
+        pictures = gr.HTML()
+        choice = gr.Radio(letters, label="Your choice", elem_id="choice", visible=False)
+        button = gr.Button("Choose", variant="primary", elem_id="choose", visible=False)
+        outputs = [heading, pictures, key, choice, button]
+
+        def show(visitor: str) -> tuple[object, ...]:
+            question = study.next(visitor)
+            asked = bool(question.key)
+            return (
+                question.heading,
+                question.pictures,
+                question.key,
+                gr.update(value=None, visible=asked),
+                gr.update(visible=asked),
+            )
+
+        def begin(visitor: str) -> tuple[object, ...]:
+            visitor = visitor or secrets.token_hex(8)
+            with _told():
+                return (visitor, *show(visitor))
+
+        def choose(visitor: str, item: str, letter: str | None) -> tuple[object, ...]:
+            if letter is None:
+                gr.Info(ASK)
+                return tuple(gr.skip() for _ in outputs)
+            with _told():
+                if study.asks(item):
+                    study.vote(visitor, item, letter)
+                else:
+                    gr.Info(CHANGED)
+                return show(visitor)
+
+        blocks.load(begin, token, [token, *outputs], js=VISITOR, **HIDDEN)
+        button.click(choose, [token, key, choice], outputs, trigger_mode="once", **HIDDEN)
+    return blocks

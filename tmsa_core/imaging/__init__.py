@@ -1,0 +1,1 @@
+"""Read, write, resize and annotate images."""

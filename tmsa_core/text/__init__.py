@@ -1,0 +1,1 @@
+"""Read prompts: templates and tokenizers."""

@@ -1,0 +1,1 @@
+"""Training of all networks of the drawn domain."""

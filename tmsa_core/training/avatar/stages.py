@@ -1,0 +1,213 @@
+"""The stages that make ``checkpoints/avatar``, in the order in which they build on each other.
+
+Every stage trains from its own resumable state and then exports its file into the bundle with
+how it was made in the metadata. ``all`` runs them one after the other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tmsa_core.align.landmarks import FaceFinder
+from tmsa_core.avatars.samples import write_samples
+from tmsa_core.bundles import TRAINED_BY, open_bundle
+from tmsa_core.errors import BundleError, RequestError, quoted
+from tmsa_core.training import train_domain as mapper_stage
+from tmsa_core.training.avatar import classifier as classifier_stage
+from tmsa_core.training.avatar import clip as clip_stage
+from tmsa_core.training.avatar import e4e as e4e_stage
+from tmsa_core.training.avatar import face_detector as landmarks_stage
+from tmsa_core.training.avatar import generator as generator_stage
+from tmsa_core.training.avatar import hfgi as hfgi_stage
+from tmsa_core.training.avatar import identity as identity_stage
+from tmsa_core.training.avatar import stylegan_mapping as mapping_stage
+from tmsa_core.training.avatar.renders import (
+    changed_portraits,
+    draw_portraits,
+    open_pool,
+    render_pool,
+)
+from tmsa_core.training.mapper.export import check_writable
+from tmsa_core.training.mapper.loop import check_bundle, export_alignment, train_alignment
+from tmsa_core.training.mapper.presets import PRESET, REAL_IMAGES, STATE
+from tmsa_core.training.run import Options
+from tmsa_core.weights.architectures import build_network
+from tmsa_core.weights.manifest import register_file
+from tmsa_core.weights.network_files import load_network, read_metadata, save_network
+
+DOMAIN = "avatar"
+RENDERS = 40_960
+RESOLUTION = 128
+HELD_OUT_SCENES, HELD_OUT_SEED = 200, 1_000_000  # training draws its scenes from small seeds
+
+
+def train_renders(options: Options) -> None:
+    """Draw the portraits that every stage learns from, and each with one attribute changed."""
+    workers = os.cpu_count() or 1
+    for name, draw in (("renders", draw_portraits), ("changed", changed_portraits)):
+        render_pool(options.work / name, options.seed, RENDERS, RESOLUTION, workers, draw)
+
+
+def train_mapping(options: Options) -> None:
+    """Teach the generator's mapping network; its weights join the generator's export."""
+    mapping_stage.train_mapping(options, generator_stage.ARCHITECTURE)
+
+
+def need_mapping(options: Options) -> None:
+    """Raises BundleError, before hours of training, where the mapping network is yet to come."""
+    _state(options, "mapping")
+
+
+def export_generator(options: Options) -> None:
+    """Join the trained mapping and synthesis networks and measure the mean of W."""
+    synthesis, mapping = _state(options, "generator"), _state(options, "mapping")
+    model = build_network("stylegan2", generator_stage.ARCHITECTURE)
+    model.load_state_dict(synthesis["average"])
+    generator_stage.lift_codes(model, mapping_stage.LIFT)
+    model.style.load_state_dict(mapping["mapping"])
+    z = torch.randn(20_000, 512, generator=torch.Generator().manual_seed(options.seed))
+    with torch.inference_mode():
+        model.latent_avg = model.map(z).mean(dim=0).clone()
+    origin = {"images": synthesis["done"], "mapping_samples": mapping["done"]}
+    _export(options, "generator", "stylegan2", model, generator_stage.ARCHITECTURE, origin)
+
+
+def export_clip(options: Options) -> None:
+    """Write the averaged CLIP."""
+    _export_average(options, "clip", "clip", clip_stage.architecture())
+
+
+def export_classifier(options: Options) -> None:
+    """Write the averaged scoring classifier."""
+    _export_average(options, "classifier", "attributes", classifier_stage.ARCHITECTURE)
+
+
+def export_identity(options: Options) -> None:
+    """Write the averaged identity network."""
+    _export_average(options, "identity", "arcface", identity_stage.ARCHITECTURE)
+
+
+def export_e4e(options: Options) -> None:
+    """Write the averaged encoder with the mean code it adds."""
+    state = _state(options, "e4e")
+    encoder = e4e_stage.new_encoder(
+        load_network("stylegan2", options.out / "generator.safetensors")
+    )
+    encoder.load_state_dict(state["average"])
+    origin = {"images": state["done"]}
+    _export(options, "e4e", "e4e", encoder, e4e_stage.ARCHITECTURE, origin)
+
+
+def export_hfgi(options: Options) -> None:
+    """Write the averaged aligner and residual encoder."""
+    _export_average(options, "hfgi", "hfgi", hfgi_stage.ARCHITECTURE)
+
+
+def train_landmarks(options: Options) -> None:
+    """Train dlib's face detector and landmark predictor on rendered scenes, and measure them."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    detector, predictor = options.out / "face_detector.svm", options.out / "landmarks.dat"
+    landmarks_stage.train_detector(detector, seed=options.seed)
+    landmarks_stage.train_predictor(predictor, seed=options.seed)
+    for role, path in (("detector", detector), ("landmarks", predictor)):
+        source = f"{TRAINED_BY}python -m tmsa_core train avatar landmarks"
+        register_file(options.out, DOMAIN, role, "dlib", path.name, source)
+    finder = FaceFinder(detector, predictor)
+    print(landmarks_stage.evaluate_finder(finder, HELD_OUT_SCENES, HELD_OUT_SEED))
+
+
+def draw_samples(options: Options) -> None:
+    """Draw the portraits that the page offers to start from."""
+    write_samples(options.out / "samples")
+
+
+Stage = Callable[[Options], None]
+STAGES: dict[str, tuple[Stage, ...]] = {
+    "samples": (draw_samples,),
+    "renders": (train_renders,),
+    "landmarks": (train_landmarks,),
+    "mapping": (train_mapping,),
+    "clip": (clip_stage.train_clip, export_clip),
+    "generator": (need_mapping, generator_stage.train_generator, export_generator),
+    "classifier": (classifier_stage.train_classifier, export_classifier),
+    "identity": (identity_stage.train_identity, export_identity),
+    "e4e": (e4e_stage.train_e4e, export_e4e),
+    "hfgi": (hfgi_stage.train_hfgi, export_hfgi),
+    "mapper": (mapper_stage.train_mapper,),
+}
+
+
+def train(stage: str, options: Options) -> None:
+    """Run one stage, or ``all``. Raises RequestError for a stage there is none of."""
+    if stage != "all" and stage not in STAGES:
+        raise RequestError(
+            f"There is no stage {quoted(stage)}; use one of {', '.join(STAGES)}, all."
+        )
+    for name in STAGES if stage == "all" else (stage,):
+        for step in STAGES[name]:
+            step(options)
+
+
+def _state(options: Options, stage: str) -> dict[str, Any]:
+    path = options.work / stage / "state.pt"
+    if not path.exists():
+        raise BundleError(
+            f"Stage {stage} has not been trained in {options.work}: "
+            f"run `python -m tmsa_core train avatar {stage}` first."
+        )
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _export_average(options: Options, stage: str, kind: str, architecture: dict[str, Any]) -> None:
+    state = _state(options, stage)
+    model = build_network(kind, architecture)
+    model.load_state_dict(state["average"])
+    _export(options, stage, kind, model, architecture, {"images": state["done"]})
+
+
+def _export(
+    options: Options,
+    role: str,
+    kind: str,
+    model: torch.nn.Module,
+    architecture: dict[str, Any],
+    origin: dict[str, Any],
+) -> None:
+    """Write a network into the bundle and enter it in the manifest, unless a longer trained one
+    is there: a training that was stopped early is no better.
+    """
+    command = f"python -m tmsa_core train avatar {role}"
+    path: Path = options.out / f"{role}.safetensors"
+    seen = read_metadata(path)["origin"].get("images", 0) if path.exists() else 0
+    if seen > origin["images"]:
+        print(
+            f"{path.name} stays as it is: it was trained on {seen:,} images, this run so far on "
+            f"{origin['images']:,}. `{command}` goes on; delete the file to have it replaced."
+        )
+        return
+    made = {"command": command, "seed": options.seed} | origin
+    save_network(kind, model, path, architecture, made)
+    register_file(
+        options.out,
+        DOMAIN,
+        role,
+        kind,
+        path.name,
+        f"{TRAINED_BY}{command}",
+        architecture=architecture,
+    )
+
+
+def train_mapper(options: Options) -> None:
+    """The avatar stage: our preset, with renders as its real images; resumes."""
+    bundle = open_bundle("avatar", options.out)
+    check_bundle(bundle, real=True)
+    check_writable(bundle)
+    renders = open_pool(options.work / "renders").first(REAL_IMAGES)
+    state = train_alignment(bundle, PRESET, options, renders, STATE)
+    export_alignment(state, bundle, "python -m tmsa_core train avatar mapper")

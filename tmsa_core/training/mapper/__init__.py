@@ -1,0 +1,1 @@
+"""Training of the mapping network, for any domain."""

@@ -1,0 +1,124 @@
+"""Real images for the alignment: a folder of pictures, checked before any long work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from tmsa_core.align.crop import crop_whole, crop_without_face
+from tmsa_core.domains import Domain
+from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.imaging.images import MAX_PIXELS, load_image, to_tensor
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+FEWEST = 16
+SMALLEST_SIDE = 256  # what CLIP and e4e see, unless the domain's crops are smaller
+
+
+class Pictures(Protocol):
+    """Aligned crops by number."""
+
+    def __len__(self) -> int: ...
+
+    def images(self, index: Tensor) -> Tensor:
+        """(B,3,R,R) float32 in [-1, 1] of the numbers in ``index`` (B,)."""
+        ...
+
+    def shown(self, count: int) -> Tensor:
+        """Numbers of up to ``count`` pictures, always the same, for sample grids."""
+        ...
+
+    def digest(self) -> str:
+        """Names the set of pictures, for caches."""
+        ...
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """The pictures of a folder as crops of a domain, with the SHA-256 of each file."""
+
+    paths: tuple[Path, ...]
+    hashes: tuple[str, ...]
+    domain: Domain
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def images(self, index: Tensor) -> Tensor:
+        """(N,) indices -> (N,3,R,R) in [-1,1]."""
+        return torch.cat([self._crop(self.paths[i]) for i in index.tolist()])
+
+    def shown(self, count: int) -> Tensor:
+        """Indices of the first ``count`` pictures, for the sample grid."""
+        return torch.arange(len(self))[:count]
+
+    def digest(self) -> str:
+        """Tells this set of pictures from others."""
+        return hashlib.sha256("\n".join(self.hashes).encode()).hexdigest()
+
+    def _crop(self, path: Path) -> Tensor:
+        photo, size = load_image(path), self.domain.resolution
+        if self.domain.alignment == "resize":
+            return to_tensor(crop_whole(photo, size, self.domain.content)[0])
+        return to_tensor(crop_without_face(photo, size)[0])
+
+
+def open_pictures(folder: Path, domain: Domain) -> PictureFolder:
+    """Check every picture of a folder and open it.
+
+    Raises RequestError for a folder that is missing, empty or too small, ImageError for the first
+    picture that cannot be read, is too small, or is no aligned crop.
+    """
+    if not folder.is_dir():
+        raise RequestError(f"There is no folder {folder}: give one with pictures.")
+    paths = tuple(sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES))
+    if len(paths) < FEWEST:
+        raise RequestError(
+            f"{folder} holds {len(paths)} pictures, at least {FEWEST} are needed: add more, or "
+            "leave the folder out to train on synthetic images alone."
+        )
+    return PictureFolder(paths, _check_all(paths, domain), domain)
+
+
+def _check_all(paths: Sequence[Path], domain: Domain) -> tuple[str, ...]:
+    """The SHA-256 of every picture, the first that cannot be used stopping it all."""
+    with ThreadPoolExecutor() as pool:
+        checks = [pool.submit(_check, path, domain) for path in paths]
+        try:
+            return tuple(
+                c.result() for c in tqdm(checks, "pictures checked", unit="image", delay=2)
+            )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _check(path: Path, domain: Domain) -> str:
+    """Read a picture to its last pixel, as training will: many formats have no checksums."""
+    try:
+        data = path.read_bytes()
+        width, height = load_image(data).size
+    except (OSError, ImageError) as error:
+        raise ImageError(
+            f"{path} cannot be read as a picture of at most {MAX_PIXELS // 1_000_000} megapixels: "
+            "repair or remove it."
+        ) from error
+    least = min(domain.resolution, SMALLEST_SIDE)
+    if min(width, height) < least:
+        raise ImageError(
+            f"{path} has {width} x {height} pixels; the domain {domain.key} needs at least "
+            f"{least} x {least}."
+        )
+    if domain.alignment == "face" and width != height:
+        raise ImageError(
+            f"{path} is {width} x {height} and not square: give aligned crops, as `tmsa align` "
+            "writes them."
+        )
+    return hashlib.sha256(data).hexdigest()

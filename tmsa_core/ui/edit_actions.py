@@ -1,0 +1,535 @@
+"""What happens on the editing screen: plain functions from values to values.
+
+Nothing of a visitor is kept here between calls. What belongs to a visitor, a ``Visit`` and a
+``History``, is held by the page in that visitor's own session state and handed in again; the
+files that show it are noted in ``Leases`` and deleted when the visitor leaves.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import gradio as gr
+from gradio.components.imageslider import SliderData
+from gradio.data_classes import ImageData
+from PIL.Image import Image
+
+from tmsa_core.align.crop import align_crop
+from tmsa_core.availability import list_domains
+from tmsa_core.datatypes import EditRequest, EditResult, PreparedFace
+from tmsa_core.editing.editor import Editor
+from tmsa_core.errors import ImageError, RequestError, TmsaError, quoted
+from tmsa_core.imaging.metadata import (
+    add_notice,
+    annotate,
+    check_destination,
+    encode_picture,
+    read_recipe,
+    save_picture,
+)
+from tmsa_core.server.editors import Editors
+from tmsa_core.server.events import spoken
+from tmsa_core.server.file_leases import NOT_SENT, Leases
+from tmsa_core.server.files import data_url, shown
+from tmsa_core.server.messages import inform, plain_markdown, warn
+from tmsa_core.server.samples import Samples
+from tmsa_core.ui.edit_stack import History, Stack, new_history
+from tmsa_core.ui.html import faces_html, scores_html, stack_html, times
+from tmsa_core.ui.links import STRENGTHS, Setting, from_query, from_recipe, to_query, within_page
+from tmsa_core.validation import parse_levels, whole
+
+RANDOM_SEEDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The controls of the editing screen as they stand.
+
+    picture: the file in the input. whole: give the whole picture and not the crop. notice: write
+    on the picture that it is edited. arrived: the page has its first picture; until then, no
+    picture means that one.
+    """
+
+    picture: str | None = None
+    neutral_text: str = ""
+    target_text: str = ""
+    alpha: float = 1.0
+    levels: str = "all"
+    threshold: float = 0.0
+    whole: bool = True
+    notice: bool = True
+    aligned: bool = False
+    inversion: str = "e4e"
+    domain: str = ""
+    arrived: bool = True
+
+    @property
+    def request(self) -> EditRequest:
+        """The edit that the controls ask for."""
+        levels = parse_levels(self.levels)
+        return EditRequest(
+            self.neutral_text or "", self.target_text or "", self.alpha, levels, self.threshold
+        )
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One visitor's portrait. owner: the session. source: the file it was prepared from.
+
+    photo, crop and inversion: the files that show it. seed, sample: which portrait it is, where
+    it is one of ours.
+    """
+
+    owner: str
+    source: str
+    prepared: PreparedFace
+    photo: str
+    crop: str
+    inversion: str
+    aligned: bool = False
+    seed: int | None = None
+    sample: str | None = None
+
+
+class Screen(TypedDict, total=False):
+    """What an action changes on the page, by the part's name; others keep what is there."""
+
+    visit: Any
+    history: Any
+    domain: Any
+    inversion: Any
+    picture: Any
+    seed: Any
+    neutral: Any
+    target: Any
+    alpha: Any
+    levels: Any
+    threshold: Any
+    before_after: Any
+    faces: Any
+    crop: Any
+    inversion_picture: Any
+    notes: Any
+    scores: Any
+    stack: Any
+    undo: Any
+    redo: Any
+
+
+Progress = Callable[..., Any]
+
+
+class Handlers:
+    """The actions of the editing screen."""
+
+    def __init__(self, editors: Editors, samples: Samples, leases: Leases) -> None:
+        self.editors = editors
+        self.samples = samples
+        self.leases = leases
+
+    def edit(
+        self,
+        visit: Visit | None,
+        history: History,
+        wishes: Wishes,
+        owner: str = "",
+        progress: Progress = lambda *_, **__: None,
+        how: Literal["apply", "add", "open"] = "apply",
+    ) -> Iterator[Screen]:
+        """Edit the picture by the texts in the controls.
+
+        A new picture is prepared first and shown at once. how: "apply" puts the controls' edit in
+        the place of the chosen one, "add" adds it to the stack, "open" leaves edits that are
+        switched off as they are.
+        """
+        try:
+            if visit is None or not _fits(visit, wishes):
+                progress(0.1, desc="Finding and aligning the face")
+                visit = self._open(wishes, owner, visit)
+                yield _portrait(visit)
+            stack = history.now
+            if how == "add":
+                history = history.with_alpha(wishes.alpha)  # whose report may still be on its way
+                stack = history.now.add(wishes.request)
+            elif how == "apply" or stack.layers[stack.chosen].on:
+                stack = stack.with_request(wishes.request)
+            progress(0.6, desc="Editing")
+            yield from self._rendered(visit, history.do(stack), wishes)
+        except TmsaError as error:
+            yield _failed(visit, wishes, error)
+            raise spoken(error) from error
+
+    def strength(
+        self,
+        visit: Visit | None,
+        history: History,
+        wishes: Wishes,
+        index: int | None = None,
+        count: int | None = None,
+    ) -> Iterator[Screen]:
+        """An edit at another strength; a drag is one step of the history.
+
+        index, count: which edit of how many was chosen when the hand came to rest, the chosen one
+        if not given. Where the stack has another number by now, nothing is changed.
+        """
+        if visit is None or count not in (None, len(history.now.layers)):
+            return
+        changed = history.with_alpha(wishes.alpha, index)
+        if changed is not history:
+            yield from self._rendered(visit, changed, wishes)
+
+    def glance(self, visit: Visit | None, history: History, wishes: Wishes) -> Screen:
+        """The picture of another strength while the hand moves; no step of the history.
+
+        It travels inside the answer, quickly encoded, recipe included, without scores. All else,
+        and what is wrong with a strength, comes from ``strength`` when the hand rests. Empty where
+        that has already been.
+        """
+        moved = history.with_alpha(wishes.alpha)
+        if visit is None or moved is history:
+            return Screen()
+        try:
+            result = self._result(visit, moved.now, wishes)
+        except TmsaError:
+            return Screen()
+        picture = _marked(shown(result.image), wishes)
+        recipe = self.recipe(visit, moved)
+        drawn = visit.prepared.inversion == "sample"
+        after = ImageData(url=data_url(encode_picture(picture, recipe, not drawn, ".jpg")))
+        before = ImageData(path=self._before(visit, wishes))
+        return Screen(before_after=SliderData(root=(before, after)))
+
+    def act(
+        self,
+        visit: Visit | None,
+        history: History,
+        wishes: Wishes,
+        action: str,
+        index: int = 0,
+        count: int | None = None,
+    ) -> Iterator[Screen]:
+        """A button of the stack: choose, toggle, up, down, remove, undo or redo.
+
+        count: how many edits the page showed when the button was pressed. Where the stack has
+        another number by now, the press meant another list, and only shows this one.
+        """
+        before = history
+        if count is not None and count != len(history.now.layers):
+            yield controls(history.now.request) | stack_screen(history)
+            return
+        if action == "undo":
+            history = history.undo()
+        elif action == "redo":
+            history = history.redo()
+        elif action == "choose":  # looking at another edit is no step to be undone
+            history = replace(history, now=history.now.choose(index), kind="")
+        else:
+            history = history.do(history.now.act(action, index))
+        yield controls(history.now.request) | stack_screen(history)
+        if visit is not None and history.now.active != before.now.active:
+            yield from self._rendered(visit, history, wishes)
+
+    def face(
+        self, visit: Visit | None, history: History, wishes: Wishes, index: int
+    ) -> Iterator[Screen]:
+        """Edit another face of the same picture."""
+        if visit is None or not 0 <= index < len(visit.prepared.faces):
+            raise RequestError("That face is no longer there; load the picture again.")
+        editor = self.editors.get(visit.prepared.domain)
+        prepared = another_face(editor, visit.prepared, index)
+        visit = self._new_visit(visit.owner, visit.source, prepared)
+        yield _portrait(visit)
+        yield from self._rendered(visit, history, wishes)
+
+    def view(self, visit: Visit | None, history: History, wishes: Wishes) -> Iterator[Screen]:
+        """The same edits shown anew: whole or as a crop, with or without the notice."""
+        if visit is not None:
+            yield from self._rendered(visit, history, wishes)
+
+    def choose_sample(self, index: int) -> str:
+        """The file of a sample portrait, for the next edit to open like any picture."""
+        return self.samples.file(self.samples.names[index])
+
+    def portrait(self, seed: float | None, owner: str = "", domain: str = "") -> Screen:
+        """Draw the portrait of a seed; the next edit goes on from it."""
+        number = whole(seed or 0, "seed")
+        prepared = self.editors.get(domain).sample(number)
+        source = self.leases.keep(owner, prepared.crop)
+        visit = self._new_visit(owner, source, prepared, seed=number)
+        return _portrait(visit) | Screen(picture=visit.source, seed=number)
+
+    def random(self, owner: str = "", domain: str = "") -> Screen:
+        """Draw any portrait."""
+        return self.portrait(secrets.randbelow(RANDOM_SEEDS), owner, domain)
+
+    def restore(self, picture: str | None, owner: str = "") -> Screen:
+        """Where a picture carries a recipe of ours, set the page as it says.
+
+        Its portrait is drawn anew where the recipe names one of ours. Otherwise the picture
+        itself is taken, with its edits switched off, as it already shows them. A recipe that
+        cannot be followed leaves the page as it is, and the picture is one like any other.
+        """
+        if picture is not None:
+            self.leases.take(owner, picture)
+        recipe = _recipe_in(picture)
+        if recipe is None:
+            return Screen()
+        try:
+            setting = from_recipe(recipe)
+            if setting.seed is None and not self._is_here(setting.domain):
+                setting = replace(setting, domain="", inversion="")  # the picture is here, at least
+            screen = self.setting(setting, owner)
+        except TmsaError as error:
+            warn(f"The recipe inside the picture could not be followed. {error}")
+            return Screen()
+        if "picture" in screen or "history" not in screen:
+            return screen
+        history = screen["history"]
+        for i in range(len(history.now.layers)):
+            history = replace(history, now=history.now.toggle(i))
+        return screen | stack_screen(history)
+
+    def setting(self, setting: Setting, owner: str = "") -> Screen:
+        """The page as a link or a recipe says: its edits, world and inversion, and its portrait.
+
+        Raises RequestError for a world that cannot be used here; nothing is downloaded for a link.
+        """
+        screen = Screen()
+        if not self._is_here(setting.domain):
+            raise RequestError(
+                f"The world {quoted(setting.domain)} is not here; choose a world in the list to "
+                "see what it lacks."
+            )
+        if setting.domain:
+            screen["domain"] = setting.domain
+        if setting.inversion in self.editors.get(setting.domain).inversions:
+            screen["inversion"] = setting.inversion
+        if setting.edits:
+            edits = tuple(map(within_page, setting.edits))
+            if edits != setting.edits:
+                inform("What lay beyond the ends of a slider, {:g} and {:g} for the strength, was "
+                        "brought to its end.".format(*STRENGTHS))  # fmt: skip
+            history = new_history(edits)
+            screen |= controls(history.now.request) | stack_screen(history)
+        if setting.seed is not None:
+            screen |= self.portrait(setting.seed, owner, setting.domain)
+        elif setting.sample in self.samples.names:
+            screen["picture"] = self.samples.file(setting.sample)
+        return screen
+
+    def arrive(self, query: Iterable[tuple[str, str]], owner: str = "") -> Screen:
+        """A visitor opens the page: the first sample, or what the link says."""
+        start = Screen(picture=self.choose_sample(0))
+        try:
+            return start | self.setting(from_query(query), owner)
+        except TmsaError as error:
+            warn(f"The link could not be followed. {error}")
+            return start
+
+    def link(self, visit: Visit | None, history: History) -> str:
+        """The query of a link that brings these settings back; never the picture."""
+        setting = Setting(history.now.active)
+        if visit is not None:
+            prepared = visit.prepared
+            inversion = "" if prepared.inversion == "sample" else prepared.inversion
+            setting = Setting(
+                history.now.active, prepared.domain, inversion, visit.seed, visit.sample
+            )
+        return to_query(setting)
+
+    def download(
+        self, visit: Visit | None, history: History, wishes: Wishes, kind: str = "png"
+    ) -> str:
+        """Write the edited picture at full size, with its recipe; the file's path."""
+        if visit is None or not history.now.active:
+            raise RequestError("There is no edited picture yet; press Edit first.")
+        folder = self.leases.new_folder()
+        check_destination(folder / f"picture.{kind}")
+        result = self._result(visit, history.now, wishes)
+        path = folder / download_name(history.now.active, kind)
+        drawn = visit.prepared.inversion == "sample"
+        save_picture(_marked(result.image, wishes), path, self.recipe(visit, history), not drawn)
+        self.leases.take(visit.owner, str(path))
+        return str(path)
+
+    def recipe(self, visit: Visit, history: History) -> dict[str, object]:
+        """What made the visitor's picture, its portrait included where that is one of ours."""
+        recipe = self.editors.get(visit.prepared.domain).recipe(history.now.active)
+        ours = {"seed": visit.seed, "sample": visit.sample}
+        if visit.seed is None:  # or there was nothing to invert
+            ours["inversion"] = visit.prepared.inversion
+        return recipe | {key: value for key, value in ours.items() if value is not None}
+
+    def _is_here(self, domain: str) -> bool:
+        if domain in ("", self.editors.first.domain.key):
+            return True
+        return any(status.key == domain and status.available for status in list_domains())
+
+    def _open(self, wishes: Wishes, owner: str, last: Visit | None) -> Visit:
+        """Prepare the picture in the input; samples and drawn portraits are known already."""
+        picture = wishes.picture
+        if picture is None and not wishes.arrived:
+            picture = self.choose_sample(0)
+        if picture is None:
+            raise ImageError("There is no picture yet; drop one, or pick a sample portrait.")
+        if not Path(picture).exists():
+            raise ImageError(NOT_SENT)
+        editor = self.editors.get(wishes.domain)
+        sample = self.samples.named(picture) if editor is self.editors.first else None
+        if sample is not None and not wishes.aligned:
+            prepared = self.samples.prepared(sample, wishes.inversion)
+            return self._new_visit(owner, picture, prepared, sample=sample)
+        drawn = last is not None and last.source == picture and last.seed is not None
+        prepared = editor.prepare(picture, wishes.inversion, aligned=wishes.aligned or drawn)
+        visit = self._new_visit(owner, picture, prepared, seed=last.seed if drawn else None)
+        return replace(visit, aligned=wishes.aligned)
+
+    def _new_visit(
+        self,
+        owner: str,
+        source: str,
+        prepared: PreparedFace,
+        seed: int | None = None,
+        sample: str | None = None,
+    ) -> Visit:
+        pictures = (shown(prepared.photo), prepared.crop, prepared.inversion_crop)
+        files = [self.leases.keep(owner, picture) for picture in pictures]
+        self.leases.take(owner, *([] if sample else [source]))
+        return Visit(owner, source, prepared, *files, seed=seed, sample=sample)
+
+    def _before(self, visit: Visit, wishes: Wishes) -> str:
+        """The file of the picture as it was, written again where it was cleared away."""
+        path = visit.photo if wishes.whole else visit.crop
+        try:
+            return self.leases.refresh(path)
+        except FileNotFoundError:
+            picture = shown(visit.prepared.photo) if wishes.whole else visit.prepared.crop
+            return self.leases.keep(visit.owner, picture)
+
+    def _result(self, visit: Visit, stack: Stack, wishes: Wishes) -> EditResult:
+        requests = [replace(r, paste_back=wishes.whole) for r in stack.active]
+        return self.editors.get(visit.prepared.domain).edit(visit.prepared, requests)
+
+    def _rendered(self, visit: Visit, history: History, wishes: Wishes) -> Iterator[Screen]:
+        """The edited picture first, its scores after it."""
+        before = self._before(visit, wishes)
+        screen = Screen(visit=visit, history=history, before_after=(before, before))
+        screen |= stack_screen(history)
+        if not history.now.active:
+            notes = "No edit is switched on, so this is the picture as it was."
+            yield screen | Screen(notes=notes, scores=scores_html(None))
+            return
+        result = self._result(visit, history.now, wishes)
+        drawn = visit.prepared.inversion == "sample"
+        after = annotate(
+            _marked(shown(result.image), wishes), self.recipe(visit, history), not drawn
+        )
+        path = self.leases.keep(visit.owner, after)
+        screen["before_after"] = (before, path)
+        screen["notes"] = describe(visit.prepared, result)
+        yield screen
+        editor = self.editors.get(visit.prepared.domain)
+        yield Screen(scores=scores_html(editor.scores(visit.prepared, result)))
+
+
+def another_face(editor: Editor, prepared: PreparedFace, index: int) -> PreparedFace:
+    """The same photo, prepared for another of its faces; they need not be found again."""
+    face = prepared.faces[index]
+    crop, transform = align_crop(prepared.photo, face.landmarks, editor.domain.resolution)
+    other = editor.prepare(crop, prepared.inversion, aligned=True)
+    return replace(
+        other, photo=prepared.photo, transform=transform, face=face, faces=prepared.faces
+    )
+
+
+def controls(request: EditRequest) -> Screen:
+    """The controls set to an edit."""
+    levels = request.levels
+    return Screen(
+        neutral=request.neutral_text,
+        target=request.target_text,
+        alpha=request.alpha,
+        levels=levels if isinstance(levels, str) else ",".join(map(str, levels)),
+        threshold=request.threshold,
+    )
+
+
+def stack_screen(history: History) -> Screen:
+    """The stack's list and its buttons."""
+    return Screen(
+        history=history,
+        stack=stack_html(history.now),
+        undo=gr.update(interactive=bool(history.past)),
+        redo=gr.update(interactive=bool(history.future)),
+    )
+
+
+def describe(prepared: PreparedFace, result: EditResult) -> str:
+    """The lines under the result, in Markdown."""
+    lines = [times(prepared.timings, result.timings)]
+    if len(prepared.faces) > 1:
+        lines.append(f"{len(prepared.faces)} faces were found; press another box to edit that one.")
+    return "\n\n".join([*lines, *(f"**Note:** {plain_markdown(note)}" for note in result.notes)])
+
+
+def download_name(requests: Iterable[EditRequest], kind: str = "png") -> str:
+    """A file name that says what was done: letters, digits and dashes of the target texts."""
+    said = "-".join(request.target_text for request in requests)
+    words = re.sub(r"[^a-z0-9]+", "-", said.lower()).strip("-")[:60].strip("-")
+    return f"tmsa-{words or 'edit'}.{kind}"
+
+
+def _fits(visit: Visit, wishes: Wishes) -> bool:
+    """Whether the visit is what the controls ask to edit."""
+    prepared = visit.prepared
+    drawn = prepared.inversion == "sample"
+    return (
+        visit.source == wishes.picture
+        and wishes.domain in ("", prepared.domain)
+        # the code of a drawn portrait is known: there is nothing to invert
+        and (drawn or (prepared.inversion, visit.aligned) == (wishes.inversion, wishes.aligned))
+    )
+
+
+def _marked(image: Image, wishes: Wishes) -> Image:
+    return add_notice(image) if wishes.notice else image
+
+
+def _recipe_in(picture: str | None) -> Mapping[str, Any] | None:
+    try:
+        return read_recipe(picture) if picture else None
+    except ImageError:  # the edit that follows says what is wrong with the file
+        return None
+
+
+def _portrait(visit: Visit) -> Screen:
+    return Screen(
+        visit=visit,
+        before_after=(visit.photo, visit.photo),
+        faces=faces_html(visit.prepared, visit.photo),
+        crop=visit.crop,
+        inversion_picture=visit.inversion,
+        notes="",
+        scores=scores_html(None),
+    )
+
+
+def _failed(visit: Visit | None, wishes: Wishes, error: TmsaError) -> Screen:
+    """Say what is wrong; clear what belongs to an earlier picture."""
+    message = f"**That did not work.** {plain_markdown(str(error))}"
+    if visit is not None and visit.source == wishes.picture:
+        return Screen(notes=message)
+    return Screen(
+        visit=None,
+        before_after=None,
+        faces="",
+        crop=None,
+        inversion_picture=None,
+        notes=message,
+        scores=scores_html(None),
+    )

@@ -1,0 +1,129 @@
+"""What callers ask of the editor: each function returns the value or says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+
+from tmsa_core.datatypes import EditRequest, Face
+from tmsa_core.errors import RequestError, StrengthError, quoted, shortened
+
+MOST_LAYERS = 8
+MOST_STEPS = 15
+
+ALPHA_LIMIT = 10.0
+
+
+def as_stack(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest, ...]:
+    """One edit or several, as several; RequestError for an empty list and for what is no edit."""
+    if isinstance(request, EditRequest):
+        return (request,)
+    requests = tuple(request) if isinstance(request, Iterable) else (request,)
+    if not requests:
+        raise RequestError("The list of edits is empty; give at least one.")
+    for each in requests:
+        if not isinstance(each, EditRequest):
+            raise RequestError(
+                f"Got a {shortened(type(each).__name__)} instead of an EditRequest: give one "
+                "with a neutral and a target text, or a list of them."
+            )
+    return requests
+
+
+def choose_face(faces: Sequence[Face], index: int) -> Face:
+    """The face of a number; RequestError if there is none."""
+    if not is_whole(index) or not 0 <= index < len(faces):
+        found = "1 face was found" if len(faces) == 1 else f"{len(faces)} faces were found"
+        raise RequestError(
+            f"There is no face number {quoted(index)}: {found}, so use a number from 0 to "
+            f"{len(faces) - 1}."
+        )
+    return faces[index]
+
+
+def checked_alpha(alpha: float) -> float:
+    """A strength as a float; StrengthError where it is no number or beyond ``ALPHA_LIMIT``."""
+    number = finite_number(alpha)
+    if number is None or abs(number) > ALPHA_LIMIT:
+        raise StrengthError(
+            f"alpha is {quoted(alpha)}; use a number from -{ALPHA_LIMIT:g} to {ALPHA_LIMIT:g}, "
+            "1 being the full edit."
+        )
+    return number
+
+
+def checked_threshold(threshold: float) -> float:
+    """A share in [0, 1) as a float; RequestError for all else."""
+    number = finite_number(threshold)
+    if number is None or not 0 <= number < 1:
+        raise RequestError(
+            f"threshold is {quoted(threshold)}; use a number from 0 up to, not with, 1."
+        )
+    return number
+
+
+def finite_number(value: object) -> float | None:
+    """A real number as a float; None for everything else, and where it is not finite."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number, of Python or NumPy; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def parse_levels(text: object) -> str | tuple[int, ...]:
+    """ "all", "coarse" ... as they are; "0,1,4" or a list as indices.
+
+    The editor checks what they name. Raises RequestError for what is neither a text nor a list.
+    """
+    if isinstance(text, (list, tuple)):
+        return tuple(text)
+    if is_whole(text):
+        return (text,)  # type: ignore[return-value]
+    if text is not None and not isinstance(text, str):
+        raise RequestError(
+            f"levels is {quoted(text)}; use a name such as 'all', or a list of indices."
+        )
+    words = (text or "all").strip() or "all"
+    parts = [part.strip() for part in words.split(",")]
+    if all(re.fullmatch(r"-?\d{1,9}", part) for part in parts):
+        return tuple(int(part) for part in parts)
+    return words
+
+
+def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
+    """``steps`` evenly spaced strengths, both ends included."""
+    first, last = number(alpha_from, "alpha_from"), number(alpha_to, "alpha_to")
+    count = whole(steps, "steps")
+    if not 2 <= count <= MOST_STEPS:
+        raise RequestError(f"steps must be from 2 to {MOST_STEPS}, not {quoted(count)}.")
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise RequestError("alpha_from and alpha_to must be finite numbers.")
+    return [round(first + (last - first) * i / (count - 1), 6) for i in range(count)]
+
+
+def number(value: object, name: str) -> float:
+    """A JSON value as a float; RequestError where it is none (NaN is left to the editor)."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):  # the last: hundreds of digits
+        raise RequestError(f"{name} must be a number, not {quoted(value)}.") from None
+
+
+def whole(value: object, name: str) -> int:
+    """A JSON value as an integer; RequestError where it is none."""
+    if is_whole(value):
+        return int(value)  # type: ignore[call-overload]  # a float would round a long seed
+    result = number(value, name)
+    if not result.is_integer():
+        raise RequestError(f"{name} must be a whole number, not {quoted(value)}.")
+    return int(result)

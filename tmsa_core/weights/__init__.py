@@ -1,0 +1,1 @@
+"""Weight files: manifests, downloads, conversion and loading."""
