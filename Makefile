@@ -49,7 +49,7 @@ types: $(VENV)/.dev-installed
 	$(BIN)/mypy
 
 layers: $(VENV)/.dev-installed
-	$(BIN)/python -m pytest -q tests/test_packaging.py -k imports_point
+	$(BIN)/python -m pytest -q tests/test_layering.py
 
 format: $(VENV)/.dev-installed
 	$(BIN)/ruff check --fix .

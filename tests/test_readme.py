@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tmsa_core.cli.common import app
+from tmsa_core.cli.main import COMMANDS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -30,7 +30,7 @@ def test_python_example_runs(
 
 
 def test_shell_example_names_commands_that_exist() -> None:
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands = {command.__name__.replace("_", "-") for command in COMMANDS}
     shown = set(re.findall(r"^tmsa (\w+)", block_with("bash", "tmsa "), re.MULTILINE))
     assert shown and shown <= commands
 

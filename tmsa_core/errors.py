@@ -15,6 +15,11 @@ Each message says what arrived, what was expected and what to do next. Only ``ui
 ``cli.py`` turn them into what a visitor or a shell sees.
 """
 
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable
+
 
 class TmsaError(Exception):
     """Base of all errors that a user can cause or mend; its message is one clear sentence."""
@@ -55,9 +60,6 @@ class DamagedFileError(BundleError):
 class DownloadError(BundleError):
     """A weights file could not be fetched."""
 
-
-import reprlib
-from collections.abc import Iterable
 
 LETTERS = 60  # of one piece of foreign text
 NAMES = 4  # of a list

@@ -8,7 +8,6 @@ import torch
 
 from tmsa_core.bundles import load_network, open_bundle
 from tmsa_core.errors import BundleError
-from tmsa_core.training import train_domain as mapper
 from tmsa_core.training.avatar import classifier, clip, e4e, generator, hfgi, identity
 from tmsa_core.training.avatar import renders as data
 from tmsa_core.training.avatar import stages as avatar
@@ -37,8 +36,8 @@ def small_world(tmp_path_factory):
             patch.setattr(stage, "IMAGES", 24)
         patch.setattr(e4e, "REFINED", 2)
         patch.setattr(hfgi, "IMAGES", 12)
-        small = replace(mapper.PRESET, iterations=3, batch=8, image_batch=2, bank=64)
-        patch.setattr(mapper, "PRESET", small)
+        small = replace(avatar.PRESET, iterations=3, batch=8, image_batch=2, bank=64)
+        patch.setattr(avatar, "PRESET", small)
         patch.setitem(texts.TARGETS, "avatar", texts.FACE_TARGETS[:2])
         patch.setattr(calibrate, "SUBJECTS", 2)
         patch.setattr(calibrate, "FACTORS", (0.2, 0.4))

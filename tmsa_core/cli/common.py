@@ -10,20 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmsa_core.version import VERSION
-
 if TYPE_CHECKING:
     from tmsa_core.editing.editor import Editor
     from tmsa_core.weights.download import Report
 
-app = typer.Typer(
-    name="tmsa",
-    help="Edit a face with words.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 Source = Annotated[Path, typer.Argument(metavar="IN", help="The picture: PNG, JPEG, WebP ...")]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write: .png, .jpg or .webp.")
@@ -53,34 +43,18 @@ ThresholdEach = Annotated[
 ]
 
 
-def _example(*lines: str) -> str:
-    return "\n".join(["\b", "Example:", *(f"  tmsa {line}" for line in lines)])
-
-
-@app.callback(invoke_without_command=True)
-def _root(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-) -> None:
-    if version:
-        print(VERSION)
-        raise typer.Exit()
-    if context.invoked_subcommand is None:
-        print(context.get_help(), file=sys.stderr)
-        raise typer.Exit(2)
-
-
-def _load(domain: str, device: str, output: Path, samples_only: bool = False) -> Editor:
+def load(domain: str, device: str, output: Path, samples_only: bool = False) -> Editor:
+    """Load an editor, with download progress, after checking that the output can be written."""
     from tmsa_core.editing.load import load_editor
     from tmsa_core.imaging.metadata import check_destination
 
     check_destination(output)
-    with _download_bar() as report:
+    with download_bar() as report:
         return load_editor(domain, device=device, report=report, samples_only=samples_only)
 
 
 @contextmanager
-def _download_bar() -> Iterator[Report]:
+def download_bar() -> Iterator[Report]:
     """A progress bar per download on standard error, and news above it."""
     from tqdm import tqdm
 
@@ -101,6 +75,7 @@ def _download_bar() -> Iterator[Report]:
             bar.close()
 
 
-def _note(notes: Sequence[str]) -> None:
+def print_notes(notes: Sequence[str]) -> None:
+    """Print notes on standard error, one per line."""
     for note in notes:
         print(f"Note: {note}", file=sys.stderr)

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from tmsa_core.cli import evaluate as cli_evaluation
-from tmsa_core.cli import serve as cli_app
-from tmsa_core.cli import train as cli_training
 from tmsa_core.cli.common import (
     Aligned,
     AlphaEach,
@@ -33,14 +30,12 @@ from tmsa_core.cli.common import (
     Target,
     TargetEach,
     ThresholdEach,
-    _download_bar,
-    _example,
-    _load,
-    _note,
-    app,
+    download_bar,
+    load,
+    print_notes,
 )
 from tmsa_core.errors import ImageError, RequestError, quoted
-from tmsa_core.imaging.contact_sheet import _side_by_side
+from tmsa_core.imaging.contact_sheet import side_by_side
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,14 +47,6 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
-@app.command(
-    epilog=_example(
-        "edit in.png -o out.png --neutral 'human face' --target 'human face with glasses'",
-        "edit in.png -o out.png --target 'smiling human face' --alpha 1.5 --crop-only",
-        "edit in.png -o out.png --target 'old human face' --alpha 0.5 "
-        "--target 'human face with glasses' --alpha 1",
-    )
-)
 def edit(
     source: Source,
     output: Output,
@@ -77,20 +64,15 @@ def edit(
 ) -> None:
     """Edit the face in a picture by two texts, or by several such edits at once."""
     requests = _requests(target, neutral, alpha, levels, threshold, paste_back=not crop_only)
-    editor = _load(domain, device, output)
+    editor = load(domain, device, output)
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     result = editor.edit(prepared, requests)
     _write(result.image, output, editor, requests, inversion)
-    _note(result.notes)
+    print_notes(result.notes)
     seconds = sum(prepared.timings.values()) + sum(result.timings.values())
     print(f"{output}: edited in {seconds:.2f} s")
 
 
-@app.command(
-    epilog=_example(
-        "sweep in.png -o strip.png --target 'old human face' --from -1 --to 2 --steps 7"
-    )
-)
 def sweep(
     source: Source,
     output: Output,
@@ -110,21 +92,18 @@ def sweep(
 
     from tmsa_core.datatypes import EditRequest
 
-    editor = _load(domain, device, output)
+    editor = load(domain, device, output)
     alphas = [first + (last - first) * i / (steps - 1) for i in range(steps)]
     requests = [EditRequest(neutral, target, alpha, paste_back=False) for alpha in alphas]
     for request in requests:
         editor.total_shift([request])  # fails before work is done in vain
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     results = [editor.edit(prepared, r) for r in tqdm(requests, "Editing", leave=False)]
-    _write(_side_by_side([r.crop for r in results]), output, editor, requests, inversion)
-    _note(results[0].notes)
+    _write(side_by_side([r.crop for r in results]), output, editor, requests, inversion)
+    print_notes(results[0].notes)
     print(f"{output}: strengths {', '.join(f'{alpha:g}' for alpha in alphas)}")
 
 
-@app.command(
-    epilog=_example("align photo.jpg -o crop.png", "align group.jpg -o second.png --face 1")
-)
 def align(
     source: Source, output: Output, face: FaceIndex = 0, domain: DomainKey = "avatar",
     device: Device = "auto",
@@ -136,7 +115,7 @@ def align(
 
     check_destination(output)
     find_device(device)
-    with _download_bar() as report:
+    with download_bar() as report:
         found = load_aligner(domain, report=report).align(source, face)
     save_picture(found.crop, output)
     print(f"{output}: face {face} of {len(found.faces)}, {found.crop.width} px")
@@ -145,12 +124,6 @@ def align(
         print(f"face {number}: left, top, right, bottom = {box}")
 
 
-@app.command(
-    epilog=_example(
-        "batch portraits/ -o edited.zip --target 'human face with glasses'",
-        "batch one.png more.zip -o edited.zip --target 'smiling human face' --format jpg",
-    )
-)
 def batch(
     sources: Annotated[
         list[Path], typer.Argument(metavar="IN...", help="Folders, ZIP archives or pictures.")
@@ -219,7 +192,6 @@ def _drive_batch(work: Generator[Row], count: int) -> tuple[int, int]:
     return edited, failed
 
 
-@app.command(epilog=_example("sample -o portrait.png --seed 3"))
 def sample(
     output: Output,
     seed: Annotated[int, typer.Option(help="The same seed gives the same portrait.")] = 0,
@@ -230,16 +202,31 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw a portrait of nobody."""
-    editor = _load(domain, device, output, samples_only=True)
+    editor = load(domain, device, output, samples_only=True)
     crop = editor.sample(seed, truncation).crop
     _write(crop, output, editor, [])
     print(f"{output}: seed {seed}, {crop.width} px")
 
 
-for _command, _examples in (
-    cli_app.COMMANDS | cli_training.COMMANDS | cli_evaluation.COMMANDS
-).items():
-    app.command(epilog=_example(*_examples))(_command)
+COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
+    edit: (
+        "edit in.png -o out.png --neutral 'human face' --target 'human face with glasses'",
+        "edit in.png -o out.png --target 'smiling human face' --alpha 1.5 --crop-only",
+        "edit in.png -o out.png --target 'old human face' --alpha 0.5 "
+        "--target 'human face with glasses' --alpha 1",
+    ),
+    sweep: ("sweep in.png -o strip.png --target 'old human face' --from -1 --to 2 --steps 7",),
+    align: (
+        "align photo.jpg -o crop.png",
+        "align group.jpg -o second.png --face 1",
+    ),
+    batch: (
+        "batch portraits/ -o edited.zip --target 'human face with glasses'",
+        "batch one.png more.zip -o edited.zip --target 'smiling human face' --format jpg",
+    ),
+    sample: ("sample -o portrait.png --seed 3",),
+}
+"""Each command with the examples that its help shows."""
 
 
 def _write(

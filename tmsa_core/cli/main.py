@@ -6,14 +6,15 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from tmsa_core.cli import serve as cli_app
-from tmsa_core.cli.common import app
+from tmsa_core.cli import edit, evaluate, serve, train, weights
 from tmsa_core.errors import TmsaError, quoted, shortened
+from tmsa_core.version import VERSION
 
 # Click's base of all usage errors. Typer imports Click or, from some version on, brings its own.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -21,15 +22,58 @@ MOST_LETTERS = 250  # of what Click says about wrong usage
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
 
+COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
+    **edit.COMMANDS,
+    **weights.COMMANDS,
+    **serve.COMMANDS,
+    **train.COMMANDS,
+    **evaluate.COMMANDS,
+}
+
+
+def example(*lines: str) -> str:
+    """Format the example section of a command's help."""
+    return "\n".join(["\b", "Example:", *(f"  tmsa {line}" for line in lines)])
+
+
+def make_app() -> typer.Typer:
+    """Build the command line from the commands of all modules."""
+    commands = typer.Typer(
+        name="tmsa",
+        help="Edit a face with words.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    commands.callback(invoke_without_command=True)(root)
+    for command, examples in COMMANDS.items():
+        commands.command(epilog=example(*examples))(command)
+    return commands
+
+
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Print the version, or the help where no command is given."""
+    if version:
+        print(VERSION)
+        raise typer.Exit()
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command of ``tmsa``; its exit status."""
-    return _run(app, "tmsa", arguments)
+    return _run(make_app(), "tmsa", arguments)
 
 
 def main_of_app() -> int:
     """Run ``app.py``, which is the command ``app`` alone; its exit status."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    alone.command()(cli_app.app)
+    alone.command()(serve.app)
     return _run(alone, "app.py", None)
 
 

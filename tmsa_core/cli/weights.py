@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tmsa_core.cli.common import _download_bar, _example, app
+from tmsa_core.cli.common import download_bar
 
 
-@app.command(epilog=_example("domains"))
 def domains() -> None:
     """List the worlds of pictures, what those that cannot be used lack, and where files belong."""
     from tmsa_core.availability import list_domains, size_words
@@ -33,7 +33,6 @@ def domains() -> None:
     print(f"Downloads, and what is made of them, go to {cache_folder()}")
 
 
-@app.command(epilog=_example("download ffhq", "download church"))
 def download(
     domain: Annotated[str, typer.Argument(help="The domain; see `tmsa domains`.")],
 ) -> None:
@@ -51,7 +50,7 @@ def download(
     roles = [role for role, entry in bundle.files.items() if entry.download or entry.sha256]
     if bundle.notice:
         print(bundle.notice)
-    with _download_bar() as report:
+    with download_bar() as report:
         complete(bundle, roles, report, thorough=True)
     print(f"{domain}: {len(roles)} files are complete and as they should be")
     for role, entry in bundle.files.items():
@@ -59,12 +58,6 @@ def download(
             print(f"Note: {problem}" if not entry.optional else f"Optional: {problem}")
 
 
-@app.command(
-    epilog=_example(
-        "convert e4e e4e_ffhq_encode.pt checkpoints/ffhq",
-        "convert hfgi ckpt.pt checkpoints/ffhq",
-    )
-)
 def convert(
     kind: Annotated[str, typer.Argument(help="Its layout: stylegan2, e4e, hfgi or arcface.")],
     file: Annotated[Path, typer.Argument(help="The checkpoint: .pt, .pth or .safetensors.")],
@@ -78,3 +71,17 @@ def convert(
         print(f"{path}: {path.stat().st_size / 1e6:.0f} MB")
     peak = conversion.peak_memory()
     print(f"peak memory {peak / 1e6:.0f} MB, {before / 1e6:.0f} MB of it before the file was read")
+
+
+COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
+    domains: ("domains",),
+    download: (
+        "download ffhq",
+        "download church",
+    ),
+    convert: (
+        "convert e4e e4e_ffhq_encode.pt checkpoints/ffhq",
+        "convert hfgi ckpt.pt checkpoints/ffhq",
+    ),
+}
+"""Each command with the examples that its help shows."""

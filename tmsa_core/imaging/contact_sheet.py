@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-TILE = 128  # px, of a picture in the grid
-TITLE_HEIGHT = 22
-GAP = 2
-HEADER = 16
+TILE = 128  # px, side of an image in the titled grid
+TITLE_HEIGHT = 22  # px
+GAP = 2  # px between images
+HEADER = 16  # px, height of the titles over a grid
 
 
-def _side_by_side(crops: Sequence[Image]) -> Image:
-    from PIL import Image as Images
-
-    strip = Images.new("RGB", (sum(c.width for c in crops), max(c.height for c in crops)))
+def side_by_side(crops: Sequence[Image.Image]) -> Image.Image:
+    """Join crops of one height to a strip, from left to right."""
+    strip = Image.new("RGB", (sum(c.width for c in crops), max(c.height for c in crops)))
     left = 0
     for crop in crops:
         strip.paste(crop, (left, 0))

@@ -11,7 +11,6 @@ import gradio as gr
 
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.domains import find_domain
-from tmsa_core.evaluation.prompts import SIX
 from tmsa_core.imaging.animation import MP4_HINT, animation_kinds
 from tmsa_core.server.events import HIDDEN, ON_LONG, ON_MODEL, ON_TRAINING, told, told_steps
 from tmsa_core.server.messages import inform
@@ -23,6 +22,7 @@ from tmsa_core.ui.latent_map import METHODS as MAP_METHODS
 from tmsa_core.ui.links import STRENGTHS
 from tmsa_core.ui.widgets import Slider
 
+GRID_PROMPTS = 6  # rows that a new grid starts with
 EXPLORE_WORDS = """
 These start from the portrait and the texts of the *Edit* screen, in the world chosen above.
 """
@@ -144,10 +144,7 @@ def grid_portraits(domain: str) -> list[str]:
 
 def grid_prompts(domain: str) -> str:
     """Prompts to start a domain's grid with, one a line."""
-    facts = find_domain(domain)
-    if facts.alignment == "face":
-        return "\n".join(prompt.target for prompt in SIX)
-    return "\n".join(target for _, target in facts.examples)
+    return "\n".join(target for _, target in find_domain(domain).examples[:GRID_PROMPTS])
 
 
 def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:

@@ -137,7 +137,7 @@ def _lay_out_domains(editor: Editor) -> gr.Dropdown:
 def lay_out_scripts() -> None:
     """Examples for scripts, the very files that the tests run."""
     gr.Markdown(SCRIPTS_WORDS, elem_classes="lead")
-    folder = Path(__file__).parent.parent / "docs" / "examples"
+    folder = Path(__file__).parent.parent.parent / "docs" / "examples"
     for title, name, language in EXAMPLES:
         if (folder / name).is_file():  # not part of an installed package
             gr.Code((folder / name).read_text(), language=language, label=title, interactive=False)

@@ -19,7 +19,7 @@ from tmsa_core.evaluation.staleness import present_weights
 
 Row = Mapping[str, object]
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 RESULTS = ROOT / "results" / "avatar.jsonl"
 README = ROOT / "README.md"
 START, END = "<!-- results start -->", "<!-- results end -->"

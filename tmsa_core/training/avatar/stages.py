@@ -17,7 +17,6 @@ from tmsa_core.align.landmarks import FaceFinder
 from tmsa_core.avatars.samples import write_samples
 from tmsa_core.bundles import TRAINED_BY, open_bundle
 from tmsa_core.errors import BundleError, RequestError, quoted
-from tmsa_core.training import train_domain as mapper_stage
 from tmsa_core.training.avatar import classifier as classifier_stage
 from tmsa_core.training.avatar import clip as clip_stage
 from tmsa_core.training.avatar import e4e as e4e_stage
@@ -126,6 +125,16 @@ def draw_samples(options: Options) -> None:
     write_samples(options.out / "samples")
 
 
+def train_mapper(options: Options) -> None:
+    """The avatar stage: our preset, with renders as its real images; resumes."""
+    bundle = open_bundle("avatar", options.out)
+    check_bundle(bundle, real=True)
+    check_writable(bundle)
+    renders = open_pool(options.work / "renders").first(REAL_IMAGES)
+    state = train_alignment(bundle, PRESET, options, renders, STATE)
+    export_alignment(state, bundle, "python -m tmsa_core train avatar mapper")
+
+
 Stage = Callable[[Options], None]
 STAGES: dict[str, tuple[Stage, ...]] = {
     "samples": (draw_samples,),
@@ -138,7 +147,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "identity": (identity_stage.train_identity, export_identity),
     "e4e": (e4e_stage.train_e4e, export_e4e),
     "hfgi": (hfgi_stage.train_hfgi, export_hfgi),
-    "mapper": (mapper_stage.train_mapper,),
+    "mapper": (train_mapper,),
 }
 
 
@@ -201,13 +210,3 @@ def _export(
         f"{TRAINED_BY}{command}",
         architecture=architecture,
     )
-
-
-def train_mapper(options: Options) -> None:
-    """The avatar stage: our preset, with renders as its real images; resumes."""
-    bundle = open_bundle("avatar", options.out)
-    check_bundle(bundle, real=True)
-    check_writable(bundle)
-    renders = open_pool(options.work / "renders").first(REAL_IMAGES)
-    state = train_alignment(bundle, PRESET, options, renders, STATE)
-    export_alignment(state, bundle, "python -m tmsa_core train avatar mapper")
