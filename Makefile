@@ -30,6 +30,10 @@ test: $(VENV)/.dev-installed
 test-slow: $(VENV)/.dev-installed
 	$(PYTEST) --runslow $(ARGS)
 
+.PHONY: fuzz  # ten minutes of generated inputs (ARGS="--seed 7 --seconds 300" passes options on)
+fuzz: $(VENV)/.dev-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(ARGS)
+
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
