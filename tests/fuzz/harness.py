@@ -18,6 +18,7 @@ MOST_GROWTH = 100 << 20  # bytes that a process keeps after its warm-up
 MOST_AT_ONCE = 500 << 20  # bytes that one case may need beyond what it found
 MOST_LETTERS = 1000  # of what a user is told
 GIVE_UP = 2.0  # times the limit: then nobody waits any longer
+MOST_SHOWN = 160  # letters of a label
 EVERY = 25  # cases between two reference edits
 
 
@@ -100,7 +101,7 @@ class Report:
             f"slowest {slowest:.1f} s ({self.family}:{index})"
         )
         for fault, cases in sorted(self.faults.items(), key=lambda item: -len(item[1])):
-            first, label = cases[0]
+            first, label = cases[0][0], cases[0][1][:MOST_SHOWN]
             again = f"--seed {seed} --only {self.family}:{first}"
             yield f"  {len(cases)} x {fault}\n      {again}   {label}"
 

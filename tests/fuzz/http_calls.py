@@ -223,7 +223,7 @@ class Traffic:
         self._server, self._seed, self._base = server, seed, base
         self._memory = Memory(server.process.pid)
         self._resident: list[int] = []
-        self._seen = 0  # of the log, in bytes
+        self._seen = server.log.stat().st_size  # bytes of the log
 
     def reference(self) -> float:
         """Seconds that a plain edit takes now."""

@@ -71,7 +71,7 @@ _SIZES = (0.72, 1.35)
 # what is added per unit of a positive score.
 _AGREEMENT = (0.025, 0.045)
 _MOVES = ((8, 1.0, 0.04, 0.0), (-8, 1.0, -0.04, 0.0), (0, 1.08, 0.0, 0.04), (0, 0.93, 0.0, -0.04))
-_PASSES = 4  # of placing points on a patch and turning the patch by them
+_PASSES = 5  # of placing points on a patch and turning the patch by them
 _APART = 0.7  # two faces' centres are farther apart than this share of the larger box
 _STEADY = 0.3  # from this doubt on, another box of the same face may give better points
 _PART = 1.8  # a hit this many times smaller than a face around it may be a part of that face
@@ -266,7 +266,7 @@ class _Search:
     def _confirmed(self, hit: Hit) -> Hit | None:
         """Compare the points with those from moved patches: near by on a face, far elsewhere.
 
-        The mean of them all is more accurate than any of them.
+        The median of them all is more accurate than any of them.
         """
         centre, side = face_box(hit.points)
         placed = [hit.points]
@@ -277,7 +277,7 @@ class _Search:
         limit = _AGREEMENT[0] + _AGREEMENT[1] * max(hit.score, 0.0)
         if distance / limit >= self.detector.doubt:
             return None
-        return Hit(np.mean(placed, axis=0), hit.score, float(distance / limit))
+        return Hit(np.median(placed, axis=0), hit.score, float(distance / limit))
 
     def _settled(self, points: np.ndarray) -> Hit | None:
         for _ in range(_PASSES):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import gradio as gr
 from gradio.routes import App
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -16,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tmsa_core.server.settings import LOOPBACK, SHOWN, host_name
+from tmsa_core.server.tools import give_each_value
 
 READING = ("GET", "HEAD")
 WRONG_HOST = (
@@ -89,6 +91,11 @@ class GuardedApp(App):
     def __init__(self, middleware: Collection[Middleware] = (), **options: object) -> None:
         super().__init__(**options)
         self._outermost = tuple(middleware)
+
+    def configure_app(self, blocks: gr.Blocks) -> None:
+        """Make this the application of a page."""
+        super().configure_app(blocks)
+        give_each_value(blocks)
 
     def build_middleware_stack(self) -> ASGIApp:
         """The application with all middleware around it."""

@@ -63,8 +63,6 @@ async def upload(request: Request) -> Response:
         return _refusal(NO_ROOM, 507)
     except UNREADABLE:
         return _refusal(BAD_UPLOAD, 400)
-    if not paths:
-        return _refusal(BAD_UPLOAD, 400)
     leases.expect(*paths)
     return JSONResponse(paths)
 
@@ -92,6 +90,8 @@ async def _receive(request: Request, folder: Path) -> list[str]:
     except BaseException:
         file_upload_statuses.stop_tracking(upload_id or "")
         raise
+    if not paths:
+        raise ValueError("the form has no field `files`")
     return paths
 
 
