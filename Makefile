@@ -4,7 +4,7 @@
 # make lock   write the lock files anew (ARGS=--upgrade takes the newest versions)
 # make tables write the measured results into the README
 # make comparison  run every method, then write its tables and figures (an hour on two cores)
-# make screenshots  take the README's pictures of the page anew (needs Chromium)
+# make screenshots  take the README's images of the page anew (needs Chromium)
 # PYTHON=...  choose the interpreter (3.10 to 3.13)
 
 .DEFAULT_GOAL := help
@@ -67,9 +67,9 @@ tables: $(VENV)/.dev-installed
 
 comparison: $(VENV)/.dev-installed
 	$(BIN)/python -m tmsa_core evaluate --images 64
-	$(BIN)/python -m tmsa_core evaluate --images 4 --curve-images 0 --pictures 4 \
+	$(BIN)/python -m tmsa_core evaluate --images 4 --curve-images 0 --kept-images 4 \
 		--methods tmsa,styleclip_global --prompts docs/prompts/figure-6.json -o results/figure-6.jsonl
-	$(BIN)/python -m tmsa_core evaluate --images 4 --curve-images 0 --pictures 4 \
+	$(BIN)/python -m tmsa_core evaluate --images 4 --curve-images 0 --kept-images 4 \
 		--methods tmsa --inversion hfgi -o results/figure-10.jsonl
 	$(BIN)/python -m tmsa_core.evaluation.bundle.readme
 	$(BIN)/python -m tmsa_core figures figure-5 -o docs/figure-5.webp

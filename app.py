@@ -20,7 +20,7 @@ def endpoints() -> Any:
 
 
 def edit(image: Image, neutral_text: str, target_text: str, alpha: float = 1.0) -> Image:
-    """Edit the face in a picture by two texts; also the HTTP endpoint ``/edit``."""
+    """Edit the face in an image by two texts; also the HTTP endpoint ``/edit``."""
     return endpoints().edit(image, neutral_text, target_text, alpha)
 
 

@@ -1,9 +1,9 @@
-"""Milliseconds from a moved strength slider to the new picture, as a visitor's browser sees it.
+"""Milliseconds from a moved strength slider to the new image, as a visitor's browser sees it.
 
 Run with ``python -m benchmarks.bench_browser``: it starts the real page, opens it in a headless
 Chromium and moves the slider. A step at rest is timed from the slider's ``input`` event until the
-new picture is decoded. A drag moves the slider far more often than pictures can come: there the
-time between two pictures is given, and how long after the last move the newest one was there.
+new image is decoded. A drag moves the slider far more often than images can come: there the
+time between two images is given, and how long after the last move the newest one was there.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
 PATIENCE = 120_000  # milliseconds
-# Notes when each edited picture was decoded, and offers ``tmsaMove`` to move the slider.
+# Notes when each edited image was decoded, and offers ``tmsaMove`` to move the slider.
 WATCH = """() => {
   const slider = document.querySelector('#alpha input[type=range]');
   const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
   window.tmsaShown = [];
   document.addEventListener('load', async (event) => {
-    const pictures = [...document.querySelectorAll('#before-after img')];
-    if (event.target !== pictures[1]) return;
+    const images = [...document.querySelectorAll('#before-after img')];
+    if (event.target !== images[1]) return;
     const source = event.target.src;
     await event.target.decode();
     if (source !== tmsaShown.at(-1)?.source) tmsaShown.push({at: performance.now(), source});
@@ -58,7 +58,7 @@ DRAG = """async ([alphas, every, rest]) => {
   let moved = 0;
   for (const alpha of alphas) { moved = tmsaMove(alpha); await wait(every); }
   await wait(rest);
-  return [moved, tmsaShown.slice(seen).map(picture => picture.at)];
+  return [moved, tmsaShown.slice(seen).map(image => image.at)];
 }"""
 
 
@@ -70,10 +70,10 @@ def main() -> None:
     with _address(options.address) as address, _opened(address) as page:
         steps = _steps(page, options.steps)
         late, between = _drag(page)
-    print(f"{len(steps)} single steps, from the slider's event to the picture decoded:")
+    print(f"{len(steps)} single steps, from the slider's event to the image decoded:")
     low, high = min(steps), max(steps)
     print(f"  median {statistics.median(steps):.0f} ms, least {low:.0f}, most {high:.0f}")
-    print(f"a drag of 2 s: a picture every {statistics.median(between):.0f} ms (median),")
+    print(f"a drag of 2 s: an image every {statistics.median(between):.0f} ms (median),")
     print(f"  the newest one {late:.0f} ms after the last move")
 
 
@@ -88,7 +88,7 @@ def _steps(page: Page, count: int) -> list[float]:
 
 
 def _drag(page: Page) -> tuple[float, list[float]]:
-    """How late the newest picture came, and the gaps between the others, in milliseconds."""
+    """How late the newest image came, and the gaps between the others, in milliseconds."""
     _wait_until_still(page)
     alphas = [f"{-1 + 3 * i / 80:.2f}" for i in range(80)]
     moved, shown = page.evaluate(DRAG, [alphas, 25, 3000])
@@ -96,7 +96,7 @@ def _drag(page: Page) -> tuple[float, list[float]]:
 
 
 def _newest(shown: list[float], moved: float) -> float:
-    """The second of the pictures that came after the last move: the first may be of another."""
+    """The second of the images that came after the last move: the first may be of another."""
     after = [at - moved for at in shown if at > moved]
     return after[min(1, len(after) - 1)]
 

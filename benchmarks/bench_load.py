@@ -1,8 +1,8 @@
-"""Many visitors at once, each with a picture of their own in which a face has to be found.
+"""Many visitors at once, each with an image of their own in which a face has to be found.
 
-Run with ``python -m benchmarks.bench_load``: it starts the real page, sends every visitor's picture
+Run with ``python -m benchmarks.bench_load``: it starts the real page, sends every visitor's image
 in the same moment, and compares each answer with what the same edit gives alone. A visitor who is
-told that the queue is full comes again. Exit status 1 where anybody gets another one's picture, an
+told that the queue is full comes again. Exit status 1 where anybody gets another one's image, an
 error, or no answer in time.
 """
 
@@ -34,10 +34,10 @@ FULL = 503  # the status of a full queue
 
 @dataclass(frozen=True)
 class Visit:
-    """What a visitor got. picture: None where it is an error, which ``words`` then says."""
+    """What a visitor got. image: None where it is an error, which ``words`` then says."""
 
     seconds: float
-    picture: np.ndarray | None
+    image: np.ndarray | None
     words: str = ""
 
 
@@ -60,7 +60,7 @@ def main() -> int:
     ]
     times = sorted(visit.seconds for visit in visits)
     print(
-        f"{len(visits)} visitors, {len(visits) - len(wrong)} got their own picture; "
+        f"{len(visits)} visitors, {len(visits) - len(wrong)} got their own image; "
         f"seconds: median {statistics.median(times):.1f}, longest {times[-1]:.1f}"
     )
     print(*wrong, sep="\n", end="\n" if wrong else "")
@@ -93,8 +93,8 @@ def _visit(address: str, photo: bytes, most: float) -> Visit:
     with httpx.Client(timeout=most) as client:
         try:
             [path] = client.post(f"{api}/upload", files={"files": ("photo.png", photo)}).json()
-            picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
-            body = {"data": [picture, EDIT.neutral_text, EDIT.target_text, EDIT.alpha]}
+            file_value = {"path": path, "meta": {"_type": "gradio.FileData"}}
+            body = {"data": [file_value, EDIT.neutral_text, EDIT.target_text, EDIT.alpha]}
             while (joined := client.post(f"{api}/call/edit", json=body)).status_code == FULL:
                 if time.monotonic() - start > most:
                     return Visit(most, None, "the queue was full all the time")
@@ -113,13 +113,13 @@ def _visit(address: str, photo: bytes, most: float) -> Visit:
 
 
 def _wrong(index: int, visit: Visit, alone: list[np.ndarray]) -> str:
-    """What is wrong with what a visitor got; "" where it is the edit of their own picture."""
-    if visit.picture is None:
+    """What is wrong with what a visitor got; "" where it is the edit of their own image."""
+    if visit.image is None:
         return visit.words
-    own = np.abs(visit.picture - alone[index]).mean()
+    own = np.abs(visit.image - alone[index]).mean()
     if own > ALIKE:
-        nearest = int(np.argmin([np.abs(visit.picture - other).mean() for other in alone]))
-        return f"got a picture {own:.1f} from the own one, nearest to that of visitor {nearest}"
+        nearest = int(np.argmin([np.abs(visit.image - other).mean() for other in alone]))
+        return f"got an image {own:.1f} from the own one, nearest to that of visitor {nearest}"
     return ""
 
 

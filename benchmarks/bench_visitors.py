@@ -1,4 +1,4 @@
-"""What it would save to edit the pictures of several visitors in one batch.
+"""What it would save to edit the images of several visitors in one batch.
 
 Run with ``python -m benchmarks.bench_visitors``. A request of ``/edit`` finds the face, inverts it,
 edits it and writes a file; only the edit can share a batch with other visitors' requests. What that
@@ -13,29 +13,29 @@ from pathlib import Path
 from benchmarks.bench_editor import seconds
 from tmsa_core import EditRequest, load_editor
 from tmsa_core.editing.editor import Editor
-from tmsa_core.imaging.metadata import encode_picture
+from tmsa_core.imaging.metadata import encode_image
 
 ROUNDS = 7
 EDIT = EditRequest("human face", "human face with glasses")
 
 
-def request(editor: Editor, picture: Path, inversion: str) -> None:
+def request(editor: Editor, image: Path, inversion: str) -> None:
     """All that one call does, but for the network between browser and server."""
-    result = editor.edit(editor.prepare(picture, inversion), EDIT)
-    encode_picture(result.image, editor.recipe([EDIT]), True, ".png")
+    result = editor.edit(editor.prepare(image, inversion), EDIT)
+    encode_image(result.image, editor.recipe([EDIT]), True, ".png")
 
 
 def main() -> None:
     editor = load_editor("avatar", device="cpu")
-    pictures = sorted((editor.bundle.folder / "samples").glob("*.png"))[:8]
-    count = len(pictures)
+    images = sorted((editor.bundle.folder / "samples").glob("*.png"))[:8]
+    count = len(images)
     for inversion in editor.inversions:
-        faces = [editor.prepare(picture, inversion) for picture in pictures]
+        faces = [editor.prepare(image, inversion) for image in images]
         editor.edit(faces[0], EDIT)  # what is loaded once shall not count
         whole, alone, together = (
             statistics.median(seconds(work) for _ in range(ROUNDS))
             for work in (
-                lambda k=inversion: request(editor, pictures[0], k),
+                lambda k=inversion: request(editor, images[0], k),
                 lambda f=faces: [editor.edit(face, EDIT) for face in f],
                 lambda f=faces: editor.edit_many(f, [EDIT] * count),
             )

@@ -1,7 +1,7 @@
 """Memory and folders of the page's server over time, at one edit per period.
 
 Run with ``python -m benchmarks.soak SECONDS [PERIOD]``. A server of its own runs in a second
-process. Every edit sends a picture that was not sent before, as a script with plain HTTP does. The
+process. Every edit sends an image that was not sent before, as a script with plain HTTP does. The
 program prints the server's resident memory, and the files and folders of its cache, once a minute.
 """
 
@@ -52,7 +52,7 @@ def count_files(folder: Path) -> tuple[int, int]:
     return files, folders
 
 
-def different_picture(portrait: Image.Image, number: int) -> bytes:
+def different_image(portrait: Image.Image, number: int) -> bytes:
     """The portrait as PNG, one pixel changed so that no two numbers give the same file."""
     pixels = np.array(portrait)
     pixels[0, 0] = [number % 256, number // 256 % 256, number // 65536 % 256]
@@ -61,9 +61,9 @@ def different_picture(portrait: Image.Image, number: int) -> bytes:
     return buffer.getvalue()
 
 
-def edit(server: httpx.Client, picture: bytes) -> None:
-    """Upload a picture, edit it and fetch the result."""
-    files = {"files": ("portrait.png", picture, "image/png")}
+def edit(server: httpx.Client, image: bytes) -> None:
+    """Upload an image, edit it and fetch the result."""
+    files = {"files": ("portrait.png", image, "image/png")}
     [path] = server.post("gradio_api/upload", files=files).raise_for_status().json()
     sent = {"path": path, "meta": {"_type": "gradio.FileData"}}
     call = {"data": [sent, *TEXTS, 1.0]}
@@ -101,7 +101,7 @@ def soak(process: int, cache: Path, server: httpx.Client, seconds: float, period
                 flush=True,
             )
             next_report += REPORT_EVERY
-        edit(server, different_picture(portrait, edits))
+        edit(server, different_image(portrait, edits))
         edits += 1
         time.sleep(max(0.0, edits * period - (time.monotonic() - start)))
     files, folders = count_files(cache)

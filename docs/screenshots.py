@@ -1,4 +1,4 @@
-"""Take the README's pictures of the page: python docs/screenshots.py [FOLDER]
+"""Take the README's images of the page: python docs/screenshots.py [FOLDER]
 
 Starts the page on a free port, goes through its screens in Chromium, and writes WebP files.
 """
@@ -48,15 +48,15 @@ def shoot(
     dark: bool,
     act: Callable[[Page], None],
 ) -> None:
-    """One picture: open the page, wait for the first edit, act, save what the window shows."""
+    """One image: open the page, wait for the first edit, act, save what the window shows."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     page = context.new_page()
     page.goto(f"{address}?__theme={'dark' if dark else 'light'}")
     page.locator("#notes", has_text="edited in").wait_for(timeout=WAIT)
     act(page)
     page.wait_for_timeout(1500)
-    picture = Image.open(io.BytesIO(page.screenshot()))
-    picture.convert("RGB").save(path, quality=80, method=6)
+    image = Image.open(io.BytesIO(page.screenshot()))
+    image.convert("RGB").save(path, quality=80, method=6)
     print(f"{path}: {path.stat().st_size // 1024} kB")
     context.close()
 

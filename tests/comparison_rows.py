@@ -17,7 +17,7 @@ FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 
 
 def webp(colour: str) -> str:
-    """A one-colour picture as the results keep it."""
+    """A one-colour image as the results keep it."""
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16), colour).save(buffer, "WEBP")
     return base64.b64encode(buffer.getvalue()).decode()
@@ -45,9 +45,9 @@ def edit(method: str, prompt: str, image: int, factor: float = 1.0, **changes: o
     return RUN | row | changes
 
 
-def picture(method: str, prompt: str | None, image: int, colour: str = "red") -> Row:
-    """A line with a kept picture."""
-    row: Row = {"row": "picture", "method": method, "image": image, "webp": webp(colour)}
+def kept_row(method: str, prompt: str | None, image: int, colour: str = "red") -> Row:
+    """A line with a kept image."""
+    row: Row = {"row": "image", "method": method, "image": image, "webp": webp(colour)}
     about: Row = {} if prompt is None else {"prompt": prompt, "lacking": True, "factor": 1.0}
     return RUN | row | about
 
@@ -62,7 +62,7 @@ def comparison_rows(images: int = 3) -> list[Row]:
     for i in range(images):
         row: Row = {"row": "inversion", "image": i, "l2": 0.02, "psnr": 20.0, "ssim": 0.7}
         rows.append(RUN | row | {"identity": 0.8})
-        rows += [picture(name, None, i) for name in ("portrait", "inversion")]
+        rows += [kept_row(name, None, i) for name in ("portrait", "inversion")]
     for method in METHODS:
         strength: Row = {"row": "strength", "method": method, "alpha": 1.0, "portraits": 4}
         rows.append(
@@ -72,8 +72,8 @@ def comparison_rows(images: int = 3) -> list[Row]:
         )
         for prompt in PROMPTS:
             cost: Row = {"row": "cost", "method": method, "prompt": prompt}
-            rows.append(RUN | cost | {"text": 0.5, "picture": 0.01})
+            rows.append(RUN | cost | {"text": 0.5, "image": 0.01})
             for i in range(images):
-                rows.append(picture(method, prompt, i))
+                rows.append(kept_row(method, prompt, i))
                 rows += [edit(method, prompt, i, factor) for factor in FACTORS]
     return rows

@@ -97,7 +97,7 @@ def avatar_face(editor: Editor) -> PreparedFace:
 
 @pytest.fixture(scope="session")
 def portrait(avatar_face: PreparedFace) -> Image:
-    """The same portrait as a picture."""
+    """The same portrait as an image."""
     return avatar_face.crop
 
 

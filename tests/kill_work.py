@@ -23,7 +23,7 @@ from tests.synthetic_checkpoints import SMALL
 from tmsa_core.weights.download import Download, Place
 
 CONTEXT = get_context("forkserver")
-PICTURES = 2
+IMAGES = 2
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 PLACE = Place("weights/first", "model.bin", COMMIT)
 DOWNLOAD = Download("model.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), (PLACE,), "MIT")
@@ -37,7 +37,7 @@ class Event(Protocol):
 
 
 def batch(folder: Path, address: str, ready: Event) -> None:
-    """Edit the pictures of a folder into an archive."""
+    """Edit the images of a folder into an archive."""
     from tmsa_core import EditRequest, load_editor
     from tmsa_core.editing.batch import BatchOptions, run_batch
 

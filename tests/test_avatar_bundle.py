@@ -101,7 +101,7 @@ def test_random_portraits_are_clearly_somebody(editor, judge):
 
 
 @pytest.mark.parametrize(("roll", "scale"), [(0.0, 180.0), (30.0, 260.0), (-20.0, 420.0)])
-def test_a_portrait_in_a_picture_is_found_edited_and_put_back(editor, roll, scale):
+def test_a_portrait_in_a_image_is_found_edited_and_put_back(editor, roll, scale):
     person = held_out_portraits(1, seed=5).with_(eyewear="none", costume="none", headwear="none")
     spot = Placement(620.0, 700.0, scale, roll)
     drawn = scene(person, [spot], (1000, 1500), torch.Generator().manual_seed(2))
@@ -121,7 +121,7 @@ def test_a_portrait_in_a_picture_is_found_edited_and_put_back(editor, roll, scal
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P"])
-def test_other_picture_modes_are_the_same_portrait(editor, mode):
+def test_other_image_modes_are_the_same_portrait(editor, mode):
     person = held_out_portraits(1, seed=9).with_(eyewear="none", costume="none")
     spot = Placement(200.0, 220.0, 150.0, 0.0)
     photo = to_image(scene(person, [spot], (400, 400), torch.Generator().manual_seed(0)).image)

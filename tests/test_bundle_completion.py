@@ -128,7 +128,7 @@ def test_a_domain_is_downloaded_converted_and_kept(world):
     assert "tmsa train it" in status.reason and status.notice == "For tests."
 
 
-def test_pictures_are_inverted_without_a_mapper_and_edited_with_one(world, portrait):
+def test_images_are_inverted_without_a_mapper_and_edited_with_one(world, portrait):
     hub, _ = world
     bundle = open_bundle("ffhq")
     told(bundle, hub)
@@ -375,7 +375,7 @@ def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):
     assert editor.inversions == ("e4e", "hfgi")
     plain, full = (editor.prepare(portrait, inversion=i, aligned=True) for i in editor.inversions)
     assert full.missed.shape == (3, 256, 256) and torch.equal(plain.w_plus, full.w_plus)
-    with torch.inference_mode():  # the network's own forward, around the unedited picture
+    with torch.inference_mode():  # the network's own forward, around the unedited image
         seen = to_tensor(editor.align(portrait, aligned=True).seen)
         hfgi, generator = editor.bundle.load("hfgi"), editor.bundle.load("generator")
         expected = hfgi(generator, seen, full.w_plus[None], full.w_plus[None])

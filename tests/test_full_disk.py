@@ -87,7 +87,7 @@ def test_a_conversion_leaves_no_half_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_a_picture_keeps_the_earlier_one(tmp_path: Path, portrait: Image.Image) -> None:
+def test_a_image_keeps_the_earlier_one(tmp_path: Path, portrait: Image.Image) -> None:
     source, out = tmp_path / "in.png", tmp_path / "out.png"
     source.write_bytes(encode_png(portrait))
     out.write_bytes(EARLIER)
@@ -107,7 +107,7 @@ def test_what_a_training_keeps_is_told_and_the_last_state_stays(tmp_path: Path) 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_device_is_no_place_for_a_picture(tmp_path: Path) -> None:
+def test_a_device_is_no_place_for_a_image(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     out.symlink_to("/dev/full")
     done = limited(10**9, "sample", "-o", str(out), "--device", "cpu")

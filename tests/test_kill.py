@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from tests.hub_server import running_hub
-from tests.kill_work import CONTENT, PICTURES, PLACE, WIDE, start
+from tests.kill_work import CONTENT, IMAGES, PLACE, WIDE, start
 from tests.synthetic_checkpoints import write_checkpoint
 from tmsa_core.imaging.metadata import encode_png
 
@@ -41,7 +41,7 @@ def prepare(name: str, folder: Path, portrait: Image.Image) -> None:
         write_checkpoint("arcface", folder / "public.pt", WIDE)
     if name == "batch":
         (folder / "in").mkdir()
-        for number in range(PICTURES):
+        for number in range(IMAGES):
             (folder / "in" / f"{number}.png").write_bytes(encode_png(portrait))
         (folder / "out.zip").write_bytes(EARLIER)
 
@@ -51,7 +51,7 @@ def check_batch(folder: Path) -> None:
     out = folder / "out.zip"
     if out.read_bytes() != EARLIER:
         with zipfile.ZipFile(out) as archive:
-            assert archive.testzip() is None and len(archive.namelist()) == PICTURES + 2
+            assert archive.testzip() is None and len(archive.namelist()) == IMAGES + 2
 
 
 def check_download(folder: Path) -> None:
@@ -67,7 +67,7 @@ def check_conversion(folder: Path) -> None:
 
 
 def check_training(folder: Path) -> None:
-    """State, pairs and picture are whole or not there."""
+    """State, pairs and image are whole or not there."""
     out = folder / "out" / "mapper"
     for state in out.glob("state.pt"):
         assert torch.load(state, weights_only=True)["done"] >= 0

@@ -40,7 +40,7 @@ from tmsa_core.errors import (
 )
 from tmsa_core.files import checked_path
 from tmsa_core.imaging.images import load_image
-from tmsa_core.imaging.metadata import check_destination, read_recipe, save_picture
+from tmsa_core.imaging.metadata import check_destination, read_recipe, save_image
 from tmsa_core.text.templates import clean_text
 from tmsa_core.ui.edit_stack import Layer, new_history
 from tmsa_core.ui.links import from_query, from_recipe
@@ -287,7 +287,7 @@ CALLS: dict[str, tuple[Callable[[Editor, PreparedFace], Any], str]] = {
     "inversion": (lambda e, f: e.prepare(f.crop, inversion=LONG), "inversion is"),
     "no inversion": (lambda e, f: e.prepare(f.crop, inversion=None), "inversion is"),
     "words": (lambda e, f: e.unknown_words(3), "write it as a text"),
-    "picture": (lambda e, f: e.embed_picture(3), "instead of a picture"),
+    "image": (lambda e, f: e.embed_image(3), "instead of an image"),
 }
 
 
@@ -353,7 +353,7 @@ def test_only_stored_files_are_read(tmp_path: Path, kind: str) -> None:
             assert ("is a folder" if kind == "folder" else "device or a pipe") in message
             assert str(tmp_path) not in message
         if kind not in ("socket", "device", "full device"):
-            refusal(ImageError, save_picture, Image.new("RGB", (2, 2)), path)
+            refusal(ImageError, save_image, Image.new("RGB", (2, 2)), path)
 
 
 def test_a_file_is_read_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """TMSA: text-driven face editing by aligning CLIP's space with StyleGAN's.
 
-``editor = load_editor("avatar")``, then ``prepare`` a picture once and ``edit`` it many times.
+``editor = load_editor("avatar")``, then ``prepare`` an image once and ``edit`` it many times.
 """
 
 from __future__ import annotations

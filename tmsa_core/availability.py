@@ -15,7 +15,7 @@ from tmsa_core.weights.download import Download
 class DomainStatus:
     """What a domain can do on this machine, and what it lacks.
 
-    available: all files are here to invert pictures and draw samples. can_edit: the mapping
+    available: all files are here to invert images and draw samples. can_edit: the mapping
     network is here too. reason: why the one or the other is not so, and the command that helps.
     notice: what the licences of the weights ask. missing: what would be downloaded. set_aside:
     sentences on files that are there and not used.
@@ -37,14 +37,14 @@ def list_domains() -> list[DomainStatus]:
 
 
 def align_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
-    """The roles that aligning a picture needs: none where that only resizes it."""
+    """The roles that aligning an image needs: none where that only resizes it."""
     if domain.alignment != "face":
         return ()
     return tuple(role for role in FACE_ROLES if role in bundle.files)
 
 
 def needed_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
-    """The roles without which a domain brings no picture in; the mapper is none of them."""
+    """The roles without which a domain brings no image in; the mapper is none of them."""
     return ROLES + align_roles(domain, bundle)
 
 

@@ -19,8 +19,8 @@ from gradio_client.exceptions import AppError
 from tmsa_core.errors import TmsaError
 
 LOCAL = "http://127.0.0.1:7860"
-TIMEOUT = 120.0  # seconds without an answer; a busy page takes its time to receive a picture
-Picture = str | os.PathLike[str]
+TIMEOUT = 120.0  # seconds without an answer; a busy page takes its time to receive an image
+Image = str | os.PathLike[str]
 
 
 class RemoteError(TmsaError):
@@ -41,7 +41,7 @@ class MoreEdit(_Target, total=False):
 
 
 class DomainRow(TypedDict):
-    """One world of pictures, and why it cannot be used where it cannot."""
+    """One world of images, and why it cannot be used where it cannot."""
 
     key: str
     title: str
@@ -55,7 +55,7 @@ class DomainRow(TypedDict):
 @dataclass(frozen=True)
 class Alignment:
     """crop: the file of the upright crop. faces: (left, top, right, bottom) of every face, in
-    pixels. quad: the crop's corners in the picture."""
+    pixels. quad: the crop's corners in the image."""
 
     crop: Path
     faces: list[list[float]]
@@ -64,15 +64,15 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Inversion:
-    """picture: the file of what the generator makes of the code. w_plus: the code, L rows."""
+    """image: the file of what the generator makes of the code. w_plus: the code, L rows."""
 
-    picture: Path
+    image: Path
     w_plus: list[list[float]]
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """archive: the file of the ZIP. rows: how each picture fared, as in its scores.csv."""
+    """archive: the file of the ZIP. rows: how each image fared, as in its scores.csv."""
 
     archive: Path
     rows: list[dict[str, Any]]
@@ -98,7 +98,7 @@ class TmsaClient:
 
     def edit(
         self,
-        image: Picture,
+        image: Image,
         neutral_text: str,
         target_text: str,
         alpha: float = 1.0,
@@ -113,7 +113,7 @@ class TmsaClient:
         domain: str = "",
         more_edits: Sequence[MoreEdit] = (),
     ) -> Path:
-        """Edit the face in a picture by two texts; the file of the edited picture.
+        """Edit the face in an image by two texts; the file of the edited image.
 
         more_edits: further edits, applied together with the first, up to seven.
         """
@@ -136,22 +136,22 @@ class TmsaClient:
             )
         )
 
-    def align(self, image: Picture, face: int = 0, *, domain: str = "") -> Alignment:
-        """Find the faces in a picture and crop one of them upright."""
+    def align(self, image: Image, face: int = 0, *, domain: str = "") -> Alignment:
+        """Find the faces in an image and crop one of them upright."""
         crop, found = self._call("/align", image=handle_file(str(image)), face=face, domain=domain)
         return Alignment(Path(crop), found["faces"], found["quad"])
 
     def invert(
         self,
-        image: Picture,
+        image: Image,
         inversion: str = "e4e",
         *,
         face: int = 0,
         aligned: bool = False,
         domain: str = "",
     ) -> Inversion:
-        """Bring a picture into the generator's latent space."""
-        picture, code = self._call(
+        """Bring a result_path into the generator's latent space."""
+        result_path, code = self._call(
             "/invert",
             image=handle_file(str(image)),
             inversion=inversion,
@@ -159,11 +159,11 @@ class TmsaClient:
             aligned=aligned,
             domain=domain,
         )
-        return Inversion(Path(picture), code["w_plus"])
+        return Inversion(Path(result_path), code["w_plus"])
 
     def sweep(
         self,
-        image: Picture,
+        image: Image,
         neutral_text: str,
         target_text: str,
         alpha_from: float = -1.0,
@@ -176,7 +176,7 @@ class TmsaClient:
         domain: str = "",
     ) -> dict[float, Path]:
         """The same edit at evenly spaced strengths: the file of each strength's crop."""
-        pictures = self._call(
+        gallery = self._call(
             "/sweep",
             image=handle_file(str(image)),
             neutral_text=neutral_text,
@@ -189,7 +189,7 @@ class TmsaClient:
             aligned=aligned,
             domain=domain,
         )
-        return {float(picture["caption"]): Path(picture["image"]) for picture in pictures}
+        return {float(item["caption"]): Path(item["image"]) for item in gallery}
 
     def sample(self, seed: int = 0, truncation: float = 0.7, *, domain: str = "") -> Path:
         """Draw a portrait of nobody; the same seed gives the same one."""
@@ -197,7 +197,7 @@ class TmsaClient:
 
     def batch(
         self,
-        files: Iterable[Picture],
+        files: Iterable[Image],
         neutral_text: str,
         target_text: str,
         alpha: float = 1.0,
@@ -212,7 +212,7 @@ class TmsaClient:
         domain: str = "",
         more_edits: Sequence[MoreEdit] = (),
     ) -> BatchResult:
-        """Edit many pictures (or ZIP archives of them) alike, into one archive."""
+        """Edit many images (or ZIP archives of them) alike, into one archive."""
         archive, rows = self._call(
             "/batch",
             files=[handle_file(str(file)) for file in files],
@@ -232,7 +232,7 @@ class TmsaClient:
         return BatchResult(Path(archive), rows)
 
     def domains(self) -> list[DomainRow]:
-        """The worlds of pictures that the page knows."""
+        """The worlds of images that the page knows."""
         return self._call("/domains")
 
     def close(self) -> None:

@@ -13,9 +13,9 @@ Levels = str | tuple[int, ...]  # "all", "coarse", "medium", "fine", or indices 
 
 @dataclass(frozen=True)
 class Face:
-    """One face found in a picture.
+    """One face found in an image.
 
-    box: (left, top, right, bottom) in pixels of the picture. landmarks: (68, 2) float64 tensor,
+    box: (left, top, right, bottom) in pixels of the image. landmarks: (68, 2) float64 tensor,
     x then y in pixels, dlib's order.
     """
 
@@ -36,7 +36,7 @@ class CropTransform:
 
 
 @dataclass(frozen=True)
-class AlignedPicture:
+class AlignedImage:
     """A photo and what was cut out of it, not yet inverted.
 
     photo: RGB, rotation applied. crop: R x R. seen: the same part as the encoder looks at it, in
@@ -58,7 +58,7 @@ class PreparedFace:
 
     photo: RGB, rotation applied. crop: the aligned crop, RGB, R x R. inversion_crop: what the
     generator makes of ``w_plus``. w_plus: (L, 512) float32 on the CPU. transform and face are
-    None where there is no photo around the crop (samples, already aligned pictures). missed:
+    None where there is no photo around the crop (samples, already aligned images). missed:
     (3, S, S) float32, what e4e's inversion lacks of the crop, where HFGI draws it back in.
     """
 

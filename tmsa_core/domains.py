@@ -1,4 +1,4 @@
-"""What the editor knows about each world of pictures, apart from its weights."""
+"""What the editor knows about each world of images, apart from its weights."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Domain:
 
     resolution: side R of a crop; levels: rows L of W+; alignment: how a photo becomes a crop.
     examples: (neutral, target) texts that work well. content: height of the part of a crop that
-    holds the picture, as a share of its side; above and below it is black. inversion: what a page
-    starts with; HFGI, which keeps more of a picture, where its second pass is soon done.
+    holds the image, as a share of its side; above and below it is black. inversion: what a page
+    starts with; HFGI, which keeps more of an image, where its second pass is soon done.
     """
 
     key: str
@@ -59,11 +59,11 @@ DOMAINS: dict[str, Domain] = {
         ),
     )
 }
-ROLES = ("generator", "e4e", "clip")  # what every domain needs to bring a picture in
+ROLES = ("generator", "e4e", "clip")  # what every domain needs to bring an image in
 FACE_ROLES = ("detector", "landmarks")  # dlib's built-in detector serves where a bundle has none
 MAPPER = "mapper"  # what an edit by text needs beside them
 OPTIONAL_ROLES = (MAPPER, "hfgi", "identity")  # without them a domain does less, but it works
-INVERSIONS = ("e4e", "hfgi")  # the roles that bring a picture in; hfgi builds on e4e
+INVERSIONS = ("e4e", "hfgi")  # the roles that bring an image in; hfgi builds on e4e
 
 
 def find_domain(key: str) -> Domain:

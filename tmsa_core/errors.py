@@ -1,12 +1,12 @@
 """Everything that can go wrong, in words for the person at the other end.
 
     TmsaError
-    ├── ImageError      the file is no picture, is truncated, or is too large
-    │   └── NoFaceError the picture holds no face that could be found
+    ├── ImageError      the file is no image, is truncated, or is too large
+    │   └── NoFaceError the image holds no face that could be found
     ├── TextError       a text is empty
     ├── StrengthError   alpha is not a finite number, or out of range
     ├── RequestError    another field of a request is wrong (levels, threshold, face index, seed)
-    ├── MemoryFullError the device has too little memory for the networks or the picture
+    ├── MemoryFullError the device has too little memory for the networks or the image
     └── BundleError     a weights file or a domain is missing, damaged or of another layout
         ├── DamagedFileError   a weights file has another size or content than it should
         └── DownloadError      a weights file could not be fetched
@@ -26,11 +26,11 @@ class TmsaError(Exception):
 
 
 class ImageError(TmsaError):
-    """The picture cannot be used."""
+    """The image cannot be used."""
 
 
 class NoFaceError(ImageError):
-    """No face was found in the picture."""
+    """No face was found in the image."""
 
 
 class TextError(TmsaError):

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Edit a picture on a running page: sh edit_with_curl.sh IN.png OUT.png [ADDRESS]
+# Edit an image on a running page: sh edit_with_curl.sh IN.png OUT.png [ADDRESS]
 set -eu
 address=${3:-http://127.0.0.1:7860}
 api=$address/gradio_api
 
-# 1. Send the picture; the answer is a list with its path on the server.
+# 1. Send the image; the answer is a list with its path on the server.
 path=$(curl -sSf -F "files=@$1" "$api/upload" | sed 's/^\["//; s/"\]$//')
 
 # 2. Ask for the edit; the answer names an event.

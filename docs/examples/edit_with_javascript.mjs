@@ -1,4 +1,4 @@
-// Edit a picture on a running page: node edit_with_javascript.mjs IN.png OUT.png [ADDRESS]
+// Edit an image on a running page: node edit_with_javascript.mjs IN.png OUT.png [ADDRESS]
 // Plain fetch, so it runs in Node 18 or later and, but for the files, in a browser.
 import { readFile, writeFile } from "node:fs/promises";
 
@@ -31,6 +31,6 @@ const { event_id } = await call.json();
 const events = await (await ask(`${api}/call/edit/${event_id}`)).text();
 const data = /event: complete\s+data: (.*)/.exec(events);
 if (!data) throw new Error(events);
-const [picture] = JSON.parse(data[1]);
-const file = await ask(`${api}/file=${picture.path}`);
+const [image] = JSON.parse(data[1]);
+const file = await ask(`${api}/file=${image.path}`);
 await writeFile(output, Buffer.from(await file.arrayBuffer()));

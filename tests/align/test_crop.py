@@ -245,7 +245,7 @@ def test_a_change_of_light_is_carried_over_smoothly():
 
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (128, 128), (50, 50)])
-def test_a_whole_picture_is_stretched_and_comes_back_in_its_own_proportions(size):
+def test_a_whole_image_is_stretched_and_comes_back_in_its_own_proportions(size):
     photo = smooth_photo(*size)
     for share, bars in ((1.0, 0), (0.75, 64)):
         crop, transform = crop_whole(photo, 512, share)
@@ -273,19 +273,19 @@ def test_crop_without_face(size):
     pasted = paste_back(photo, Image.new("RGB", crop.size, "white"), transform)
     change = difference(pasted, photo)
     assert (np.asarray(pasted)[size[1] // 2, size[0] // 2] == 255).all()
-    if size[0] == size[1]:  # the crop is the picture: all of it is replaced, to the border
+    if size[0] == size[1]:  # the crop is the image: all of it is replaced, to the border
         assert (np.asarray(pasted) == 255).all()
     assert (change.max(-1) > 0).sum() <= side * side
     assert difference(paste_back(photo, crop, transform), photo).max() <= 3
 
 
-def test_the_thinnest_picture():
+def test_the_thinnest_image():
     crop, transform = crop_without_face(Image.new("RGB", (1, 7), "red"), 128)
     assert crop.getpixel((64, 64)) == (255, 0, 0)
     assert paste_back(Image.new("RGB", (1, 7), "red"), crop, transform).size == (1, 7)
 
 
-def test_without_face_the_same_size_is_the_same_picture():
+def test_without_face_the_same_size_is_the_same_image():
     photo = smooth_photo(128, 128)
     crop, transform = crop_without_face(photo, 128)
     assert difference(crop, photo).max() == 0
@@ -294,7 +294,7 @@ def test_without_face_the_same_size_is_the_same_picture():
 
 
 @pytest.mark.parametrize("shift", [(-5000, 0), (0, 5000), (-350, -350)])
-def test_faces_beyond_the_picture_survive(shift):
+def test_faces_beyond_the_image_survive(shift):
     photo, landmarks = photo_and_landmarks("frontal")
     crop, transform = align_crop(photo, landmarks + shift, 128)
     assert crop.size == (128, 128)
@@ -309,7 +309,7 @@ def test_faces_that_no_memory_reaches_are_refused():
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "F"])
 @pytest.mark.parametrize("name", ["frontal", "border_pad"])
-def test_pictures_of_other_modes_are_used_as_rgb(mode, name):
+def test_images_of_other_modes_are_used_as_rgb(mode, name):
     photo, landmarks = photo_and_landmarks(name)
     photo = photo.convert(mode)
     crop, transform = align_crop(photo, landmarks, 256)

@@ -55,13 +55,13 @@ def portrait_in(
     angle = math.radians(degrees)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     centre = np.array(size) * place
-    picture = Image.new("RGB", size, (96, 120, 110))
+    image = Image.new("RGB", size, (96, 120, 110))
     mask = Image.new("L", face.size, 255).rotate(-degrees, expand=True)
     turned = face.rotate(-degrees, Image.Resampling.BICUBIC, expand=True)
     corner = np.round(centre - np.array(turned.size) / 2).astype(int)
-    picture.paste(turned, tuple(corner.tolist()), mask)
+    image.paste(turned, tuple(corner.tolist()), mask)
     centre = corner + np.array(turned.size) / 2
-    return Sample(picture, (points @ turn.T + centre - 0.5)[None])
+    return Sample(image, (points @ turn.T + centre - 0.5)[None])
 
 
 def found(finder: FaceFinder, sample: Sample) -> Sequence[Face]:
@@ -75,7 +75,7 @@ def found(finder: FaceFinder, sample: Sample) -> Sequence[Face]:
     ("side", "degrees"),
     [(140, 0), (200, 30), (300, -30), (450, 60), (640, -15), (650, 90), (250, 180), (400, -120)],
 )
-def test_a_turned_portrait_in_a_large_picture(finder, side, degrees):
+def test_a_turned_portrait_in_a_large_image(finder, side, degrees):
     sample = portrait_in((1000, 1500), side, degrees, seed=side, place=(0.45, 0.6))
     (face,) = found(finder, sample)
     truth = sample.landmarks[0]
@@ -86,7 +86,7 @@ def test_a_turned_portrait_in_a_large_picture(finder, side, degrees):
 
 
 @pytest.mark.parametrize("side", [64, 128, 256, 700])
-def test_a_portrait_that_fills_the_picture(finder, side):
+def test_a_portrait_that_fills_the_image(finder, side):
     sample = portrait_in((side, side), side, 0, seed=3, place=(0.5, 0.5))
     (face,) = found(finder, sample)
     assert corner_error(sample.landmarks[0], face.landmarks.numpy()) < 0.04
@@ -129,14 +129,14 @@ def test_face_fields(finder):
     assert top < bottom
 
 
-def test_equal_pictures_give_equal_faces(finder):
+def test_equal_images_give_equal_faces(finder):
     sample = portrait_in((400, 400), 250, 10, seed=5, place=(0.5, 0.5))
     one, other = finder.find(sample.image), finder.find(sample.image)
     assert torch.equal(one[0].landmarks, other[0].landmarks)
 
 
 def test_threads_find_what_one_thread_finds(finder):
-    """dlib's detectors keep working memory between calls: shared ones mix up pictures, or crash."""
+    """dlib's detectors keep working memory between calls: shared ones mix up images, or crash."""
     samples = list(random_samples(16, 99, people=(1, 1, 2)))
     alone = [finder.find(sample.image) for sample in samples]
     with ThreadPoolExecutor(4) as pool:
@@ -148,15 +148,15 @@ def test_threads_find_what_one_thread_finds(finder):
 
 
 def test_small_faces_of_a_group_are_found(finder):
-    """Faces of 62 to 100 pixels in a picture of 1600, all beside the largest of them."""
-    picture, truths = Image.new("RGB", (1600, 1200), (96, 120, 110)), []
+    """Faces of 62 to 100 pixels in an image of 1600, all beside the largest of them."""
+    image, truths = Image.new("RGB", (1600, 1200), (96, 120, 110)), []
     for i, face in enumerate((100, 62, 70, 64, 80, 66, 72, 90)):
         side = round(face / 0.64)
         portrait = portrait_in((400, 600), side, 6 * (-1) ** i, 40 + i, (0.5, 0.5))
         corner = np.array([400 * (i % 4), 600 * (i // 4)])
-        picture.paste(portrait.image, tuple(corner.tolist()))
+        image.paste(portrait.image, tuple(corner.tolist()))
         truths.append(portrait.landmarks[0] + corner)
-    found_faces = finder.find(picture)
+    found_faces = finder.find(image)
     assert len(found_faces) == len(truths)
     for truth in truths:
         assert min(corner_error(truth, face.landmarks.numpy()) for face in found_faces) < 0.06
@@ -170,7 +170,7 @@ def test_a_small_face_in_a_photo_of_twelve_megapixels(finder, place):
 
 
 class FalseHits:
-    """A detector of dlib's that sees something else beside every face of a whole picture."""
+    """A detector of dlib's that sees something else beside every face of a whole image."""
 
     def __init__(self, scanner: Any, shift: tuple[float, float], scale: float) -> None:
         self.scanner, self.shift, self.scale = scanner, shift, scale
@@ -237,12 +237,12 @@ RED_FACE = unit_face()
 
 def test_a_false_box_beside_a_face_does_not_take_its_place():
     """Only a box at the expected place and size confirms a hit; any near one did."""
-    picture = Image.new("RGB", (800, 600), "white")
-    picture.paste((220, 30, 30), (300, 200, 500, 400))
+    image = Image.new("RGB", (800, 600), "white")
+    image.paste((220, 30, 30), (300, 200, 500, 400))
     square = RedSquare()
     for scanner in (square, FalseHits(square, (-0.3, 0.4), 1.3)):
         detector = Detector(scanner, -0.7, face=-0.4, certain=0.2, doubt=1.0, turns=())
-        hits = find_hits(picture, detector, square.predict)
+        hits = find_hits(image, detector, square.predict)
         assert len(hits) == 1
         centre, side = face_box(hits[0].points)
         assert np.abs(centre - (400, 300)).max() < 0.03 * 200
@@ -287,19 +287,19 @@ class Counted:
 
 @pytest.mark.parametrize("size", [(4000, 3000), (8000, 8000)])
 @pytest.mark.parametrize("own", [True, False])
-def test_the_work_on_a_huge_picture_without_a_face_is_bounded(size, own):
+def test_the_work_on_a_huge_image_without_a_face_is_bounded(size, own):
     """Twelve megapixels take 3 s and 64 take 6 s on two cores; pixels count the same anywhere."""
     finder = FaceFinder(FILES / "face_detector.svm" if own else None, FILES / "landmarks.dat")
     shown: list[int] = []
     known = finder._detector
     detector = dataclasses.replace(known, scanner=Counted(known.scanner, shown))
-    picture = Image.new("RGB", size, (96, 120, 110))
-    assert find_hits(picture, detector, finder._predict) == []
+    image = Image.new("RGB", size, (96, 120, 110))
+    assert find_hits(image, detector, finder._predict) == []
     assert sum(shown) < 56_000_000
     assert max(shown) < 6_000_000
 
 
-def test_no_face_in_a_huge_picture_says_how_small_a_face_may_be(finder):
+def test_no_face_in_a_huge_image_says_how_small_a_face_may_be(finder):
     with pytest.raises(NoFaceError, match="at least 60 pixels wide"):
         finder.find(Image.new("RGB", (2000, 1500), "white"))
     with pytest.raises(NoFaceError, match=r"at least 1\d\d pixels wide"):
@@ -318,18 +318,18 @@ def test_a_patch_of_a_huge_photo_is_that_of_the_photo_itself(side):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (640, 480)])
-def test_pictures_without_a_face(finder, size):
+def test_images_without_a_face(finder, size):
     noise = np.random.default_rng(1).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)
-    for picture in (Image.fromarray(noise), Image.new("RGB", size, "white")):
+    for image in (Image.fromarray(noise), Image.new("RGB", size, "white")):
         with pytest.raises(NoFaceError, match="No face was found") as caught:
-            finder.find(picture)
+            finder.find(image)
         assert isinstance(caught.value, ImageError)
 
 
 def test_scenes_are_measured(finder):
     """A small held-out run; ``train avatar landmarks`` prints the figures of a larger one."""
     measures = evaluate_finder(finder, count=12, seed=1234)
-    assert measures.pictures == 12
+    assert measures.images == 12
     assert measures.faces >= 8
     assert measures.detection_rate >= 0.85
     assert measures.false_positives <= 2 / 12

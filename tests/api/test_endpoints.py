@@ -34,7 +34,7 @@ def client(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
 
 @pytest.fixture(scope="module")
 def file(portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "portrait.png"
+    path = tmp_path_factory.mktemp("images") / "portrait.png"
     portrait.save(path)
     return path
 
@@ -136,10 +136,10 @@ def test_align_says_where_the_face_is(client: Client, file: Path, editor: Editor
     assert left < right and top < bottom and len(found["quad"]) == 4
 
 
-def test_sweep_gives_a_picture_for_each_strength(client: Client, file: Path) -> None:
-    pictures = client.predict(handle_file(file), *TEXTS, -1, 1, 3, api_name="/sweep", **ALIGNED)
-    assert [p["caption"] for p in pictures] == ["-1", "0", "1"]
-    first, _, third = (pixels(p["image"]) for p in pictures)
+def test_sweep_gives_a_image_for_each_strength(client: Client, file: Path) -> None:
+    images = client.predict(handle_file(file), *TEXTS, -1, 1, 3, api_name="/sweep", **ALIGNED)
+    assert [p["caption"] for p in images] == ["-1", "0", "1"]
+    first, _, third = (pixels(p["image"]) for p in images)
     assert np.abs(first - third).mean() > 1
 
 
@@ -186,15 +186,15 @@ def test_alpha_that_is_not_finite_is_refused(client: Client, file: Path, alpha: 
         client.predict(handle_file(file), *TEXTS, alpha, api_name="/edit", **ALIGNED)
 
 
-def test_missing_picture_and_missing_face_are_said(client: Client, file: Path) -> None:
-    with pytest.raises(AppError, match="no picture"):
+def test_missing_image_and_missing_face_are_said(client: Client, file: Path) -> None:
+    with pytest.raises(AppError, match="no image"):
         client.predict(None, *TEXTS, 1.0, api_name="/edit")
     with pytest.raises(AppError, match="face number 7"):
         client.predict(handle_file(file), 7, api_name="/align")
 
 
 BAD_FILES: dict[str, bytes] = {
-    "text.png": b"this is no picture",
+    "text.png": b"this is no image",
     "empty.jpg": b"",
     "script.html": b"<script>alert(1)</script>",
     "blank.png": b"blank",
@@ -242,7 +242,7 @@ GOOD_FILES: dict[str, Callable[[Image.Image], bytes]] = {
 
 
 @pytest.mark.parametrize("name", GOOD_FILES)
-def test_every_kind_of_picture_is_edited(
+def test_every_kind_of_image_is_edited(
     client: Client, portrait: Image.Image, tmp_path: Path, name: str
 ) -> None:
     large = portrait.resize((256, 240))
@@ -252,10 +252,10 @@ def test_every_kind_of_picture_is_edited(
     assert edited.shape == (240, 256, 3)
     expected = np.asarray(large.convert("L" if name == "grey.png" else "RGB").convert("RGB"))
     corner = np.abs(edited[:8, :8] - expected[:8, :8].astype(int)).mean()
-    assert corner < 20, "the background in the corner is not the picture's"
+    assert corner < 20, "the background in the corner is not the image's"
 
 
-def test_two_callers_at_once_each_get_their_own_picture(
+def test_two_callers_at_once_each_get_their_own_image(
     server: str, editor: Editor, tmp_path: Path
 ) -> None:
     portraits = [editor.sample(seed).crop for seed in (11, 12, 13, 14)]
@@ -281,9 +281,9 @@ def test_two_callers_at_once_each_get_their_own_picture(
 
 def test_plain_http_works_too(server: str, file: Path) -> None:
     url = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
-    picture = {"url": url, "meta": {"_type": "gradio.FileData"}}
+    image = {"url": url, "meta": {"_type": "gradio.FileData"}}
     body = {
-        "image": picture,
+        "image": image,
         "neutral_text": TEXTS[0],
         "target_text": TEXTS[1],
         "alpha": 1.0,
@@ -299,7 +299,7 @@ def test_plain_http_works_too(server: str, file: Path) -> None:
     with urllib.request.urlopen(f"{server}gradio_api/call/edit/{event}", timeout=60) as answer:
         text = answer.read().decode()
     assert "event: complete" in text, text
-    assert "picture.png" in text
+    assert "image.png" in text
 
 
 def test_server_contacts_no_other_host(client: Client, outside_hosts: list[str]) -> None:
@@ -334,16 +334,16 @@ def test_files_of_the_machine_are_not_read(
 
 def test_a_raw_call_may_leave_out_what_has_a_default(server: str, file: Path) -> None:
     url = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
-    picture = {"url": url, "meta": {"_type": "gradio.FileData"}}
-    for name, values in (("edit", [picture, *TEXTS]), ("align", [picture]), ("sample", [])):
+    image = {"url": url, "meta": {"_type": "gradio.FileData"}}
+    for name, values in (("edit", [image, *TEXTS]), ("align", [image]), ("sample", [])):
         answer = post(server, name, values)
-        assert "event: complete" in answer and "picture.png" in answer, answer
+        assert "event: complete" in answer and "image.png" in answer, answer
 
 
-def test_a_raw_call_without_a_picture_is_told_so(server: str) -> None:
+def test_a_raw_call_without_a_image_is_told_so(server: str) -> None:
     for values in ([], [None, *TEXTS, 1.0]):
         answer = post(server, "edit", values)
-        assert "event: error" in answer and "There is no picture; send a PNG" in answer
+        assert "event: error" in answer and "There is no image; send a PNG" in answer
 
 
 @pytest.mark.parametrize(

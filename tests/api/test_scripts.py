@@ -35,7 +35,7 @@ def client(server: str) -> Iterator[TmsaClient]:
 
 @pytest.fixture(scope="module")
 def file(portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "portrait.png"
+    path = tmp_path_factory.mktemp("images") / "portrait.png"
     portrait.save(path)
     return path
 
@@ -48,7 +48,7 @@ def pixels(path: Path) -> np.ndarray:
 def test_client_edits_inverts_and_aligns(client: TmsaClient, file: Path) -> None:
     edited = client.edit(file, *TEXTS, 0.0, aligned=True, paste_back=False)
     inverted = client.invert(file, aligned=True)
-    assert np.array_equal(pixels(edited), pixels(inverted.picture))
+    assert np.array_equal(pixels(edited), pixels(inverted.image))
     assert np.asarray(inverted.w_plus).shape == (12, 512)
     assert read_recipe(edited)["edits"][0]["target_text"] == TEXTS[1]
     both = client.edit(file, *TEXTS, more_edits=[{"target_text": "old human face", "alpha": 0.5}])
@@ -65,7 +65,7 @@ def test_client_sweeps_samples_and_lists(client: TmsaClient, file: Path) -> None
 
 
 def test_client_edits_a_batch(client: TmsaClient, file: Path, tmp_path: Path) -> None:
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     files, more = [file, tmp_path / "bad.png"], [{"target_text": "old human face"}]
     done = client.batch(files, *TEXTS, aligned=True, format="webp", more_edits=more)
     assert [row["status"] for row in done.rows] == ["edited", "failed"]
@@ -138,11 +138,11 @@ def test_agents_find_the_same_functions_as_tools(server: str, file: Path) -> Non
 
     tools, content = asyncio.run(use())
     assert set(tools) >= {"edit", "align", "invert", "sweep", "sample", "batch", "domains"}
-    assert "Edit the face in a picture by two texts" in tools["edit"].description
+    assert "Edit the face in an image by two texts" in tools["edit"].description
     described = tools["edit"].inputSchema["properties"]["target_text"]["description"]
     assert "human face with glasses" in described
     more = tools["edit"].inputSchema["properties"]["more_edits"]
     assert more["type"] == "array" and "target_text" in more["items"]["properties"]
-    picture = next(part for part in content if part.type == "image")
-    with Image.open(io.BytesIO(base64.b64decode(picture.data))) as image:
+    part = next(item for item in content if item.type == "image")
+    with Image.open(io.BytesIO(base64.b64decode(part.data))) as image:
         assert image.size == (128, 128)

@@ -39,7 +39,7 @@ def use(server: str, name: str, arguments: Mapping[str, Any]) -> mcp.types.CallT
     return asyncio.run(call())
 
 
-def pictures(result: mcp.types.CallToolResult) -> list[Image.Image]:
+def images(result: mcp.types.CallToolResult) -> list[Image.Image]:
     assert not result.isError, result.content
     found = [part.data for part in result.content if part.type == "image"]
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
@@ -57,25 +57,25 @@ def data_url(portrait: Image.Image) -> str:
 def test_edit(server: str, data_url: str, portrait: Image.Image) -> None:
     more = [{"target_text": "old human face", "alpha": 0.5}]
     arguments = {"image": data_url, **TEXTS, "aligned": True, "more_edits": more}
-    (edited,) = pictures(use(server, "edit", arguments))
+    (edited,) = images(use(server, "edit", arguments))
     assert edited.size == portrait.size
 
 
 def test_align(server: str, data_url: str, portrait: Image.Image) -> None:
     result = use(server, "align", {"image": data_url})
-    (crop,) = pictures(result)
+    (crop,) = images(result)
     assert crop.size == portrait.size and "'quad'" in texts(result)
 
 
 def test_invert(server: str, data_url: str, portrait: Image.Image) -> None:
     result = use(server, "invert", {"image": data_url, "aligned": True})
-    (inverted,) = pictures(result)
+    (inverted,) = images(result)
     assert inverted.size == portrait.size and "'w_plus'" in texts(result)
 
 
 def test_sweep(server: str, data_url: str) -> None:
     result = use(server, "sweep", {"image": data_url, **TEXTS, "steps": 2, "aligned": True})
-    assert not result.isError and texts(result).count("picture.png") >= 2
+    assert not result.isError and texts(result).count("image.png") >= 2
 
 
 def test_batch(server: str, data_url: str, portrait: Image.Image) -> None:
@@ -106,7 +106,7 @@ def test_batch_says_what_is_wrong_with_a_file(server: str, file: str, reason: st
 
 
 def test_sample_and_domains(server: str) -> None:
-    (drawn,) = pictures(use(server, "sample", {"seed": 3}))
+    (drawn,) = images(use(server, "sample", {"seed": 3}))
     assert drawn.size == (128, 128)
     assert "'key': 'avatar'" in texts(use(server, "domains", {}))
 

@@ -57,7 +57,7 @@ def test_shapes_and_ranges() -> None:
     assert drawing.background_mask.min() >= 0 and drawing.background_mask.max() <= 1
 
 
-def test_pictures_can_be_trained_on() -> None:
+def test_images_can_be_trained_on() -> None:
     drawing = render(plain(), resolution=16)
     assert not drawing.images.is_inference() and not drawing.background_mask.is_inference()
     weight = torch.ones(1, requires_grad=True)
@@ -72,7 +72,7 @@ def test_supersampling_averages_squares() -> None:
     torch.testing.assert_close(coarse.background_mask, mask, atol=1e-5, rtol=0)
 
 
-def test_other_picture_shapes() -> None:
+def test_other_image_shapes() -> None:
     drawing = render(plain(), size=(48, 80), supersample=1)
     assert drawing.images.shape == (1, 3, 48, 80)
 
@@ -214,34 +214,32 @@ def test_the_mask_is_the_background() -> None:
 def test_scene_places_faces_where_it_says() -> None:
     people = sample_portraits(2, generator(6)).with_(yaw=0.0)
     places = (Placement(120, 110, 90), Placement(330, 130, 120, roll_degrees=20))
-    picture = scene(people, places, (300, 460), generator(7))
-    assert picture.image.shape == (3, 300, 460)
-    assert picture.image.min() >= -1 and picture.image.max() <= 1
-    for points, place in zip(picture.landmarks, places, strict=True):
+    image = scene(people, places, (300, 460), generator(7))
+    assert image.image.shape == (3, 300, 460)
+    assert image.image.min() >= -1 and image.image.max() <= 1
+    for points, place in zip(image.landmarks, places, strict=True):
         eyes = points[36:48].mean(0)
         torch.testing.assert_close(
             eyes, torch.tensor([float(place.x), float(place.y)]), atol=1.0, rtol=0
         )
-    line = picture.landmarks[1, 45] - picture.landmarks[1, 36]
+    line = image.landmarks[1, 45] - image.landmarks[1, 36]
     angle = torch.rad2deg(torch.atan2(line[1], line[0]))
     torch.testing.assert_close(angle, torch.tensor(20.0), atol=0.5, rtol=0)
     again = scene(people, places, (300, 460), generator(7))
-    assert torch.equal(again.image, picture.image)
+    assert torch.equal(again.image, image.image)
 
 
 def test_a_scene_seen_through_the_crop_is_the_aligned_portrait() -> None:
     person = plain()
     place = Placement(200, 180, 170, roll_degrees=15)
-    picture = scene(person, [place], (400, 400), generator(8), supersample=2)
-    view = crop_views(picture.landmarks)
+    image = scene(person, [place], (400, 400), generator(8), supersample=2)
+    view = crop_views(image.landmarks)
     axis = (torch.arange(64) * 2 + 1) / 64 - 1
     grid = torch.stack(
         [axis.expand(64, 64), axis[:, None].expand(64, 64), torch.ones(64, 64)], dim=-1
     )
     pixels = grid @ view[0].T
-    crop = F.grid_sample(
-        picture.image[None], ((pixels * 2 + 1) / 400 - 1)[None], align_corners=False
-    )
+    crop = F.grid_sample(image.image[None], ((pixels * 2 + 1) / 400 - 1)[None], align_corners=False)
     drawing = render(person, resolution=64)
     body = drawing.background_mask < 0.01
     body[..., 58:, :] = False  # a scene fades the shoulders out
@@ -257,7 +255,7 @@ def test_scene_needs_one_place_for_each_portrait() -> None:
 @pytest.mark.parametrize("wrong", [{"resolution": 0}, {"supersample": 0}, {"size": (0, 8)}])
 def test_what_cannot_be_drawn_is_refused(wrong):
     portraits = sample_portraits(2, torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match="is no picture"):
+    with pytest.raises(ValueError, match="is no image"):
         render(portraits, **wrong)
     with pytest.raises(ValueError, match="no portrait to draw"):
         render(portraits[:0])

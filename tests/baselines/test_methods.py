@@ -51,7 +51,7 @@ def codes() -> Tensor:
 
 
 def save_text_encoder(world: World) -> None:
-    """The one part that needs captioned pictures, which only drawn portraits have."""
+    """The one part that needs captioned images, which only drawn portraits have."""
     parts = tedigan.fit_text_encoder(torch.randn(50, CLIP_DIM), torch.randn(50, W_DIM))
     save_part(world, tedigan.PART, parts, 1.0)
 
@@ -82,7 +82,7 @@ def test_what_is_prepared_once_is_kept_with_its_cost(key: str, world: World):
     assert {path: path.stat().st_mtime_ns for path in world.parts.iterdir()} == files
 
 
-def test_edits_of_one_picture_do_not_depend_on_its_neighbours(world: World, codes: Tensor):
+def test_edits_of_one_image_do_not_depend_on_its_neighbours(world: World, codes: Tensor):
     both = styleclip_optimise.find_edit(world, codes, TEXTS).w_shift
     alone = styleclip_optimise.find_edit(world, codes[1:], TEXTS).w_shift
     torch.testing.assert_close(both[1:], alone, atol=0.1, rtol=0)
@@ -136,7 +136,7 @@ def test_beta_leaves_more_channels_where_there_are_no_faces(world: World, codes,
     for domain in ("ffhq", "avatar", "car", "church"):
         monkeypatch.setitem(
             styleclip_global.SETTINGS, domain, SETTINGS[styleclip_global]
-        )  # as few pictures as there can be
+        )  # as few images as there can be
         styleclip_global.find_edit(replace(world, domain=domain), codes, TEXTS)
     assert asked == [20, 20, 100, 100]  # as the authors' code has it
 
@@ -255,7 +255,7 @@ def test_settings_that_differ_from_the_published_are_known():
     assert changed.differences("x") == {"steps": [7, 50_000]}
 
 
-def test_all_methods_of_a_domain_are_those_that_can_edit_its_pictures():
+def test_all_methods_of_a_domain_are_those_that_can_edit_its_images():
     def able(*where: str) -> set[str]:
         return {name for name in METHODS if obstacle(name, *where) is None}
 

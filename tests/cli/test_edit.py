@@ -29,7 +29,7 @@ TEXTS = ("--neutral", "human face", "--target", "human face with sunglasses")
 
 
 @pytest.fixture
-def picture(portrait: Image.Image, tmp_path: Path) -> str:
+def image(portrait: Image.Image, tmp_path: Path) -> str:
     path = tmp_path / "in.png"
     portrait.save(path)
     return str(path)
@@ -73,22 +73,22 @@ def test_installed_command_is_the_same_function() -> None:
     assert 'tmsa = "tmsa_core.cli:main"' in (ROOT / "pyproject.toml").read_text()
 
 
-def test_edit_writes_picture_and_recipe(
-    picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_edit_writes_image_and_recipe(
+    image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "out.png")
-    assert main(["edit", picture, "-o", out, *TEXTS, "--alpha", "1.5", "--aligned"]) == 0
+    assert main(["edit", image, "-o", out, *TEXTS, "--alpha", "1.5", "--aligned"]) == 0
     assert "edited in" in capsys.readouterr().out
-    assert pixels(out).shape == pixels(picture).shape
+    assert pixels(out).shape == pixels(image).shape
     edit = read_recipe(out)["edits"][0]
     assert read_recipe(out)["inversion"] == "e4e"
     assert (edit["target_text"], edit["alpha"]) == (TEXTS[3], 1.5)
 
 
-def test_edit_applies_several_edits_together(picture: str, tmp_path: Path) -> None:
+def test_edit_applies_several_edits_together(image: str, tmp_path: Path) -> None:
     out = str(tmp_path / "out.png")
     more = ["--alpha", "1.5", "--target", "old human face", "--alpha", "0.5", "--levels", "coarse"]
-    assert main(["edit", picture, "-o", out, *TEXTS, *more, "--aligned"]) == 0
+    assert main(["edit", image, "-o", out, *TEXTS, *more, "--aligned"]) == 0
     first, second = read_recipe(out)["edits"]
     assert (first["target_text"], first["alpha"]) == (TEXTS[3], 1.5)
     assert (second["target_text"], second["alpha"]) == ("old human face", 0.5)
@@ -96,35 +96,35 @@ def test_edit_applies_several_edits_together(picture: str, tmp_path: Path) -> No
     assert first["levels"] == second["levels"] == "coarse"
 
 
-def test_edit_finds_the_face_and_writes_the_crop(picture: str, tmp_path: Path) -> None:
+def test_edit_finds_the_face_and_writes_the_crop(image: str, tmp_path: Path) -> None:
     out = str(tmp_path / "out.jpg")
-    assert main(["edit", picture, "-o", out, *TEXTS, "--alpha", "-1", "--crop-only"]) == 0
+    assert main(["edit", image, "-o", out, *TEXTS, "--alpha", "-1", "--crop-only"]) == 0
     assert pixels(out).shape == (128, 128, 3)
     assert read_recipe(out)["edits"][0]["alpha"] == -1
 
 
-def test_levels_decide_what_moves(picture: str, tmp_path: Path) -> None:
+def test_levels_decide_what_moves(image: str, tmp_path: Path) -> None:
     outs = [str(tmp_path / f"{levels}.png") for levels in ("all", "coarse", "0,1")]
     for out in outs:
         levels = Path(out).stem
-        arguments = ["edit", picture, "-o", out, *TEXTS, "--aligned", "--levels", levels]
+        arguments = ["edit", image, "-o", out, *TEXTS, "--aligned", "--levels", levels]
         assert main(arguments) == 0
     assert not np.array_equal(pixels(outs[0]), pixels(outs[1]))
     assert not np.array_equal(pixels(outs[1]), pixels(outs[2]))
 
 
 def test_notes_go_to_standard_error(
-    picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "out.png")
     same = ["--neutral", "human face", "--target", "human face"]
-    assert main(["edit", picture, "-o", out, *same, "--aligned", "--crop-only"]) == 0
+    assert main(["edit", image, "-o", out, *same, "--aligned", "--crop-only"]) == 0
     assert "nothing moved" in capsys.readouterr().err
 
 
-def test_sweep_writes_a_strip(picture: str, tmp_path: Path) -> None:
+def test_sweep_writes_a_strip(image: str, tmp_path: Path) -> None:
     out = str(tmp_path / "strip.png")
-    arguments = ["sweep", picture, "-o", out, "--target", "old human face", "--steps", "3"]
+    arguments = ["sweep", image, "-o", out, "--target", "old human face", "--steps", "3"]
     assert main([*arguments, "--aligned"]) == 0
     strip = pixels(out)
     assert strip.shape == (128, 3 * 128, 3)
@@ -133,10 +133,10 @@ def test_sweep_writes_a_strip(picture: str, tmp_path: Path) -> None:
 
 
 def test_align_writes_the_crop_and_lists_the_faces(
-    picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "crop.png")
-    assert main(["align", picture, "-o", out]) == 0
+    assert main(["align", image, "-o", out]) == 0
     assert "face 0: left, top, right, bottom = " in capsys.readouterr().out
     assert pixels(out).shape == (128, 128, 3)
     assert read_recipe(out) is None
@@ -204,31 +204,31 @@ BAD_REQUESTS: dict[str, tuple[list[str], str]] = {
 
 @pytest.mark.parametrize("case", BAD_REQUESTS)
 def test_bad_request_is_one_sentence(
-    picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
+    image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
     arguments, message = BAD_REQUESTS[case]
     out = str(tmp_path / "out.png")
-    assert main(["edit", picture, "-o", out, *arguments]) == 1
+    assert main(["edit", image, "-o", out, *arguments]) == 1
     assert message in complaint(capsys)
     assert not Path(out).exists()
 
 
 @pytest.mark.parametrize("alpha", ["nan", "-99"])
 def test_sweep_refuses_a_strength_before_it_starts(
-    picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], alpha: str
+    image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], alpha: str
 ) -> None:
     out = str(tmp_path / "out.png")
-    assert main(["sweep", picture, "-o", out, "--target", "old human face", "--from", alpha]) == 1
+    assert main(["sweep", image, "-o", out, "--target", "old human face", "--from", alpha]) == 1
     assert "alpha" in complaint(capsys)
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "truncated", "no face", "folder"])
-def test_bad_picture_is_one_sentence(
+def test_bad_image_is_one_sentence(
     tmp_path: Path, portrait: Image.Image, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     path = tmp_path / "in.jpg"
     if kind == "text":
-        path.write_text("no picture")
+        path.write_text("no image")
     if kind == "truncated":
         portrait.resize((600, 600)).save(path)
         path.write_bytes(path.read_bytes()[:4000])

@@ -74,7 +74,7 @@ def test_a_few_portraits_are_compared_from_end_to_end(tmp_path: Path, capsys):
     prompts, out = tmp_path / "prompts.json", tmp_path / "new" / "results.jsonl"
     hat = {"name": "hat", "target": "human face with a hat", "without": "human face"}
     prompts.write_text(json.dumps([hat | {"wanted": {"headwear": ["cap", "hat"]}}]))
-    command = ["evaluate", "--images", "1", "--pictures", "1", "--methods", "tmsa"]
+    command = ["evaluate", "--images", "1", "--kept-images", "1", "--methods", "tmsa"]
     command += ["--prompts", str(prompts), "--parts", str(tmp_path), "-o", str(out)]
     assert main(command) == 0
     assert f"{out}: " in capsys.readouterr().out
@@ -85,13 +85,13 @@ def test_a_few_portraits_are_compared_from_end_to_end(tmp_path: Path, capsys):
     lines = out.read_text().splitlines()
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
     kinds = {str(row["row"]) for row in rows}
-    assert kinds == {"prompt", "judge", "inversion", "strength", "cost", "edit", "picture"}
+    assert kinds == {"prompt", "judge", "inversion", "strength", "cost", "edit", "image"}
     judge = next(row for row in rows if row["row"] == "judge")
     assert 0 < judge["mean"] <= 1 and None in judge.values()  # one portrait cannot show everything
     assert main(command) == 0 and out.read_text().splitlines() == lines
 
 
-def test_no_pictures_at_all_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
+def test_no_images_at_all_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
     assert main(["evaluate", "--images", "0"]) == 2
     assert "Error: " in capsys.readouterr().err
 

@@ -108,7 +108,7 @@ def test_an_archive_that_swells_too_much_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="200 times as large"):
         read_entries([source])
     small = packed_zeros(tmp_path / "flat.zip", zipfile.ZIP_DEFLATED, 30 << 20)
-    (entry,) = read_entries([small])  # a large flat picture is nothing unusual
+    (entry,) = read_entries([small])  # a large flat image is nothing unusual
     assert entry.content == bytes(30 << 20)
 
 
@@ -137,7 +137,7 @@ def test_a_table_of_contents_without_bound_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
-def test_links_and_devices_are_no_pictures(tmp_path: Path, kind: int) -> None:
+def test_links_and_devices_are_no_images(tmp_path: Path, kind: int) -> None:
     source = tmp_path / "in.zip"
     link = zipfile.ZipInfo("a.png")
     link.create_system, link.external_attr = 3, (kind | 0o644) << 16
@@ -167,7 +167,7 @@ def test_a_member_that_states_less_than_it_holds_gives_no_more(tmp_path: Path) -
         ("\\\\server\\share\\a.png", "server/share/a.png"),
         ("a\0b\ud800.png", "ab.png"),
         ("/".join("abcdefghijkl"), "e/f/g/h/i/j/k/l"),
-        ("//", "picture"),
+        ("//", "image"),
     ],
 )
 def test_names_with_several_roots_and_many_folders(name: str, safe: str) -> None:
@@ -178,8 +178,8 @@ def test_a_source_that_goes_away_is_one_failed_entry(tmp_path: Path) -> None:
     first, second = tmp_path / "a.zip", tmp_path / "b.png"
     with zipfile.ZipFile(first, "w") as archive:
         archive.writestr("a.png", b"good")
-    second.write_bytes(b"picture")
+    second.write_bytes(b"image")
     entries = read_entries([first, second])
     first.unlink()
     gone, good = entries
-    assert isinstance(gone.content, ImageError) and good.content == b"picture"
+    assert isinstance(gone.content, ImageError) and good.content == b"image"

@@ -42,14 +42,21 @@ def unpacked(path: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def picture(portrait: Image.Image) -> bytes:
+def portrait_png(portrait: Image.Image) -> bytes:
     return encode_png(portrait)
 
 
-def test_bad_files_do_not_stop_the_rest(editor: Editor, picture: bytes, tmp_path: Path) -> None:
+def test_bad_files_do_not_stop_the_rest(
+    editor: Editor, portrait_png: bytes, tmp_path: Path
+) -> None:
     source = packed(
         tmp_path / "in.zip",
-        {"a.png": picture, "b.txt": b"no picture", "c/a.png": picture, "d.jpg": picture[:300]},
+        {
+            "a.png": portrait_png,
+            "b.txt": b"no image",
+            "c/a.png": portrait_png,
+            "d.jpg": portrait_png[:300],
+        },
     )
     rows = list(run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED))
     assert [(r.file, r.status) for r in rows] == [
@@ -61,7 +68,7 @@ def test_bad_files_do_not_stop_the_rest(editor: Editor, picture: bytes, tmp_path
     assert all(row.message.endswith(".") for row in rows if row.status == "failed")
     files = unpacked(tmp_path / "out.zip")
     assert set(files) == {"a.png", "c/a.png", "scores.csv", "recipe.json"}
-    assert files["a.png"] == files["c/a.png"] != picture
+    assert files["a.png"] == files["c/a.png"] != portrait_png
     lines = list(csv.DictReader(io.StringIO(files["scores.csv"].decode())))
     assert [line["status"] for line in lines] == [row.status for row in rows]
     assert float(lines[0]["text_after"]) > float(lines[0]["text_before"])
@@ -70,9 +77,9 @@ def test_bad_files_do_not_stop_the_rest(editor: Editor, picture: bytes, tmp_path
 
 
 def test_batch_can_be_stopped_and_keeps_what_was_done(
-    editor: Editor, picture: bytes, tmp_path: Path
+    editor: Editor, portrait_png: bytes, tmp_path: Path
 ) -> None:
-    source = packed(tmp_path / "in.zip", {f"{i}.png": picture for i in range(5)})
+    source = packed(tmp_path / "in.zip", {f"{i}.png": portrait_png for i in range(5)})
     work = run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED)
     next(work)
     work.close()
@@ -83,12 +90,12 @@ def test_batch_can_be_stopped_and_keeps_what_was_done(
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
 def test_folder_is_read_and_format_chosen(
-    editor: Editor, picture: bytes, tmp_path: Path, suffix: str
+    editor: Editor, portrait_png: bytes, tmp_path: Path, suffix: str
 ) -> None:
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
-    (folder / "sub" / "one.png").write_bytes(picture)
-    (folder / ".hidden.png").write_bytes(picture)
+    (folder / "sub" / "one.png").write_bytes(portrait_png)
+    (folder / ".hidden.png").write_bytes(portrait_png)
     options = BatchOptions(aligned=True, format=suffix, notice=True)
     (row,) = run_batch(editor, [folder], [GLASSES], tmp_path / "out.zip", options)
     assert row.output == f"sub/one.{suffix}"
@@ -97,8 +104,12 @@ def test_folder_is_read_and_format_chosen(
         assert read_recipe(image)["edits"][0]["alpha"] == 1.0
 
 
-def test_names_of_results_are_given_once(editor: Editor, picture: bytes, tmp_path: Path) -> None:
-    source = packed(tmp_path / "in.zip", {"a.png": picture, "a.PNG": picture, "a.bmp": picture})
+def test_names_of_results_are_given_once(
+    editor: Editor, portrait_png: bytes, tmp_path: Path
+) -> None:
+    source = packed(
+        tmp_path / "in.zip", {"a.png": portrait_png, "a.PNG": portrait_png, "a.bmp": portrait_png}
+    )
     rows = list(run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED))
     assert sorted(row.output for row in rows) == ["a-2.png", "a-3.png", "a.png"]
 
@@ -110,7 +121,7 @@ def test_names_of_results_are_given_once(editor: Editor, picture: bytes, tmp_pat
         ("/root/a.png", "root/a.png"),
         ("C:\\Windows\\a.png", "C/Windows/a.png"),
         ("a/./b/../c.png", "a/b/c.png"),
-        ("..", "picture"),
+        ("..", "image"),
         ("line\nbreak.png", "linebreak.png"),
         ("Grüße/été.png", "Grüße/été.png"),
     ],
@@ -151,11 +162,11 @@ def test_damaged_and_locked_members_are_told(tmp_path: Path) -> None:
 
 
 def test_batches_that_cannot_start_say_why(
-    editor: Editor, picture: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    editor: Editor, portrait_png: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out.zip"
     (tmp_path / "empty").mkdir()
-    good = packed(tmp_path / "in.zip", {"a.png": picture, "b.png": picture})
+    good = packed(tmp_path / "in.zip", {"a.png": portrait_png, "b.png": portrait_png})
     (tmp_path / "bad.zip").write_bytes(good.read_bytes()[:-10])
     with pytest.raises(RequestError, match="no file in the batch"):
         run_batch(editor, [tmp_path / "empty"], [GLASSES], out)
@@ -167,7 +178,7 @@ def test_batches_that_cannot_start_say_why(
         run_batch(editor, [good], [EditRequest("human face", "smiling human face", 11.0)], out)
     with pytest.raises(RequestError, match="format"):
         run_batch(editor, [good], [GLASSES], out, BatchOptions(format="gif"))
-    monkeypatch.setattr(archives, "MOST_PICTURES", 1)
+    monkeypatch.setattr(archives, "MOST_IMAGES", 1)
     with pytest.raises(RequestError, match="more than the 1"):
         run_batch(editor, [good], [GLASSES], out)
     rows = list(run_batch(editor, [tmp_path / "bad.zip"], [GLASSES], out))
@@ -180,11 +191,11 @@ def test_table_holds_no_formulas() -> None:
 
 
 def test_command_line_edits_a_folder(
-    picture: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    portrait_png: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.png").write_bytes(picture)
-    (tmp_path / "in" / "b.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "a.png").write_bytes(portrait_png)
+    (tmp_path / "in" / "b.png").write_bytes(b"no image")
     out = str(tmp_path / "out.zip")
     arguments = ["--target", "smiling human face", "--aligned", "--device", "cpu"]
     assert main(["batch", str(tmp_path / "in"), "-o", out, *arguments]) == 0
@@ -193,7 +204,7 @@ def test_command_line_edits_a_folder(
     assert set(unpacked(Path(out))) == {"a.png", "scores.csv", "recipe.json"}
     (tmp_path / "in" / "a.png").unlink()
     assert main(["batch", str(tmp_path / "in"), "-o", out, *arguments]) == 1
-    assert "None of the pictures" in capsys.readouterr().err
+    assert "None of the images" in capsys.readouterr().err
 
 
 ARGUMENTS = ("--target", "smiling human face", "--aligned", "--device", "cpu")
@@ -212,13 +223,17 @@ def spellings(path: Path) -> dict[str, Path]:
 @pytest.mark.parametrize("spelling", ["same", "soft", "hard", "way"])
 @pytest.mark.parametrize("name", ["a.zip", "q.png"])
 def test_an_output_that_is_a_source_is_refused_before_any_work(
-    picture: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, spelling: str
+    portrait_png: bytes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    spelling: str,
 ) -> None:
     source = tmp_path / name
     if name == "q.png":
-        source.write_bytes(picture)
+        source.write_bytes(portrait_png)
     else:
-        packed(source, {"a.png": picture})
+        packed(source, {"a.png": portrait_png})
     before, out = source.read_bytes(), spellings(source)[spelling]
     # a domain that is not here: the refusal comes before any network is looked for
     assert main(["batch", str(source), "-o", str(out), *ARGUMENTS, "--domain", "ffhq"]) == 1
@@ -228,9 +243,9 @@ def test_an_output_that_is_a_source_is_refused_before_any_work(
 
 
 def test_a_second_run_into_the_folder_that_is_edited_is_refused(
-    editor: Editor, picture: bytes, tmp_path: Path
+    editor: Editor, portrait_png: bytes, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.png").write_bytes(picture)
+    (tmp_path / "a.png").write_bytes(portrait_png)
     out = tmp_path / "out.zip"
     assert len(list(run_batch(editor, [tmp_path], [GLASSES], out, ALIGNED))) == 1
     before = out.read_bytes()
@@ -240,9 +255,9 @@ def test_a_second_run_into_the_folder_that_is_edited_is_refused(
 
 
 def test_an_earlier_output_is_kept_until_the_end(
-    editor: Editor, picture: bytes, tmp_path: Path
+    editor: Editor, portrait_png: bytes, tmp_path: Path
 ) -> None:
-    source = packed(tmp_path / "in.zip", {f"{i}.png": picture for i in range(2)})
+    source = packed(tmp_path / "in.zip", {f"{i}.png": portrait_png for i in range(2)})
     out = tmp_path / "out.zip"
     out.write_bytes(b"earlier")
     work = run_batch(editor, [source], [GLASSES], out, ALIGNED)
@@ -253,9 +268,9 @@ def test_an_earlier_output_is_kept_until_the_end(
 
 @pytest.mark.parametrize("place", ["/dev/null", "/dev/full", "/proc/out.zip", "", "no/out.zip"])
 def test_places_that_take_no_archive_are_told_in_one_sentence(
-    picture: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+    portrait_png: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
-    (tmp_path / "in.png").write_bytes(picture)
+    (tmp_path / "in.png").write_bytes(portrait_png)
     assert main(["batch", str(tmp_path / "in.png"), "-o", str(tmp_path / place), *ARGUMENTS]) == 1
     said = capsys.readouterr().err
     assert said.startswith("Error: ") and said.count("\n") == 1 and "Errno" not in said
@@ -264,7 +279,7 @@ def test_places_that_take_no_archive_are_told_in_one_sentence(
 
 def test_a_batch_survives_every_error_of_one_file(
     editor: Editor,
-    picture: bytes,
+    portrait_png: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -278,7 +293,7 @@ def test_a_batch_survives_every_error_of_one_file(
 
     monkeypatch.setattr(PngImageFile, "load", broken)
     odd = encode_png(Image.new("RGB", (7, 7)))
-    source = packed(tmp_path / "in.zip", {"a.png": odd, "b.png": picture})
+    source = packed(tmp_path / "in.zip", {"a.png": odd, "b.png": portrait_png})
     rows = list(run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED))
     assert [row.status for row in rows] == ["failed", "edited"]
     assert rows[0].message.endswith(".") and "secret" not in rows[0].message
@@ -287,25 +302,27 @@ def test_a_batch_survives_every_error_of_one_file(
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
-def test_a_damaged_avif_is_one_failed_row(editor: Editor, picture: bytes, tmp_path: Path) -> None:
+def test_a_damaged_avif_is_one_failed_row(
+    editor: Editor, portrait_png: bytes, tmp_path: Path
+) -> None:
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(picture)).save(buffer, "AVIF")
+    Image.open(io.BytesIO(portrait_png)).save(buffer, "AVIF")
     data = bytearray(buffer.getvalue())
     at = data.index(b"mdat") + 4
     data[at : at + 38] = b"\xff" * 38
-    source = packed(tmp_path / "in.zip", {"a.avif": bytes(data), "b.png": picture})
+    source = packed(tmp_path / "in.zip", {"a.avif": bytes(data), "b.png": portrait_png})
     rows = list(run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED))
     assert [row.status for row in rows] == ["failed", "edited"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_command_with_what_was_done(
-    picture: bytes, tmp_path: Path, number: int
+    portrait_png: bytes, tmp_path: Path, number: int
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out.zip"
     folder.mkdir()
     for i in range(40):
-        (folder / f"{i:02d}.png").write_bytes(picture if i else b"no picture")
+        (folder / f"{i:02d}.png").write_bytes(portrait_png if i else b"no image")
     out.write_bytes(b"earlier")
     command = [sys.executable, "-m", "tmsa_core", "batch", str(folder), "-o", str(out), *ARGUMENTS]
     root = Path(__file__).parent.parent.parent

@@ -21,7 +21,7 @@ from tmsa_core.errors import (
     TextError,
 )
 from tmsa_core.imaging.images import to_image
-from tmsa_core.imaging.metadata import read_recipe, save_picture
+from tmsa_core.imaging.metadata import read_recipe, save_image
 from tmsa_core.training.avatar.renders import held_out_portraits
 
 GLASSES_TEXTS = ("human face", "human face with glasses")
@@ -63,7 +63,7 @@ def test_alpha_zero_is_the_inversion_bit_for_bit(editor, avatar_face):
     assert result.crop.tobytes() == avatar_face.inversion_crop.tobytes()
 
 
-def test_the_whole_picture_keeps_the_photo_where_the_edit_changes_nothing(editor):
+def test_the_whole_image_keeps_the_photo_where_the_edit_changes_nothing(editor):
     """Nothing is lost of a photo larger than the generator draws: not its background, nor hair."""
     portrait = to_image(render(held_out_portraits(8)[3:4], 512).images[0])
     face = editor.prepare(portrait)
@@ -75,7 +75,7 @@ def test_the_whole_picture_keeps_the_photo_where_the_edit_changes_nothing(editor
     assert change[300:460, 180:340].max() > 60
 
 
-def test_an_edit_changes_the_picture_and_not_the_prepared_face(editor, avatar_face):
+def test_an_edit_changes_the_image_and_not_the_prepared_face(editor, avatar_face):
     before = avatar_face.w_plus.clone()
     result = editor.edit(avatar_face, GLASSES)
     assert np.abs(pixels(result.crop) - pixels(avatar_face.crop)).max() > 30
@@ -182,7 +182,7 @@ def test_numbers_of_numpy_do_as_well(editor, avatar_face, tmp_path):
     plain = EditRequest(*GLASSES_TEXTS, 0.5, levels=(0, 1, 2, 3), threshold=0.25)
     result = editor.edit(avatar_face, request)
     assert torch.equal(result.w_plus, editor.edit(avatar_face, plain).w_plus)
-    save_picture(result.image, tmp_path / "out.png", editor.recipe([request]))
+    save_image(result.image, tmp_path / "out.png", editor.recipe([request]))
     assert read_recipe(tmp_path / "out.png") == editor.recipe([plain])
     assert torch.equal(editor.sample(np.int64(3)).w_plus, editor.sample(3).w_plus)
 
@@ -250,7 +250,7 @@ def test_a_face_of_another_domain_is_refused(editor, avatar_face):
         editor.edit(dataclasses.replace(avatar_face, domain="ffhq"), GLASSES)
 
 
-def test_a_picture_without_a_face_says_so(editor):
+def test_a_image_without_a_face_says_so(editor):
     with pytest.raises(NoFaceError):
         editor.prepare(Image.new("RGB", (300, 200), (120, 150, 180)))
 
@@ -271,9 +271,9 @@ def test_an_inversion_that_is_not_there(editor, portrait):
         editor.prepare(portrait, inversion="psychic")
 
 
-def test_a_file_that_is_no_picture(editor, tmp_path):
+def test_a_file_that_is_no_image(editor, tmp_path):
     path = tmp_path / "notes.txt"
-    path.write_text("not a picture")
+    path.write_text("not an image")
     with pytest.raises(ImageError):
         editor.prepare(path)
 
@@ -296,7 +296,7 @@ def test_bf16_edits_show_the_same(editor, portrait, device, inversion):
     assert 0 < error < 255**2 / 10**4  # a peak signal-to-noise ratio of 40 dB
 
 
-def test_the_recipe_names_all_that_made_the_picture(editor):
+def test_the_recipe_names_all_that_made_the_image(editor):
     recipe = editor.recipe([GLASSES])
     assert recipe["domain"] == "avatar" and recipe["weights"] == editor.bundle.fingerprint()
     assert recipe["edits"][0]["target_text"] == GLASSES.target_text

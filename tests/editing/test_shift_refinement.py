@@ -20,7 +20,7 @@ from tmsa_core.networks.tmsa import Mapper
 
 
 def world(share, count=2000, seed=0, gap=0.3):
-    """Pictures of which a share has an attribute: embeddings, codes, who has it, true directions.
+    """Images of which a share has an attribute: embeddings, codes, who has it, true directions.
 
     Codes move by 6 along the last axis. Embeddings move by ``gap`` along axis 0, vary most along
     axis 1 for other reasons, and not at all along axis 2, where texts differ.
@@ -59,7 +59,7 @@ def test_of_two_ways_to_meet_a_text_the_better_one_is_taken(share):
 
 
 @pytest.mark.parametrize("count", [300, 3000])
-def test_one_way_stays_whole_and_few_pictures_are_not_divided(count):
+def test_one_way_stays_whole_and_few_images_are_not_divided(count):
     rng = torch.Generator().manual_seed(3)
     has = torch.rand(count, generator=rng) < 0.3
     scores = 0.3 * torch.randn(count, generator=rng) + 2.0 * has
@@ -79,7 +79,7 @@ def test_scores_of_one_value_do_not_break():
     assert torch.isfinite(best_way(torch.ones(200), members)).all()
 
 
-def test_a_discriminant_does_not_look_where_pictures_vary_for_other_reasons():
+def test_a_discriminant_does_not_look_where_images_vary_for_other_reasons():
     embeddings, _, has, text = world(0.3)
     right = discriminant(embeddings, text)
     naive = embeddings @ text

@@ -77,11 +77,11 @@ def test_the_bootstrap_draws_whole_groups():
     assert copied == pytest.approx(alone)  # saying the same six times proves nothing
 
 
-def test_structural_similarity_of_known_pictures():
+def test_structural_similarity_of_known_images():
     a = torch.rand(2, 3, 24, 24) * 2 - 1
     torch.testing.assert_close(ssim(a, a), torch.ones(2))
     assert (ssim(a, -a) < 0).all()
-    flat, c1 = torch.zeros(1, 3, 16, 16), 0.01**2  # flat pictures differ in luminance alone
+    flat, c1 = torch.zeros(1, 3, 16, 16), 0.01**2  # flat images differ in luminance alone
     found = ssim(flat - 0.6, flat + 0.4)  # 0.2 and 0.7 of the range
     expected = (2 * 0.2 * 0.7 + c1) / (0.2**2 + 0.7**2 + c1)
     torch.testing.assert_close(found, torch.tensor([expected]), atol=1e-3, rtol=0)

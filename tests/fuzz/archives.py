@@ -10,7 +10,7 @@ from random import Random
 
 from PIL import Image
 
-from tests.fuzz.pictures import picture
+from tests.fuzz.images import random_image
 
 NAMES = (
     "a.png", "A.PNG", "b/c.jpg", "../up.png", "/root.png", "//x/y.png", "C:\\x.png", "..",
@@ -24,7 +24,7 @@ MEMBERS = 300  # that overlap
 
 
 def archive(rng: Random, base: Image.Image) -> bytes:
-    """An archive of a few pictures, in one of many ways not as it should be."""
+    """An archive of a few images, in one of many ways not as it should be."""
     make = rng.choice((_mixed, _mixed, _cut, _lying, _overlapping, _locked, _many, _nested, _bomb))
     return make(rng, base)
 
@@ -37,7 +37,7 @@ def _mixed(rng: Random, base: Image.Image) -> bytes:
             member.filename = name  # ZipInfo would mend it
             member.compress_type = rng.choice(METHODS)
             member.external_attr = LINK if rng.random() < 0.2 else 0
-            content = rng.choice((picture(rng, base), b"../../etc/passwd", b"", b"text"))
+            content = rng.choice((random_image(rng, base), b"../../etc/passwd", b"", b"text"))
             out.writestr(member, content)
     return buffer.getvalue()
 

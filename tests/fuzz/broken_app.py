@@ -19,13 +19,13 @@ ANSWERS = {  # path -> status and text
     "/cache": (400, f'{{"error": "{CACHE}/a.png does not exist."}}'),
     "/bystander": (200, "bystander-5d1f.png"),
     "/passwords": (200, "root:x:0:0:root:/root:/bin/sh"),
-    "/sentence": (400, '{"error": "The picture is damaged: save it again."}'),
+    "/sentence": (400, '{"error": "The image is damaged: save it again."}'),
 }
 
 
 @app.post("/gradio_api/upload")
 def upload() -> list[str]:
-    return [f"{CACHE}/0/picture.png"]
+    return [f"{CACHE}/0/image.png"]
 
 
 @app.get("/raises")

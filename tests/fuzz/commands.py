@@ -15,7 +15,7 @@ from PIL import Image
 from tests.fuzz import values
 from tests.fuzz.archives import archive
 from tests.fuzz.harness import Case, Fault, fault_of_sentence
-from tests.fuzz.pictures import picture
+from tests.fuzz.images import random_image
 from tests.fuzz.worker import Subject
 from tmsa_core.cli.main import main
 
@@ -63,8 +63,8 @@ def _word(rng: Random) -> str:
 
 
 def _source(rng: Random, portrait: Image.Image, folder: Path) -> str:
-    """A file to read: a picture, an archive, damaged, missing, a folder, a device."""
-    (folder / "in").write_bytes(rng.choice((picture, archive))(rng, portrait))
+    """A file to read: an image, an archive, damaged, missing, a folder, a device."""
+    (folder / "in").write_bytes(rng.choice((random_image, archive))(rng, portrait))
     (folder / "in.zip").symlink_to("in")
     (folder / "full").symlink_to("/dev/full")
     portrait.save(folder / "portrait.png")

@@ -25,7 +25,7 @@ from tests.fuzz.harness import (
     fault_of_memory,
     random_of,
 )
-from tests.fuzz.pictures import picture
+from tests.fuzz.images import random_image
 from tests.fuzz.server import Server, traceback_in
 from tests.fuzz.visitor import BYSTANDER, Answer, Visitor, answer_faults
 from tmsa_core.api.endpoints import Endpoints
@@ -80,7 +80,7 @@ class Request:
 def make(rng: Random, base: Image.Image) -> Request:
     """A random piece of traffic. base: a portrait."""
     build = rng.choice(
-        (_values, _values, _values, _forged, _forged, _body, _event, _upload, _picture, _picture,
+        (_values, _values, _values, _forged, _forged, _body, _event, _upload, _image, _image,
          _path)
     )  # fmt: skip
     return build(rng, base)
@@ -177,17 +177,17 @@ def _upload(rng: Random, base: Image.Image) -> Request:
     return Request(f"upload {len(files)} x {name!r:.80}", send)
 
 
-def _picture(rng: Random, base: Image.Image) -> Request:
-    """A damaged or odd picture or archive, rightly uploaded and used."""
+def _image(rng: Random, base: Image.Image) -> Request:
+    """A damaged or odd image or archive, rightly uploaded and used."""
     name = rng.choice((*TAKE_FILES, "batch", "batch"))
     zipped = name == "batch" and rng.random() < 0.8
-    data = archive(rng, base) if zipped else picture(rng, base)
+    data = archive(rng, base) if zipped else random_image(rng, base)
 
     def send(visitor: Visitor) -> None:
         own = visitor.upload(data, "sent.zip" if zipped else "sent.png")
         visitor.call(name, {"data": list(_good(name, own).values())})
 
-    return Request(f"call/{name} {'ZIP' if zipped else 'picture'} of {len(data)} bytes", send)
+    return Request(f"call/{name} {'ZIP' if zipped else 'image'} of {len(data)} bytes", send)
 
 
 def _path(rng: Random, base: Image.Image) -> Request:

@@ -17,7 +17,7 @@ import numpy as np
 from tests.fuzz import values
 from tests.fuzz.archives import archive
 from tests.fuzz.harness import Case
-from tests.fuzz.pictures import MODES, in_mode, picture
+from tests.fuzz.images import MODES, in_mode, random_image
 from tests.fuzz.worker import Subject
 from tmsa_core import EditRequest, load_editor
 from tmsa_core.api.values import stacked
@@ -54,7 +54,7 @@ def value(rng: Random) -> Any:
 
 
 def path(rng: Random, folder: Path) -> Any:
-    """The path of something that is not a picture's file."""
+    """The path of something that is not an image's file."""
     os.mkfifo(folder / "pipe")
     (folder / "loop").symlink_to("loop")
     (folder / "empty.png").touch()
@@ -72,10 +72,10 @@ def _case(name: str, call: Callable[..., Any], *args: Any) -> Case:
 
 
 def _load_file(rng: Random, subject: Subject) -> Case:
-    data = picture(rng, subject.portrait)
+    data = random_image(rng, subject.portrait)
     if rng.random() < 0.5:
         return _case("load_image", load_image, data)
-    file = subject.folder / "picture.png"
+    file = subject.folder / "image.png"
     file.write_bytes(data)
     return _case("load_image", load_image, rng.choice((file, str(file))))
 
@@ -99,7 +99,7 @@ def _edit(rng: Random, subject: Subject) -> Case:
 
 
 def _prepare(rng: Random, subject: Subject) -> Case:
-    image: Any = rng.choice((picture(rng, subject.portrait), subject.portrait, value(rng)))
+    image: Any = rng.choice((random_image(rng, subject.portrait), subject.portrait, value(rng)))
     options = {rng.choice(("inversion", "face", "aligned")): value(rng)}
     return _case("prepare", lambda *_: subject.editor.prepare(image, **options), image, options)
 
@@ -124,8 +124,8 @@ def _load_editor(rng: Random, subject: Subject) -> Case:
 def _recipe(rng: Random, subject: Subject) -> Case:
     if rng.random() < 0.5:
         return _case("from_recipe", from_recipe, rng.choice((values.recipe(rng), value(rng))))
-    file = subject.folder / "picture.png"
-    file.write_bytes(picture(rng, subject.portrait))
+    file = subject.folder / "image.png"
+    file.write_bytes(random_image(rng, subject.portrait))
     return _case("read_recipe", read_recipe, rng.choice((file, file, path(rng, subject.folder))))
 
 

@@ -78,7 +78,7 @@ def edits(rng: Random) -> Any:
 
 
 def recipe(rng: Random) -> Any:
-    """What may stand in a picture as its recipe."""
+    """What may stand in an image as its recipe."""
     edit: dict[str, Any] = {"neutral_text": "human face", "target_text": text(rng)}
     edit |= {rng.choice(("alpha", "levels", "threshold", "target_text")): junk(rng)}
     whole = {"domain": "avatar", "edits": [edit], "seed": rng.choice(NUMBERS)}

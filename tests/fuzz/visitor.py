@@ -13,7 +13,7 @@ import httpx
 from tests.fuzz.harness import fault_of_sentence
 from tests.fuzz.server import Server
 
-BYSTANDER = "bystander-5d1f.png"  # another client's picture
+BYSTANDER = "bystander-5d1f.png"  # another client's image
 SECRETS = (("root:x:0", "a file of the machine"), (BYSTANDER, "another client's file"))
 MOST_READ = 5 << 20  # bytes of an answer
 MOST_KEPT = 100_000  # bytes of a request
@@ -84,7 +84,7 @@ class Visitor:
             event = json.loads(answer.text)["event_id"]
             self.ask("GET", f"/gradio_api/call/{name}/{event}")
 
-    def upload(self, data: bytes, name: str = "picture.png") -> str:
+    def upload(self, data: bytes, name: str = "image.png") -> str:
         """Send a file; the path that it got, or "" where it was refused."""
         answer = self.ask("POST", "/gradio_api/upload", files={"files": (name, data)})
         return json.loads(answer.text)[0] if answer.status == 200 else ""

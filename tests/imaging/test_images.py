@@ -1,4 +1,4 @@
-"""Pictures of every kind become upright RGB, or one clear sentence."""
+"""Images of every kind become upright RGB, or one clear sentence."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tmsa_core.imaging.resize import resize_tensor
 
 
 @pytest.fixture
-def picture() -> Image.Image:
-    """A small picture whose corners differ: red, green, blue, white."""
+def image() -> Image.Image:
+    """A small image whose corners differ: red, green, blue, white."""
     pixels = np.zeros((24, 40, 3), np.uint8)
     pixels[:12, :20], pixels[:12, 20:] = (255, 0, 0), (0, 255, 0)
     pixels[12:, :20], pixels[12:, 20:] = (0, 0, 255), (255, 255, 255)
@@ -39,41 +39,41 @@ def distance(one: Image.Image, other: Image.Image) -> int:
     return int(np.abs(np.asarray(one, int) - np.asarray(other, int)).max())
 
 
-def test_paths_bytes_arrays_and_images_are_the_same_picture(picture, tmp_path):
+def test_paths_bytes_arrays_and_images_are_the_same_image(image, tmp_path):
     path = tmp_path / "a.png"
-    picture.save(path)
-    for source in (picture, path, str(path), path.read_bytes(), np.asarray(picture)):
+    image.save(path)
+    for source in (image, path, str(path), path.read_bytes(), np.asarray(image)):
         loaded = load_image(source)
         assert loaded.mode == "RGB"
-        assert distance(loaded, picture) == 0
+        assert distance(loaded, image) == 0
 
 
-def test_the_given_picture_is_not_shared(picture):
-    loaded = load_image(picture)
+def test_the_given_image_is_not_shared(image):
+    loaded = load_image(image)
     loaded.putpixel((0, 0), (1, 2, 3))
-    assert picture.getpixel((0, 0)) == (255, 0, 0)
+    assert image.getpixel((0, 0)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
-def test_formats(picture, form):
+def test_formats(image, form):
     lossless = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}
-    loaded = load_image(encoded(picture, form, **lossless.get(form, {})))
-    assert distance(loaded, picture) <= (20 if form == "AVIF" else 0)
+    loaded = load_image(encoded(image, form, **lossless.get(form, {})))
+    assert distance(loaded, image) <= (20 if form == "AVIF" else 0)
 
 
 @pytest.mark.parametrize("tag", range(1, 9))
-def test_exif_rotation_is_applied(picture, tag):
+def test_exif_rotation_is_applied(image, tag):
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition that makes such a file
-    stored = picture if tag == 1 else picture.transpose(Image.Transpose(undo[tag]))
+    stored = image if tag == 1 else image.transpose(Image.Transpose(undo[tag]))
     exif = Image.Exif()
     exif[0x0112] = tag
     loaded = load_image(encoded(stored, "PNG", exif=exif))
-    assert distance(loaded, picture) == 0
+    assert distance(loaded, image) == 0
 
 
-def test_unreadable_exif_is_ignored(picture):
-    broken = encoded(picture, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage", quality=95)
-    assert load_image(broken).size == picture.size
+def test_unreadable_exif_is_ignored(image):
+    broken = encoded(image, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage", quality=95)
+    assert load_image(broken).size == image.size
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa", "La"])
@@ -108,8 +108,8 @@ def test_other_modes_keep_their_colour(mode):
     assert distance(load_image(image), white) <= 1
 
 
-def test_cmyk_jpeg_file(picture):
-    loaded = load_image(encoded(picture.convert("CMYK"), "JPEG", quality=95))
+def test_cmyk_jpeg_file(image):
+    loaded = load_image(encoded(image.convert("CMYK"), "JPEG", quality=95))
     assert loaded.getpixel((3, 3))[0] > 200
     assert loaded.getpixel((3, 3))[1] < 60
 
@@ -137,7 +137,7 @@ def grey_of(values: np.ndarray) -> np.ndarray:
 
 
 RAMP = np.linspace(0, 1, 32 * 32).reshape(32, 32)
-DEEP = {  # a picture, and its highest value or values changed to what sensors and programs leave
+DEEP = {  # an image, and its highest value or values changed to what sensors and programs leave
     "1 with 1.0001": (RAMP.astype(np.float32), 1.0001),
     "1 with 40": (RAMP.astype(np.float32), 40.0),
     "1 with infinity": (RAMP.astype(np.float32), np.inf),
@@ -238,15 +238,15 @@ def test_profiles_go_with_transparency(mode):
 
 
 @pytest.mark.parametrize("kind", ["broken", "cut", "of another kind", "sRGB"])
-def test_a_profile_that_is_no_use_changes_nothing(picture, kind):
+def test_a_profile_that_is_no_use_changes_nothing(image, kind):
     profile = {
         "broken": b"no profile",
         "cut": wide_profile()[:200],
         "of another kind": ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
         "sRGB": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
     }[kind]
-    loaded = load_image(encoded(picture, "PNG", icc_profile=profile))
-    assert distance(loaded, picture) == 0 and "icc_profile" not in loaded.info
+    loaded = load_image(encoded(image, "PNG", icc_profile=profile))
+    assert distance(loaded, image) == 0 and "icc_profile" not in loaded.info
 
 
 def test_a_damaged_avif_is_one_sentence():
@@ -258,9 +258,9 @@ def test_a_damaged_avif_is_one_sentence():
         load_image(bytes(data))
 
 
-def test_first_frame_of_an_animation(picture):
-    frames = [Image.new("RGB", picture.size, "black")]
-    loaded = load_image(encoded(picture, "GIF", save_all=True, append_images=frames))
+def test_first_frame_of_an_animation(image):
+    frames = [Image.new("RGB", image.size, "black")]
+    loaded = load_image(encoded(image, "GIF", save_all=True, append_images=frames))
     assert loaded.getpixel((0, 0)) == (255, 0, 0)
 
 
@@ -289,8 +289,8 @@ def bomb(width: int, height: int) -> bytes:
     ("source", "says"),
     [
         (b"", "empty"),
-        (b"hello, I am a text", "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+        (b"hello, I am a text", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
         (bomb(20_000, 20_000), "megapixels"),
         (bomb(10_000, 9_500), "10000 x 9500"),
         (bomb(50, 50), "damaged or incomplete"),
@@ -311,7 +311,7 @@ def test_what_is_refused(source, says):
 def test_heic_is_named_where_no_reader_is_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     data = struct.pack(">I", 24) + b"ftypheic" + bytes(200)
-    with pytest.raises(ImageError, match="HEIC picture.* save it as JPEG"):
+    with pytest.raises(ImageError, match="HEIC image.* save it as JPEG"):
         load_image(data)
 
 
@@ -319,16 +319,16 @@ def test_heic_is_handed_to_its_reader(monkeypatch):
     asked: list[bool] = []
     reader = SimpleNamespace(register_heif_opener=lambda: asked.append(True))
     monkeypatch.setitem(sys.modules, "pillow_heif", reader)
-    with pytest.raises(ImageError, match="not a picture|damaged"):
+    with pytest.raises(ImageError, match="not an image|damaged"):
         load_image(struct.pack(">I", 24) + b"ftypheic" + bytes(200))
     assert asked == [True]
 
 
-def test_folder_and_closed_picture(tmp_path, picture):
+def test_folder_and_closed_image(tmp_path, image):
     with pytest.raises(ImageError, match="is a folder"):
         load_image(tmp_path)
     path = tmp_path / "a.png"
-    picture.save(path)
+    image.save(path)
     opened = Image.open(path)
     opened.close()
     with pytest.raises(ImageError, match="damaged|closed"):
@@ -340,11 +340,11 @@ def test_folder_and_closed_picture(tmp_path, picture):
 def test_truncated_files(form, share):
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise), form)
-    with pytest.raises(ImageError, match="damaged|not a picture"):
+    with pytest.raises(ImageError, match="damaged|not an image"):
         load_image(data[: int(len(data) * share)])
 
 
-def test_large_picture_is_refused_before_decoding(tmp_path: Path):
+def test_large_image_is_refused_before_decoding(tmp_path: Path):
     too_wide = Image.new("1", (MAX_PIXELS // 1000 + 1, 1000))
     with pytest.raises(ImageError, match="64 megapixels"):
         load_image(too_wide)

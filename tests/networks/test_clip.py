@@ -88,12 +88,12 @@ def test_a_public_clip_is_open_clips_own(small_public):
     ours = public_clip(name, weights).eval()
     theirs, _, preprocess = create_model_and_transforms(name, pretrained=str(weights))
     texts = ["a face", "a face with glasses " * 40]
-    picture = torch.rand(3, 32, 32)
+    image = torch.rand(3, 32, 32)
     with torch.no_grad():
         expected = theirs.eval().encode_text(get_tokenizer(name)(texts))
         assert torch.allclose(ours.embed_texts(texts), F.normalize(expected, dim=1), atol=1e-6)
-        expected = theirs.encode_image(preprocess.transforms[-1](picture)[None])
-        embedded = ours.embed_images(picture[None] * 2 - 1)
+        expected = theirs.encode_image(preprocess.transforms[-1](image)[None])
+        embedded = ours.embed_images(image[None] * 2 - 1)
         assert torch.allclose(embedded, F.normalize(expected, dim=1), atol=1e-5)
     assert any(isinstance(part, QuickGELU) for part in ours.modules())
 

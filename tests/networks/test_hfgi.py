@@ -37,7 +37,7 @@ def codes(network: Generator, seed: int, batch: int = 2) -> torch.Tensor:
     return torch.randn(batch, network.levels, 512, generator=rng)
 
 
-def pictures(side: int, height: int | None = None, batch: int = 2) -> torch.Tensor:
+def random_images(side: int, height: int | None = None, batch: int = 2) -> torch.Tensor:
     rng = torch.Generator().manual_seed(5)
     coarse = torch.randn(batch, 3, 9, 9, generator=rng)
     return F.interpolate(coarse, (height or side, side), mode="bilinear").tanh()
@@ -136,7 +136,7 @@ def small(image: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("resolution", [256, 1024])
 def test_both_passes_equal_their_description(resolution):
     network, drawing = hfgi(), generator(resolution)
-    w_plus, w_edit, images = codes(drawing, 1, 1), codes(drawing, 2, 1), pictures(256, batch=1)
+    w_plus, w_edit, images = codes(drawing, 1, 1), codes(drawing, 2, 1), random_images(256, batch=1)
     written = Written(network.state_dict())
     residual = images - small(drawing.synthesise(w_plus))
     aligned = written.align(residual, small(drawing.synthesise(w_edit)))
@@ -157,14 +157,14 @@ def test_without_conditions_it_is_plain_synthesis():
         branch[-1].weight.zero_()
         branch[-1].bias.zero_()
     w_plus, w_edit = codes(drawing, 1), codes(drawing, 2)
-    found = network(drawing, pictures(256), w_plus, w_edit)
+    found = network(drawing, random_images(256), w_plus, w_edit)
     assert torch.equal(found, drawing.synthesise(w_edit))
 
 
 @torch.no_grad()
 def test_editing_in_two_steps_equals_one():
     network, drawing = hfgi(), generator()
-    w_plus, w_edit, images = codes(drawing, 1), codes(drawing, 2), pictures(256)
+    w_plus, w_edit, images = codes(drawing, 1), codes(drawing, 2), random_images(256)
     missed = network.missed(drawing, images, w_plus)
     assert torch.equal(
         network.fuse(drawing, missed, w_edit), network(drawing, images, w_plus, w_edit)
@@ -174,16 +174,16 @@ def test_editing_in_two_steps_equals_one():
 @torch.no_grad()
 def test_samples_of_a_batch_do_not_meet():
     network, drawing = hfgi(), generator()
-    w_plus, images = codes(drawing, 1), pictures(256)
+    w_plus, images = codes(drawing, 1), random_images(256)
     together = network(drawing, images, w_plus, w_plus)
     alone = network(drawing, images[1:], w_plus[1:], w_plus[1:])
     assert torch.allclose(together[1:], alone, atol=1e-4)
 
 
 @torch.no_grad()
-def test_wide_pictures_cover_the_middle_rows():
+def test_wide_images_cover_the_middle_rows():
     network, drawing = hfgi(), generator(256)
-    w_plus, images = codes(drawing, 1), pictures(256, height=192)
+    w_plus, images = codes(drawing, 1), random_images(256, height=192)
     missed = network.missed(drawing, images, w_plus)
     assert missed.shape == (2, 3, 256, 256)
     assert not missed[:, :, :32].any() and not missed[:, :, 224:].any()
@@ -194,7 +194,7 @@ def test_wide_pictures_cover_the_middle_rows():
 @torch.no_grad()
 def test_bfloat16_stays_close():
     network, drawing = hfgi(), generator()
-    w_plus, images = codes(drawing, 1), pictures(256)
+    w_plus, images = codes(drawing, 1), random_images(256)
     exact = network(drawing, images, w_plus, w_plus)
     rough = network.bfloat16()(drawing.bfloat16(), images.bfloat16(), w_plus.bfloat16(), w_plus)
     assert rough.dtype == torch.float32
@@ -206,7 +206,7 @@ def test_the_avatar_networks_are_small_and_learn():
     network, drawing = HFGI(**avatar_architecture(channels=8)), generator().requires_grad_(False)
     assert sum(p.numel() for p in network.parameters()) < 1_500_000
     w_plus = codes(drawing, 1)
-    made = network(drawing, pictures(128), w_plus, w_plus)
+    made = network(drawing, random_images(128), w_plus, w_plus)
     assert made.shape == (2, 3, 128, 128)
     made.square().mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())

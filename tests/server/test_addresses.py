@@ -1,4 +1,4 @@
-"""Pictures named by an address: none is fetched, and what is silent stops nobody."""
+"""Images named by an address: none is fetched, and what is silent stops nobody."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def call(client: httpx.Client, name: str, values: list[object]) -> str:
     return client.get(f"gradio_api/call/{name}/{event}").raise_for_status().text
 
 
-def data_url(picture: Image.Image, path: Path) -> str:
-    picture.save(path)
+def data_url(image: Image.Image, path: Path) -> str:
+    image.save(path)
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
@@ -61,13 +61,13 @@ def test_an_address_is_refused_at_once_and_never_contacted(
     client: httpx.Client, silent: socket.socket, name: str, form: str
 ) -> None:
     address = f"http://127.0.0.1:{silent.getsockname()[1]}/face.png"
-    picture: dict[str, object] = {"path" if form == "path" else "url": address}
-    picture |= {} if form == "bare" else {"meta": FILE}
+    image: dict[str, object] = {"path" if form == "path" else "url": address}
+    image |= {} if form == "bare" else {"meta": FILE}
     texts = TEXTS if name in ("edit", "sweep", "batch") else []
-    answer = call(client, name, [[picture] if name == "batch" else picture, *texts])
+    answer = call(client, name, [[image] if name == "batch" else image, *texts])
     assert "event: error" in answer
     assert (
-        f"The picture at {address} is not fetched" in json.loads(answer.split("data: ")[1])["error"]
+        f"The image at {address} is not fetched" in json.loads(answer.split("data: ")[1])["error"]
     )
     assert not contacted(silent)
 
@@ -128,9 +128,9 @@ def test_the_address_of_an_uploaded_file_stands_for_the_file(
     content = (tmp_path / "my face.png").read_bytes()
     [path] = client.post("gradio_api/upload", files={"files": ("my face.png", content)}).json()
     for place in (server, "https://page.example/"):
-        picture = {"path": f"{place}gradio_api/file={path}", "meta": FILE}
+        image = {"path": f"{place}gradio_api/file={path}", "meta": FILE}
         rest = [1.0, "all", 0.0, "e4e", 0, True]
-        assert "event: complete" in call(client, "edit", [picture, *TEXTS, *rest])
+        assert "event: complete" in call(client, "edit", [image, *TEXTS, *rest])
     stolen = {"path": f"{server}gradio_api/file=/etc/hostname", "meta": FILE}
     answer = call(client, "edit", [stolen, *TEXTS])
     assert "event: error" in answer and "was not sent to this page" in answer

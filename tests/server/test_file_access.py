@@ -164,13 +164,13 @@ def test_a_visitor_may_hand_back_results_and_everybody_the_samples() -> None:
     assert Path(sample).exists() and not Path(result).exists()
 
 
-def test_the_same_picture_has_another_path_for_each_visitor() -> None:
-    leases, picture = Leases(), Image.new("RGB", (4, 4))
-    path = leases.keep("me", picture)
+def test_the_same_image_has_another_path_for_each_visitor() -> None:
+    leases, image = Leases(), Image.new("RGB", (4, 4))
+    path = leases.keep("me", image)
     written = Path(path).stat().st_ino
-    assert leases.keep("me", picture.copy()) == path and Path(path).stat().st_ino == written
-    assert leases.keep("you", picture) != path
-    assert [file.name for file in Path(path).parent.iterdir()] == ["picture.png"]
+    assert leases.keep("me", image.copy()) == path and Path(path).stat().st_ino == written
+    assert leases.keep("you", image) != path
+    assert [file.name for file in Path(path).parent.iterdir()] == ["image.png"]
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def answer(address: str, name: str, data: list[Any], **session: str) -> str:
     return httpx.get(f"{address}/call/{name}/{event}", timeout=120).text
 
 
-def test_uploads_of_the_same_picture_have_paths_that_nobody_can_guess(address: str) -> None:
+def test_uploads_of_the_same_image_have_paths_that_nobody_can_guess(address: str) -> None:
     first, second = (Path(upload(address, b"the same")) for _ in range(2))
     assert first != second and first.parents[1] != second.parents[1]
     assert len(first.parents[1].name) == 32  # 128 random bits
@@ -227,10 +227,10 @@ def test_scripts_without_a_session_use_an_upload_several_times(
 
 
 def test_a_data_url_is_a_file_of_the_client(address: str, portrait: Image.Image) -> None:
-    from tmsa_core.imaging.metadata import encode_picture
+    from tmsa_core.imaging.metadata import encode_image
     from tmsa_core.server.files import data_url
 
-    url = data_url(encode_picture(portrait, {}, False, ".jpg"))
+    url = data_url(encode_image(portrait, {}, False, ".jpg"))
     assert "event: complete" in answer(address, "invert", [{"url": url}, "e4e", 0, True])
     broken = {"url": "data:image/png;base64,A"}
     assert "cannot be decoded" in answer(address, "invert", [broken])

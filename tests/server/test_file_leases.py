@@ -1,4 +1,4 @@
-"""Pictures that scripts send, and what they get, do not stay on the server's disk."""
+"""Images that scripts send, and what they get, do not stay on the server's disk."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     raise AssertionError(f"still there: {sorted(map(str, cached_files()))}")
 
 
-def picture(folder: Path, content: bytes | None, portrait: Image.Image) -> dict:
+def image(folder: Path, content: bytes | None, portrait: Image.Image) -> dict:
     """A file to send."""
     path = folder / "mine.png"
     portrait.save(path) if content is None else path.write_bytes(content)
@@ -76,7 +76,7 @@ def test_files_of_calls_go_after_the_answer(
 ) -> None:
     own = cached_files()
     assert own, "the sample portraits are there"
-    sent = picture(tmp_path, None, portrait)
+    sent = image(tmp_path, None, portrait)
     edited = client.predict(sent, *TEXTS, 1.0, api_name="/edit", aligned=True)
     client.predict(sent, *TEXTS, -1, 1, 2, api_name="/sweep", aligned=True)
     archive, _ = client.predict([sent], *TEXTS, 1.0, api_name="/batch", aligned=True)
@@ -95,13 +95,13 @@ def test_files_that_nobody_asks_to_use_go_too(
     wait_for(lambda: cached_files() == own)
 
 
-@pytest.mark.parametrize("content", [b"no picture", b"\0" * (21 << 20)], ids=["broken", "large"])
+@pytest.mark.parametrize("content", [b"no image", b"\0" * (21 << 20)], ids=["broken", "large"])
 def test_files_of_failed_calls_go_too(
     client: Client, portrait: Image.Image, tmp_path: Path, content: bytes
 ) -> None:
     own = cached_files()
     with pytest.raises(AppError):
-        client.predict(picture(tmp_path, content, portrait), *TEXTS, 1.0, api_name="/edit")
+        client.predict(image(tmp_path, content, portrait), *TEXTS, 1.0, api_name="/edit")
     wait_for(lambda: cached_files() == own)
 
 
@@ -115,11 +115,11 @@ def test_a_sample_portrait_named_by_a_call_stays(client: Client) -> None:
 
 def test_no_folder_of_a_file_stays(client: Client, portrait: Image.Image, tmp_path: Path) -> None:
     folders = {p for p in Path(get_upload_folder()).rglob("*") if p.is_dir()}
-    client.predict(picture(tmp_path, None, portrait), api_name="/align")
+    client.predict(image(tmp_path, None, portrait), api_name="/align")
     wait_for(lambda: {p for p in Path(get_upload_folder()).rglob("*") if p.is_dir()} == folders)
 
 
-def test_a_call_in_the_queue_keeps_its_picture(
+def test_a_call_in_the_queue_keeps_its_image(
     client: Client, portrait: Image.Image, tmp_path: Path
 ) -> None:
     portrait.save(tmp_path / "mine.png")
@@ -134,7 +134,7 @@ def test_a_call_in_the_queue_keeps_its_picture(
     slow = {"data": [{"path": path, "meta": file["meta"]}, *TEXTS, -1, 1, 9, "e4e", 0, True]}
     queued = [httpx.post(f"{address}/call/sweep", json=slow).json() for _ in range(4)]
     last = httpx.post(f"{address}/call/sweep", json=slow).json()["event_id"]
-    time.sleep(10 * KEEP)  # longer than a picture is kept that nobody uses
+    time.sleep(10 * KEEP)  # longer than an image is kept that nobody uses
     for call in [*queued, {"event_id": last}]:
         said = httpx.get(f"{address}/call/sweep/{call['event_id']}", timeout=120).text
         assert "event: complete" in said
@@ -230,7 +230,7 @@ def test_a_page_goes_on_after_a_break_in_the_connection() -> None:
     path = leases.keep("me", Image.new("RGB", (6, 6)))
     leases.leave("me")
     assert not Path(path).exists() and not leases.knows(path)
-    with leases.using("me", [path]):  # its page still names the picture
+    with leases.using("me", [path]):  # its page still names the image
         pass
     with pytest.raises(ImageError), leases.using("you", [path]):
         pass

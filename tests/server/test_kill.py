@@ -1,4 +1,4 @@
-"""A server that is killed in the middle of an edit loses nothing, and leaves no picture behind."""
+"""A server that is killed in the middle of an edit loses nothing, and leaves no image behind."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def moments(count: int) -> Iterator[float]:
 
 
 def begin_edit(server: Server, sent: Path) -> str:
-    """Upload a picture and queue its edit; the address where its answer would be read."""
+    """Upload an image and queue its edit; the address where its answer would be read."""
     with httpx.Client(base_url=f"{server.address}/gradio_api", timeout=60) as client:
         [path] = client.post("/upload", files={"files": (sent.name, sent.read_bytes())}).json()
-        picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        event = client.post("/call/edit", json={"data": [picture, *TEXTS]}).json()["event_id"]
+        image = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        event = client.post("/call/edit", json={"data": [image, *TEXTS]}).json()["event_id"]
     return f"{server.address}/gradio_api/call/edit/{event}"
 
 
 def kill_in_an_edit(folder: Path, sent: Path, seconds: float) -> None:
-    """Start a server, let it edit a picture well, and kill it so long into a second edit."""
+    """Start a server, let it edit an image well, and kill it so long into a second edit."""
     with running_server(folder) as server:
         before = hashes(server.checkpoints)
         assert "event: complete" in httpx.get(begin_edit(server, sent), timeout=120).text
@@ -68,7 +68,7 @@ def check_restart(folder: Path, sent: Path) -> None:
         assert json.loads(answer.rpartition("data:")[2])[0]["path"]
 
 
-@pytest.mark.parametrize("seconds", moments(FAST))
+@pytest.mark.parametrize("seconds", list(moments(FAST)))
 def test_a_server_killed_in_an_edit_starts_and_edits_again(
     folder: Path, sent: Path, seconds: float
 ) -> None:

@@ -91,10 +91,10 @@ def test_a_body_beyond_the_limit_is_refused(client: httpx.Client) -> None:
         assert answer.json()["error"].startswith("The request has more than 32 MB")
 
 
-def test_a_picture_of_20_mb_still_goes_in_as_a_data_url(client: httpx.Client) -> None:
+def test_a_image_of_20_mb_still_goes_in_as_a_data_url(client: httpx.Client) -> None:
     url = "data:image/png;base64," + "A" * (27 << 20)
-    picture = {"url": url, "meta": {"_type": "gradio.FileData"}}
-    call = {"data": [picture, "human face", "old human face"]}
+    image = {"url": url, "meta": {"_type": "gradio.FileData"}}
+    call = {"data": [image, "human face", "old human face"]}
     event = client.post("gradio_api/call/edit", json=call).raise_for_status().json()["event_id"]
     assert "20 MB" in client.get(f"gradio_api/call/edit/{event}").text
 
@@ -202,12 +202,12 @@ def test_a_long_text_is_refused_by_every_endpoint(
     portrait.save(buffer, "PNG")
     content = buffer.getvalue()
     [path] = client.post("gradio_api/upload", files={"files": ("mine.png", content)}).json()
-    picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    image = {"path": path, "meta": {"_type": "gradio.FileData"}}
     text = LONG_LIGATURE * 20_000
     body: dict[str, object] = {"neutral_text": "human face", "target_text": "old human face"}
-    body |= {"aligned": True, "files" if name == "batch" else "image": picture}
+    body |= {"aligned": True, "files" if name == "batch" else "image": image}
     if name == "batch":
-        body["files"] = [picture]
+        body["files"] = [image]
     if place == "more":
         body["more_edits"] = [{"target_text": text}]
     else:
@@ -229,7 +229,7 @@ def declared(width: int, height: int) -> bytes:
     return bytes(data)
 
 
-def test_a_small_file_that_declares_a_huge_picture_is_not_decoded(tmp_path: Path) -> None:
+def test_a_small_file_that_declares_a_huge_image_is_not_decoded(tmp_path: Path) -> None:
     data = declared(8000, 8000)
     assert len(data) < 500 and MAX_JPEG2000_PIXELS < 8000 * 8000
     (tmp_path / "huge.jp2").write_bytes(data)

@@ -39,7 +39,7 @@ sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 HERE = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::", "None"}
-REFUSED = ("http://10.1.2.3/picture.png", "http://127.0.0.1:9/picture.png")
+REFUSED = ("http://10.1.2.3/image.png", "http://127.0.0.1:9/image.png")
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,8 @@ def test_start_page_edit_refused_address_and_first_tool_call_stay_here(
             assert image.size == portrait.size
         for address in REFUSED:
             with pytest.raises(AppError):
-                picture = {"path": address, "meta": {"_type": "gradio.FileData"}}
-                client.predict(picture, *TEXTS, api_name="/edit")
+                file_value = {"path": address, "meta": {"_type": "gradio.FileData"}}
+                client.predict(file_value, *TEXTS, api_name="/edit")
     finally:
         client.close()
     with Image.open(io.BytesIO(asyncio.run(draw(watched)))) as drawn:

@@ -1,4 +1,4 @@
-"""Many visitors at once: everybody gets the own picture, and leaves nothing behind."""
+"""Many visitors at once: everybody gets the own image, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tmsa_core import Editor
 from tmsa_core.imaging.metadata import read_recipe
 
 VISITORS = 50
-BATCHES, PICTURES = 3, 6
+BATCHES, IMAGES = 3, 6
 TEXTS = ("human face", "human face with sunglasses")
 
 
 @pytest.fixture(scope="module")
 def photos(editor: Editor, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A photo of its own for every visitor: a portrait in a larger picture, to be looked for."""
+    """A photo of its own for every visitor: a portrait in a larger image, to be looked for."""
     folder = tmp_path_factory.mktemp("visitors")
     paths = [folder / f"{i}.png" for i in range(VISITORS)]
     for i, path in enumerate(paths):
@@ -61,7 +61,7 @@ def owner(answer: str | Path, photos: list[Path]) -> int:
 
 
 def test_every_photo_shows_a_face_where_it_was_put(editor: Editor, photos: list[Path]) -> None:
-    """Without that the tests below would edit whole pictures and never look for a face."""
+    """Without that the tests below would edit whole images and never look for a face."""
     for i, path in enumerate(photos):
         (face,) = editor.align(path).faces
         left, top, right, bottom = face.box
@@ -69,13 +69,13 @@ def test_every_photo_shows_a_face_where_it_was_put(editor: Editor, photos: list[
         assert abs((top + bottom) / 2 - (140 + i)) < 32, path
 
 
-def test_fifty_visitors_at_once_each_get_their_own_picture(
+def test_fifty_visitors_at_once_each_get_their_own_image(
     server: str, photos: list[Path], tmp_path: Path
 ) -> None:
     def visit(index: int) -> Path:
         with visitor(server, tmp_path / str(index)) as client:
-            picture = handle_file(photos[index])
-            return Path(client.predict(picture, *TEXTS, index / 1000, api_name="/edit"))
+            image = handle_file(photos[index])
+            return Path(client.predict(image, *TEXTS, index / 1000, api_name="/edit"))
 
     with ThreadPoolExecutor(VISITORS) as pool:
         answers = list(pool.map(visit, range(VISITORS)))
@@ -90,7 +90,7 @@ def test_batches_beside_edits_find_the_faces_that_each_finds_alone(
     """Edits and batches run at the same time, each looking for faces in its own thread."""
 
     def batch(number: int) -> list[tuple[int, Path]]:
-        chosen = range(number * PICTURES, (number + 1) * PICTURES)
+        chosen = range(number * IMAGES, (number + 1) * IMAGES)
         folder = tmp_path / f"batch {number}"
         with visitor(server, folder) as client:
             files = [handle_file(photos[i]) for i in chosen]
@@ -100,7 +100,7 @@ def test_batches_beside_edits_find_the_faces_that_each_finds_alone(
         return [(i, next(folder.rglob(f"{i}*.png"))) for i in chosen]
 
     def edits(number: int) -> list[tuple[int, Path]]:
-        chosen = range(number * PICTURES, (number + 1) * PICTURES)
+        chosen = range(number * IMAGES, (number + 1) * IMAGES)
         with visitor(server, tmp_path / f"edits {number}") as client:
             return [
                 (i, Path(client.predict(handle_file(photos[i]), *TEXTS, 0.5, api_name="/edit")))

@@ -33,7 +33,7 @@ def wishes(
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     photo = editor.bundle.folder / "samples"
     files = [str(path) for path in sorted(photo.glob("*.png"))[:2]]
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     target = "human face with sunglasses"
     return BatchWishes([str(tmp_path / "bad.png")], files, "human face", target, 1.0)
 
@@ -96,7 +96,7 @@ def test_batch_without_files_or_text_says_so(handlers: BatchHandlers, wishes: Ba
 
 def test_time_left_is_readable() -> None:
     assert [duration(s) for s in (0.2, 59, 600)] == ["1 s", "59 s", "10 min"]
-    assert 'aria-label="1 of 2 pictures' in progress_html(1, 2, 0, 3.0)
+    assert 'aria-label="1 of 2 images' in progress_html(1, 2, 0, 3.0)
 
 
 def test_work_for_a_world_goes_on_beside_the_page() -> None:

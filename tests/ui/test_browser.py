@@ -31,10 +31,10 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PICTURES = "#before-after img"
-SOURCES = f"() => [...document.querySelectorAll('{PICTURES}')].map(image => image.src)"
+IMAGES = "#before-after img"
+SOURCES = f"() => [...document.querySelectorAll('{IMAGES}')].map(image => image.src)"
 LOADED = (
-    f"() => {{ const all = [...document.querySelectorAll('{PICTURES}')];"
+    f"() => {{ const all = [...document.querySelectorAll('{IMAGES}')];"
     " return all.length == 2 && all.every(image => image.complete && image.naturalWidth > 0) }"
 )
 CHANGED = f"(old) => {{ const now = ({SOURCES})(); return now.length == 2 && now[1] != old }}"
@@ -99,7 +99,7 @@ class Visitor:
     def sources(self) -> list[str]:
         return self.page.evaluate(SOURCES)
 
-    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
+    def images(self) -> tuple[np.ndarray, np.ndarray]:
         """Before and after, as the browser got them."""
         self.settled()
         before, after = (_fetched(source) for source in self.sources())
@@ -109,17 +109,17 @@ class Visitor:
         self.page.wait_for_function(CHANGED, arg=old, timeout=WAIT)
         self.settled()
 
-    def wait_for_picture(self, wanted: np.ndarray) -> None:
-        """Wait until the edited picture is ``wanted``, whatever is shown on the way there."""
+    def wait_for_image(self, wanted: np.ndarray) -> None:
+        """Wait until the edited image is ``wanted``, whatever is shown on the way there."""
         end = time.monotonic() + WAIT / 1000
-        while not np.array_equal(self.pictures()[1], wanted):
-            assert time.monotonic() < end, "the page never came to show that picture"
+        while not np.array_equal(self.images()[1], wanted):
+            assert time.monotonic() < end, "the page never came to show that image"
             self.page.wait_for_timeout(500)
 
     def wait_until_still(self) -> None:
-        """Wait until the page has nothing to do any more and its pictures stay as they are.
+        """Wait until the page has nothing to do any more and its images stay as they are.
 
-        Gradio may leave its stream open after the last event, so pictures that have not changed
+        Gradio may leave its stream open after the last event, so images that have not changed
         for ``LONG_QUIET`` count as still whatever the stream says.
         """
         shown, since, free = self.sources(), time.monotonic(), time.monotonic()
@@ -136,7 +136,7 @@ class Visitor:
             self.settled()
 
     def change(self, act: Callable[[], object]) -> None:
-        """Do something, and wait until it shows in the edited picture and all is done."""
+        """Do something, and wait until it shows in the edited image and all is done."""
         old = self.sources()[1]
         act()
         self.wait_for_change(old)
@@ -179,7 +179,7 @@ def visitor(page_open: Visitor, server: str) -> Visitor:
 
 @pytest.fixture
 def photo(editor: Editor, tmp_path: Path) -> Path:
-    """A picture with two people in it."""
+    """An image with two people in it."""
     people = [load_image(path) for path in sorted(editor.bundle.folder.glob("samples/*.png"))[:2]]
     side = people[0].width
     both = Image.new("RGB", (2 * side, side))
@@ -189,7 +189,7 @@ def photo(editor: Editor, tmp_path: Path) -> Path:
     return tmp_path / "both.png"
 
 
-def test_edit_pressed_before_the_first_picture_waits_for_it(browser: Browser, server: str) -> None:
+def test_edit_pressed_before_the_first_image_waits_for_it(browser: Browser, server: str) -> None:
     context = browser.new_context()
     page, held = context.new_page(), []
     pressed = False
@@ -243,7 +243,7 @@ def test_sample_portrait_is_edited_and_follows_the_strength(visitor: Visitor) ->
     visitor.press_edit()
     visitor.wait_for_change(default)
     visitor.wait_until_still()
-    before, full = visitor.pictures()
+    before, full = visitor.images()
     assert np.abs(before - full).mean() > 1
     expect(visitor.page.locator("#scores")).to_contain_text("Identity kept")
     expect(visitor.page.locator("#scores")).to_contain_text("Text met")
@@ -254,11 +254,11 @@ def test_sample_portrait_is_edited_and_follows_the_strength(visitor: Visitor) ->
         slider.fill(alpha)
         visitor.wait_for_change(shown)
         visitor.wait_until_still()
-        _, other = visitor.pictures()
+        _, other = visitor.images()
         assert np.abs(other - full).mean() > 0.5
 
     visitor.page.locator("#alpha").get_by_role("button", name="Reset to default value").click()
-    visitor.wait_for_picture(full)
+    visitor.wait_for_image(full)
 
 
 def test_newest_strength_wins_while_dragging(visitor: Visitor) -> None:
@@ -349,7 +349,7 @@ def test_drawn_portrait_takes_the_place_of_the_last_one_everywhere(visitor: Visi
     shown = [visitor.page.locator(part).inner_html() for part in parts[2:]]
     shown += [visitor.page.locator(part).get_attribute("src") or "" for part in parts[:2]]
     visitor.change(lambda: visitor.page.locator("#random").click())
-    expect(visitor.page.locator("#faces")).to_contain_text("The whole picture is the face")
+    expect(visitor.page.locator("#faces")).to_contain_text("The whole image is the face")
     for part, old in zip(parts[:2], shown[1:], strict=True):
         expect(visitor.page.locator(part)).not_to_have_attribute("src", old)
 
@@ -385,20 +385,20 @@ def test_edits_stack_switch_off_and_undo(visitor: Visitor) -> None:
     press = page.locator("#chips").get_by_role("button", name="beard", exact=True).click
     visitor.change(press)
     assert page.locator("#target textarea").input_value() == "human face with a beard"
-    _, beard = visitor.pictures()
+    _, beard = visitor.images()
     visitor.write("old human face")
     visitor.change(lambda: page.locator("#add").click())
-    _, both = visitor.pictures()
+    _, both = visitor.images()
     expect(page.locator("#stack li")).to_have_count(2)
     visitor.change(lambda: page.get_by_role("button", name="Switch edit 2").click())
-    visitor.wait_for_picture(beard)
+    visitor.wait_for_image(beard)
     visitor.change(lambda: page.locator("#undo").click())
-    visitor.wait_for_picture(both)
+    visitor.wait_for_image(both)
     page.get_by_role("button", name="Move edit 2, old human face up").click()
     expect(page.locator("#stack li").first).to_contain_text("old human face")
     page.get_by_role("button", name="Remove edit 1").click()
     expect(page.locator("#stack li")).to_have_count(1)
-    visitor.wait_for_picture(beard)
+    visitor.wait_for_image(beard)
 
 
 def test_no_press_is_lost_while_the_page_is_at_work(visitor: Visitor) -> None:
@@ -431,9 +431,9 @@ def test_face_is_chosen_and_a_saved_result_brings_its_recipe_back(
     page = visitor.page
     visitor.change(lambda: _upload(visitor, photo))
     expect(page.locator("#faces button")).to_have_count(2)
-    before, first = visitor.pictures()
+    before, first = visitor.images()
     visitor.change(lambda: page.get_by_role("button", name="Edit face 2 of 2").click())
-    _, second = visitor.pictures()
+    _, second = visitor.images()
     half = before.shape[1] // 2
     moved = [np.abs(after[:, :half] - before[:, :half]).mean() > 0.5 for after in (first, second)]
     assert sorted(moved) == [False, True], "each choice edits its own face"
@@ -452,14 +452,14 @@ def test_face_is_chosen_and_a_saved_result_brings_its_recipe_back(
 def test_what_cannot_be_edited_is_explained_and_the_page_goes_on(
     visitor: Visitor, tmp_path: Path
 ) -> None:
-    (tmp_path / "text.png").write_bytes(b"no picture")
+    (tmp_path / "text.png").write_bytes(b"no image")
     Image.new("RGB", (300, 300), "white").save(tmp_path / "blank.png")
     Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
-    cases = (("text.png", "not a picture"), ("huge.png", "megapixels"), ("blank.png", "face"))
+    cases = (("text.png", "not an image"), ("huge.png", "megapixels"), ("blank.png", "face"))
     for name, explained in cases:
         _upload(visitor, tmp_path / name)
         expect(visitor.page.locator("#notes")).to_contain_text(explained)
-        expect(visitor.page.locator(PICTURES)).to_have_count(0)
+        expect(visitor.page.locator(IMAGES)).to_have_count(0)
     visitor.page.locator("#samples button").nth(1).click()
     expect(visitor.page.locator("#notes")).to_contain_text("edited in")
     visitor.settled()
@@ -475,9 +475,9 @@ def test_the_result_takes_the_room_that_was_kept_for_it(visitor: Visitor, tmp_pa
         return visitor.page.locator("#before-after").evaluate("part => part.offsetHeight")
 
     shown = height()
-    (tmp_path / "text.png").write_bytes(b"no picture")
+    (tmp_path / "text.png").write_bytes(b"no image")
     _upload(visitor, tmp_path / "text.png")
-    expect(visitor.page.locator(PICTURES)).to_have_count(0)
+    expect(visitor.page.locator(IMAGES)).to_have_count(0)
     assert height() == pytest.approx(shown, abs=4)
 
 
@@ -506,7 +506,7 @@ def test_batch_is_edited_and_downloaded(visitor: Visitor, editor: Editor, tmp_pa
     page = visitor.page
     page.get_by_role("tab", name="Batch").click()
     good = sorted(editor.bundle.folder.glob("samples/*.png"))[0]
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     page.locator("#batch-files input[type=file]").set_input_files([good, tmp_path / "bad.png"])
     expect(page.locator("#batch-files")).to_contain_text("bad")
     page.locator("#batch-start").click()
@@ -523,7 +523,7 @@ def test_two_visitors_do_not_meet_and_leave_nothing(
     other = Visitor(browser, server)
     mine = visitor.sources()
     with Image.open(photo) as image:
-        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photo)  # a picture nobody else has
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photo)  # an image nobody else has
     other.change(lambda: _upload(other, photo))
     assert visitor.sources() == mine and not set(other.sources()) & set(mine)
     left = [Path(urllib.parse.unquote(s.split("file=")[1])) for s in other.sources()]
@@ -533,7 +533,7 @@ def test_two_visitors_do_not_meet_and_leave_nothing(
         if not any(path.exists() for path in left):
             break
         visitor.page.wait_for_timeout(500)
-    assert not any(path.exists() for path in left), "pictures stayed after the visitor had left"
+    assert not any(path.exists() for path in left), "images stayed after the visitor had left"
     assert all(Path(urllib.parse.unquote(s.split("file=")[1])).exists() for s in mine)
 
 
@@ -620,7 +620,7 @@ def _open_tab(page: Page, name: str) -> None:
 
 
 def _upload(visitor: Visitor, path: Path) -> None:
-    remove = visitor.page.locator("#picture").get_by_role("button", name="Remove Image")
+    remove = visitor.page.locator("#image").get_by_role("button", name="Remove Image")
     if remove.is_visible():
         remove.click()
-    visitor.page.locator("#picture input[type=file]").set_input_files(path)
+    visitor.page.locator("#image input[type=file]").set_input_files(path)

@@ -105,7 +105,7 @@ def test_photos_are_fetched_aligned_and_edited_by_buttons(
     visitor.change(lambda: page.locator("#random").click())
     visitor.wait_until_still()
     expect(page.locator("#notes")).to_contain_text("edited in", timeout=WAIT)
-    before, after = visitor.pictures()
+    before, after = visitor.images()
     assert before.shape == (64, 64, 3) and (before != after).any()
 
     page.get_by_role("tab", name="Explore").click()

@@ -23,7 +23,7 @@ from PIL import Image
 from tmsa_core import Editor, EditRequest, PreparedFace
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.imaging.images import load_image
-from tmsa_core.imaging.metadata import read_recipe, save_picture
+from tmsa_core.imaging.metadata import read_recipe, save_image
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.files import MOST_BYTES, SHOWN_SIDE, shown, uploaded
@@ -74,14 +74,14 @@ def test_first_edit_shows_the_portrait_then_the_result_then_scores(
 ) -> None:
     portrait, result, scored = handlers.edit(None, start, wishes)
     assert portrait["before_after"][0] == portrait["before_after"][1]
-    assert pixels(portrait["crop"]).shape == pixels(portrait["inversion_picture"]).shape
+    assert pixels(portrait["crop"]).shape == pixels(portrait["inversion_image"]).shape
     before, after = map(pixels, result["before_after"])
     assert before.shape == after.shape and np.abs(before - after).mean() > 1
     assert isinstance(result["visit"], Visit) and "edited in" in result["notes"]
     assert "Identity kept" in scored["scores"] and "Text met" in scored["scores"]
 
 
-def test_same_picture_is_prepared_once(handlers: Handlers, start: History, wishes: Wishes) -> None:
+def test_same_image_is_prepared_once(handlers: Handlers, start: History, wishes: Wishes) -> None:
     first = last(handlers.edit(None, start, wishes))
     other = replace(wishes, target_text="old human face")
     again = last(handlers.edit(first["visit"], first["history"], other))
@@ -89,7 +89,7 @@ def test_same_picture_is_prepared_once(handlers: Handlers, start: History, wishe
     assert "crop" not in again
 
 
-def test_a_glance_holds_its_picture_and_recipe(
+def test_a_glance_holds_its_image_and_recipe(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:
     page = last(handlers.edit(None, start, wishes))
@@ -168,16 +168,16 @@ def test_stacked_edits_add_up_and_switch_off(
     assert np.array_equal(pixels(one["before_after"][1]), np.asarray(wanted).astype(int))
     none = last(handlers.act(one["visit"], one["history"], wishes, "toggle", 1))
     assert none["before_after"][0] == none["before_after"][1]
-    with pytest.raises(RequestError, match="no edited picture"):
+    with pytest.raises(RequestError, match="no edited image"):
         handlers.download(none["visit"], none["history"], wishes)
 
 
 def test_random_portrait_can_be_drawn_again(handlers: Handlers) -> None:
     drawn = handlers.random("somebody")
     again = handlers.portrait(drawn["seed"], "somebody")
-    assert drawn["picture"] == again["picture"] == drawn["visit"].source
+    assert drawn["image"] == again["image"] == drawn["visit"].source
     assert (drawn["visit"].prepared.w_plus == again["visit"].prepared.w_plus).all()
-    assert handlers.portrait(drawn["seed"] + 1)["picture"] != drawn["picture"]
+    assert handlers.portrait(drawn["seed"] + 1)["image"] != drawn["image"]
 
 
 @pytest.mark.parametrize("inversion", ["e4e", "hfgi"])
@@ -185,15 +185,15 @@ def test_drawn_portrait_keeps_its_own_code(
     handlers: Handlers, start: History, wishes: Wishes, inversion: str
 ) -> None:
     drawn = handlers.portrait(7)
-    asked = replace(wishes, picture=drawn["picture"], inversion=inversion, aligned=False)
+    asked = replace(wishes, image=drawn["image"], inversion=inversion, aligned=False)
     edited = last(handlers.edit(drawn["visit"], start, asked))
     assert edited["visit"].prepared is drawn["visit"].prepared
 
 
-def test_link_says_how_a_picture_was_inverted(
+def test_link_says_how_a_image_was_inverted(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:
-    sample = replace(wishes, picture=handlers.choose_sample(1), aligned=False)
+    sample = replace(wishes, image=handlers.choose_sample(1), aligned=False)
     for inversion in ("e4e", "hfgi"):
         edited = last(handlers.edit(None, start, replace(sample, inversion=inversion)))
         query = handlers.link(edited["visit"], edited["history"])
@@ -237,13 +237,13 @@ def test_bad_request_is_said_and_the_portrait_stays(
         next(steps)
 
 
-def test_unusable_picture_clears_the_one_before(
+def test_unusable_image_clears_the_one_before(
     handlers: Handlers, start: History, wishes: Wishes, tmp_path: Path
 ) -> None:
     edited = last(handlers.edit(None, start, wishes))
     bad = tmp_path / "bad.png"
-    bad.write_bytes(b"this is no picture")
-    steps = handlers.edit(edited["visit"], start, replace(wishes, picture=str(bad)))
+    bad.write_bytes(b"this is no image")
+    steps = handlers.edit(edited["visit"], start, replace(wishes, image=str(bad)))
     failed = next(steps)
     assert failed["visit"] is failed["before_after"] is failed["crop"] is None
     assert "bad" in failed["notes"]
@@ -251,24 +251,24 @@ def test_unusable_picture_clears_the_one_before(
         next(steps)
 
 
-def test_an_edit_before_the_first_picture_takes_that_picture(
+def test_an_edit_before_the_first_image_takes_that_image(
     handlers: Handlers, start: History
 ) -> None:
     page = last(handlers.edit(None, start, Wishes(None, *TEXTS, arrived=False)))
     assert page["visit"].source == handlers.choose_sample(0) and "edited in" in page["notes"]
 
 
-def test_no_picture_and_no_such_world_are_said(
+def test_no_image_and_no_such_world_are_said(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:
-    for change, message in (({"picture": None}, "no picture yet"), ({"domain": "x"}, "domain")):
+    for change, message in (({"image": None}, "no image yet"), ({"domain": "x"}, "domain")):
         steps = handlers.edit(None, start, replace(wishes, **change))
         assert message in next(steps)["notes"]
         with pytest.raises(gr.Error, match=message):
             next(steps)
 
 
-def test_identical_texts_leave_the_picture_and_say_so(
+def test_identical_texts_leave_the_image_and_say_so(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:
     same = replace(wishes, target_text="human face", whole=False)
@@ -295,7 +295,7 @@ def test_download_is_the_edit_with_its_recipe(
     assert recipe["edits"][0]["alpha"] == 1.5 and recipe["edits"][0]["levels"] == "coarse"
     difference = np.abs(pixels(path) - pixels(edited["before_after"][1]))
     assert difference.max() == 0 if kind == "png" else difference.mean() < 8
-    with pytest.raises(RequestError, match="no edited picture"):
+    with pytest.raises(RequestError, match="no edited image"):
         handlers.download(None, start, wanted)
 
 
@@ -306,7 +306,7 @@ def test_notice_can_be_switched(handlers: Handlers, start: History, wishes: Wish
     )
     one, other = pixels(plain_page["before_after"][1]), pixels(marked["before_after"][1])
     changed = np.argwhere((one != other).any(axis=2))
-    assert len(changed) and changed.min(axis=0)[0] > one.shape[0] // 2  # low in the picture
+    assert len(changed) and changed.min(axis=0)[0] > one.shape[0] // 2  # low in the image
     assert changed.min(axis=0)[1] > one.shape[1] // 4
 
 
@@ -317,20 +317,20 @@ def test_dropped_result_restores_its_recipe(
     path = handlers.download(edited["visit"], edited["history"], wishes)
     page = handlers.restore(path)
     assert (page["target"], page["alpha"]) == (TEXTS[1], 1.5)
-    assert page["history"].now.active == ()  # the picture shows the edit already
-    assert "picture" not in page
-    assert handlers.restore(wishes.picture) == {}
+    assert page["history"].now.active == ()  # the image shows the edit already
+    assert "image" not in page
+    assert handlers.restore(wishes.image) == {}
 
 
 def test_dropped_result_of_a_drawn_portrait_draws_it_anew(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:
     drawn = handlers.portrait(7)
-    asked = replace(wishes, picture=drawn["picture"])
+    asked = replace(wishes, image=drawn["image"])
     edited = last(handlers.edit(drawn["visit"], start, asked))
     path = handlers.download(edited["visit"], edited["history"], asked)
     page = handlers.restore(path)
-    assert page["picture"] == drawn["picture"] and page["seed"] == 7
+    assert page["image"] == drawn["image"] and page["seed"] == 7
     again = last(handlers.edit(page["visit"], page["history"], asked, how="open"))
     assert again["before_after"] == edited["before_after"]
 
@@ -340,17 +340,17 @@ def test_drawn_portrait_is_shown_with_its_crop_and_inversion(
 ) -> None:
     first = last(handlers.edit(None, start, wishes))
     drawn = handlers.portrait(7)
-    for part in ("crop", "inversion_picture"):
-        assert np.array_equal(pixels(drawn[part]), pixels(drawn["picture"]))
+    for part in ("crop", "inversion_image"):
+        assert np.array_equal(pixels(drawn[part]), pixels(drawn["image"]))
         assert drawn[part] != first[part]
-    assert "whole picture" in drawn["faces"]
+    assert "whole image" in drawn["faces"]
 
 
 def test_link_and_recipe_of_a_drawn_portrait_leave_the_inversion(
     handlers: Handlers, start: History, wishes: Wishes
 ) -> None:
     drawn = handlers.portrait(7)
-    asked = replace(wishes, picture=drawn["picture"])
+    asked = replace(wishes, image=drawn["image"])
     edited = last(handlers.edit(drawn["visit"], start, asked))
     saved = handlers.restore(handlers.download(edited["visit"], edited["history"], asked))
     query = handlers.link(edited["visit"], edited["history"])
@@ -368,10 +368,10 @@ def test_link_and_recipe_of_a_drawn_portrait_leave_the_inversion(
         {"edits": [{"neutral_text": "a", "target_text": "b", "alpha": float("nan")}]},
     ],
 )
-def test_a_recipe_that_cannot_be_followed_leaves_a_picture_like_any_other(
+def test_a_recipe_that_cannot_be_followed_leaves_a_image_like_any_other(
     handlers: Handlers, wishes: Wishes, tmp_path: Path, recipe: dict[str, object]
 ) -> None:
-    save_picture(load_image(wishes.picture), tmp_path / "odd.png", {"domain": "avatar"} | recipe)
+    save_image(load_image(wishes.image), tmp_path / "odd.png", {"domain": "avatar"} | recipe)
     with pytest.warns(UserWarning, match="could not be followed"):
         assert handlers.restore(str(tmp_path / "odd.png")) == {}
 
@@ -380,13 +380,13 @@ def test_strengths_beyond_the_slider_are_brought_to_its_ends(
     handlers: Handlers, wishes: Wishes, tmp_path: Path
 ) -> None:
     edits = [asdict(replace(wishes.request, alpha=5.0, threshold=0.99))]
-    save_picture(load_image(wishes.picture), tmp_path / "a.png", {"domain": "", "edits": edits})
+    save_image(load_image(wishes.image), tmp_path / "a.png", {"domain": "", "edits": edits})
     page = handlers.restore(str(tmp_path / "a.png"))
     assert (page["alpha"], page["threshold"]) == (3.0, 0.95)
     assert handlers.arrive([("target", "old human face"), ("alpha", "-9")])["alpha"] == -2.0
 
 
-def test_a_picture_too_large_to_read_has_no_recipe(handlers: Handlers, tmp_path: Path) -> None:
+def test_a_image_too_large_to_read_has_no_recipe(handlers: Handlers, tmp_path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
     assert handlers.restore(str(tmp_path / "huge.png")) == {}
 
@@ -399,24 +399,24 @@ def test_slider_takes_what_is_being_typed() -> None:
 
 def test_link_brings_the_settings_back(handlers: Handlers, start: History, wishes: Wishes) -> None:
     drawn = handlers.portrait(7)
-    asked = replace(wishes, picture=drawn["picture"], alpha=-0.5, levels="0,1", threshold=0.1)
+    asked = replace(wishes, image=drawn["image"], alpha=-0.5, levels="0,1", threshold=0.1)
     edited = last(handlers.edit(drawn["visit"], start, asked))
     query = handlers.link(edited["visit"], edited["history"])
     page = handlers.arrive(urllib.parse.parse_qsl(query.removeprefix("?")))
-    assert page["picture"] == drawn["picture"]
+    assert page["image"] == drawn["image"]
     assert page["history"].now.active == edited["history"].now.active
     assert page["domain"] == "avatar" and "inversion" not in page  # its code is known
-    assert handlers.arrive([])["picture"] == handlers.choose_sample(0)
+    assert handlers.arrive([])["image"] == handlers.choose_sample(0)
 
 
 def test_link_brings_world_and_inversion_back(handlers: Handlers) -> None:
     page = handlers.arrive([("domain", "avatar"), ("inversion", "hfgi"), ("sample", "nobody")])
     assert page["domain"] == "avatar" and page["inversion"] == "hfgi"
-    assert page["picture"] == handlers.choose_sample(0)
+    assert page["image"] == handlers.choose_sample(0)
     for domain in ("church", "moon"):  # not here, and unknown
         with pytest.warns(UserWarning, match=f"'{domain}' is not here"):
             page = handlers.arrive([("domain", domain), ("target", "a tower")])
-        assert page == {"picture": handlers.choose_sample(0)}
+        assert page == {"image": handlers.choose_sample(0)}
 
 
 def test_dropped_result_of_a_world_that_is_not_here_brings_its_texts(
@@ -424,7 +424,7 @@ def test_dropped_result_of_a_world_that_is_not_here_brings_its_texts(
 ) -> None:
     recipe = {"domain": "church", "inversion": "hfgi", "edits": [asdict(wishes.request)]}
     path = tmp_path / "church.png"
-    save_picture(load_image(wishes.picture), path, recipe)
+    save_image(load_image(wishes.image), path, recipe)
     page = handlers.restore(str(path))
     assert page["target"] == TEXTS[1] and "domain" not in page and "inversion" not in page
 
@@ -436,7 +436,7 @@ def test_another_face_of_a_photo_can_be_chosen(
     photo = Image.new("RGB", (2 * sample.photo.width, sample.photo.height))
     photo.paste(sample.photo, (0, 0))
     photo.paste(sample.photo, (sample.photo.width, 0))
-    both = replace(wishes, picture=handlers.leases.keep("", photo), aligned=False)
+    both = replace(wishes, image=handlers.leases.keep("", photo), aligned=False)
     page = last(handlers.edit(None, start, both))
     assert "2 faces were found" in page["notes"] and page["faces"].count("data-action") == 2
     before, first = map(pixels, page["before_after"])
@@ -475,7 +475,7 @@ def test_files_of_a_visitor_go_when_the_visitor_leaves(
     assert not result.exists()
 
 
-def test_large_pictures_are_shown_reduced(avatar_face: PreparedFace) -> None:
+def test_large_images_are_shown_reduced(avatar_face: PreparedFace) -> None:
     assert max(shown(Image.new("RGB", (3000, 1500))).size) == SHOWN_SIDE
     assert shown(avatar_face.crop) is avatar_face.crop
 

@@ -31,7 +31,7 @@ from tmsa_core.ui import explore_actions as ui_explore
 from tmsa_core.ui.edit_actions import Handlers, Visit
 from tmsa_core.ui.explore_actions import MINE, Explore
 from tmsa_core.ui.explore_layout import TAKES, grid_portraits, grid_prompts, moving_html
-from tmsa_core.ui.latent_map import picture_point, place, spaces_figure, text_point
+from tmsa_core.ui.latent_map import image_point, place, spaces_figure, text_point
 from tmsa_core.ui.page import build_ui
 
 public_files = test_supply.public_files
@@ -148,10 +148,10 @@ def test_portrait_is_drawn_from_a_text(explore: Explore, editor: Editor) -> None
         explore.draw(" ", 1.0)
 
 
-def test_map_places_pictures_and_texts_in_both_spaces(editor: Editor, visit: Visit) -> None:
-    points = [picture_point(editor, str(i), "portrait", editor.sample(i)) for i in range(5)]
+def test_map_places_images_and_texts_in_both_spaces(editor: Editor, visit: Visit) -> None:
+    points = [image_point(editor, str(i), "portrait", editor.sample(i)) for i in range(5)]
     points += [text_point(editor, "a pirate", "your text")]
-    points += [picture_point(editor, "me", "yours", visit.prepared)]
+    points += [image_point(editor, "me", "yours", visit.prepared)]
     for method in ("PCA", "t-SNE"):
         clip, w = place(points, method)
         assert clip.shape == w.shape == (7, 2) and np.isfinite(clip).all() and np.isfinite(w).all()

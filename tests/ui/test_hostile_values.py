@@ -1,4 +1,4 @@
-"""Values from links, pictures and archives never become elements or requests of the page."""
+"""Values from links, images and archives never become elements or requests of the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.ui.test_browser import ARGUMENTS, CHROMIUM, WAIT
-from tmsa_core.imaging.metadata import save_picture
+from tmsa_core.imaging.metadata import save_image
 from tmsa_core.server.messages import plain_markdown, toast_error
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,7 +96,7 @@ def test_a_link_adds_nothing_to_the_page(server: str, watched: Watched, key: str
 
 
 @pytest.mark.parametrize("name", ["domain", "inversion", "sample", "levels", "texts"])
-def test_the_recipe_of_a_picture_adds_nothing_to_the_page(
+def test_the_recipe_of_a_image_adds_nothing_to_the_page(
     server: str, watched: Watched, portrait: Image.Image, tmp_path: Path, name: str
 ) -> None:
     edit = {"neutral_text": "human face", "target_text": "old human face", "alpha": 1.0}
@@ -107,12 +107,12 @@ def test_the_recipe_of_a_picture_adds_nothing_to_the_page(
         recipe["edits"] = [edit | {"neutral_text": HOSTILE, "target_text": HOSTILE}] * 2
     else:
         recipe[name] = HOSTILE
-    save_picture(portrait, tmp_path / "hostile.png", recipe)
+    save_image(portrait, tmp_path / "hostile.png", recipe)
     watched.open(server)
     page = watched.page
-    page.locator("#picture").get_by_role("button", name="Remove Image").click()
+    page.locator("#image").get_by_role("button", name="Remove Image").click()
     with page.expect_response(lambda answer: "/upload" in answer.url):
-        page.locator("#picture input[type=file]").set_input_files(tmp_path / "hostile.png")
+        page.locator("#image input[type=file]").set_input_files(tmp_path / "hostile.png")
     if name == "texts":
         expect(page.locator("#stack")).to_contain_text("<img src=", timeout=WAIT)
     page.wait_for_timeout(3000)
@@ -124,7 +124,7 @@ def test_names_in_an_archive_add_nothing_to_the_page(
 ) -> None:
     portrait.save(tmp_path / "good.png")
     with zipfile.ZipFile(tmp_path / "hostile.zip", "w") as archive:
-        archive.writestr(f"{HOSTILE}.png", b"no picture")
+        archive.writestr(f"{HOSTILE}.png", b"no image")
         archive.write(tmp_path / "good.png", "<img src=x name=foreign>.png")
     watched.open(server)
     page = watched.page

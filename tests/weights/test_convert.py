@@ -547,7 +547,7 @@ def test_a_link_named_as_a_half_file_is_not_followed(tmp_path):
 
 def damaged_files(folder: Path) -> dict[str, Path]:
     whole = write_checkpoint("arcface", folder / "whole.pt")
-    names = ("half", "empty", "text", "zip", "nested", "picture", "flipped")
+    names = ("half", "empty", "text", "zip", "nested", "image", "flipped")
     files = {name: folder / f"{name}.pt" for name in names}
     data = whole.read_bytes()
     files["half"].write_bytes(data[: len(data) // 2])
@@ -557,7 +557,7 @@ def damaged_files(folder: Path) -> dict[str, Path]:
         archive.writestr("readme.txt", "nothing here")
     with zipfile.ZipFile(files["nested"], "w") as archive:
         archive.write(whole, "whole.pt")
-    files["picture"].write_bytes(np.random.default_rng(0).bytes(3000))
+    files["image"].write_bytes(np.random.default_rng(0).bytes(3000))
     files["flipped"].write_bytes(data[:40] + b"\0" * 400 + data[440:])
     return files | {"missing": folder / "missing.pt", "folder": folder}
 

@@ -1,4 +1,4 @@
-"""Cuts a picture to a domain's crop: around a face, or the whole picture. Needs no network."""
+"""Cuts an image to a domain's crop: around a face, or the whole image. Needs no network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from tmsa_core.align.crop import align_crop, crop_whole, crop_without_face, resize_square
 from tmsa_core.align.landmarks import FaceFinder
-from tmsa_core.datatypes import AlignedPicture, CropTransform, Face
+from tmsa_core.datatypes import AlignedImage, CropTransform, Face
 from tmsa_core.domains import Domain
 from tmsa_core.imaging.images import ImageSource, load_image
 from tmsa_core.validation import choose_face
@@ -16,7 +16,7 @@ from tmsa_core.validation import choose_face
 
 @dataclass(frozen=True)
 class Aligner:
-    """What aligning a picture takes; made by ``load_aligner``.
+    """What aligning an image takes; made by ``load_aligner``.
 
     Attributes:
         domain: Its ``resolution`` is the side of a crop in pixels.
@@ -28,19 +28,19 @@ class Aligner:
     finder: FaceFinder | None
     encoder_side: int
 
-    def align(self, image: ImageSource, face: int = 0, aligned: bool = False) -> AlignedPicture:
-        """Find the faces in a picture and cut one out.
+    def align(self, image: ImageSource, face: int = 0, aligned: bool = False) -> AlignedImage:
+        """Find the faces in an image and cut one out.
 
         Args:
             image: As in ``load_image``.
             face: Which face, the largest being 0.
-            aligned: Take the picture for an aligned crop and look for no face.
+            aligned: Take the image for an aligned crop and look for no face.
 
         Returns:
-            The picture, its crop, and where the crop lies.
+            The image, its crop, and where the crop lies.
 
         Raises:
-            ImageError: Where the picture cannot be read.
+            ImageError: Where the image cannot be read.
             NoFaceError: Where it holds no face.
             RequestError: Where there is no face of that number.
         """
@@ -48,7 +48,7 @@ class Aligner:
         faces = () if aligned or self.finder is None else self.finder.find(photo)
         chosen = choose_face(faces, face) if faces else None
         crop, seen, transform = self._cut(photo, chosen)
-        return AlignedPicture(photo, crop, seen, transform, chosen, faces)
+        return AlignedImage(photo, crop, seen, transform, chosen, faces)
 
     def _cut(
         self, photo: Image.Image, face: Face | None

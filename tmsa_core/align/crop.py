@@ -25,7 +25,7 @@ from tmsa_core.datatypes import CropTransform
 from tmsa_core.errors import ImageError
 
 _RECIPE_SIZE = 256  # from this size on, crops feed networks trained with the plain recipe
-_MOST_PADDED = 100_000_000  # pixels of a picture that is continued to reach a face
+_MOST_PADDED = 100_000_000  # pixels of an image that is continued to reach a face
 
 
 def face_quad(landmarks: np.ndarray | Tensor) -> np.ndarray:
@@ -45,7 +45,7 @@ def face_quad(landmarks: np.ndarray | Tensor) -> np.ndarray:
     x = eye_to_eye - _quarter_turn(eye_to_mouth)
     length = np.hypot(*x)
     if length < 1:
-        raise ImageError("The face is too small to be cut out: use a picture with a larger face.")
+        raise ImageError("The face is too small to be cut out: use an image with a larger face.")
     x *= max(2.0 * np.hypot(*eye_to_eye), 1.8 * np.hypot(*eye_to_mouth)) / length
     y = _quarter_turn(x)
     centre = eyes + 0.1 * eye_to_mouth
@@ -58,7 +58,7 @@ def align_crop(
     output_size: int,
     supersample: int | None = None,
 ) -> tuple[Image.Image, CropTransform]:
-    """Cut the face out of a picture, upright and square, in RGB.
+    """Cut the face out of an image, upright and square, in RGB.
 
     output_size: side of the crop in pixels. supersample: 1 is the recipe to the letter, which
     samples large faces sparsely (up to one pixel in four); n > 1 shrinks further, samples n
@@ -66,7 +66,7 @@ def align_crop(
     2 below, where all networks are our own.
 
     Returns the crop and where it lies. Raises ImageError for landmarks that span no face or lie
-    far outside the picture.
+    far outside the image.
     """
     image = _in_rgb(image)
     if supersample is None:
@@ -89,7 +89,7 @@ def align_crop(
 
 
 def crop_without_face(image: Image.Image, size: int) -> tuple[Image.Image, CropTransform]:
-    """The centre square of a picture that is aligned already, resized to ``size`` pixels."""
+    """The centre square of an image that is aligned already, resized to ``size`` pixels."""
     left, top, right, bottom = box = _centre_square(image)
     crop = image.resize((size, size), Image.Resampling.LANCZOS, box)
     corners = np.array([[left, top], [left, bottom], [right, bottom], [right, top]])
@@ -104,7 +104,7 @@ def resize_square(image: Image.Image, size: int) -> Image.Image:
 def crop_whole(
     image: Image.Image, size: int, content: float = 1.0
 ) -> tuple[Image.Image, CropTransform]:
-    """The whole picture, stretched to the crop's width and to ``content`` of its height.
+    """The whole image, stretched to the crop's width and to ``content`` of its height.
 
     So e4e treats cars (384 of 512 rows, black above and below, as its generator draws them) and
     churches (all rows). ``restore_whole`` is the way back.
@@ -119,14 +119,14 @@ def crop_whole(
 
 
 def _content_rows(size: int, content: float) -> tuple[int, int]:
-    """First row and number of rows that hold the picture."""
+    """First row and number of rows that hold the image."""
     height = round(size * content)
     return (size - height) // 2, height
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """A picture on its way to the crop, and the quad in its pixels."""
+    """An image on its way to the crop, and the quad in its pixels."""
 
     image: Image.Image
     quad: np.ndarray
@@ -172,7 +172,7 @@ def _border(side: float) -> int:
 def _cut(stage: _Stage) -> _Stage:
     left, top, right, bottom = _bounds(stage.quad)
     border, (width, height) = _border(stage.side), stage.image.size
-    # At least one pixel stays, so that a face outside the picture still ends in a (grey) crop.
+    # At least one pixel stays, so that a face outside the image still ends in a (grey) crop.
     left, top = min(max(left - border, 0), width - 1), min(max(top - border, 0), height - 1)
     right = max(min(right + border, width), left + 1)
     bottom = max(min(bottom + border, height), top + 1)
@@ -182,7 +182,7 @@ def _cut(stage: _Stage) -> _Stage:
 
 
 def _pad(stage: _Stage) -> _Stage:
-    """Where the quad leaves the picture, continue it by reflection that blurs and greys away."""
+    """Where the quad leaves the image, continue it by reflection that blurs and greys away."""
     left, top, right, bottom = _bounds(stage.quad)
     border, (width, height) = _border(stage.side), stage.image.size
     needed = [border - left, border - top, right - width + border, bottom - height + border]
@@ -190,7 +190,7 @@ def _pad(stage: _Stage) -> _Stage:
         return stage
     left, top, right, bottom = (max(n, round(stage.side * 0.3), 1) for n in needed)
     if (width + left + right) * (height + top + bottom) > _MOST_PADDED:
-        raise ImageError("The face lies far outside the picture: use landmarks in its own pixels.")
+        raise ImageError("The face lies far outside the image: use landmarks in its own pixels.")
     pixels = np.asarray(stage.image, dtype=np.float32)
     pixels = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), "reflect")  # (H, W, 3)
     height, width = pixels.shape[:2]

@@ -27,7 +27,7 @@ class Detector:
         face: From here on it is a face, if it was seen upright and the points agree.
         certain: From here on nothing else is looked for.
         doubt: A hit is a face only below this doubt (see ``Hit``).
-        turns: Degrees by which the picture is turned, likely ones first. Half a step must be a
+        turns: Degrees by which the image is turned, likely ones first. Half a step must be a
             roll that the detector tolerates.
     """
 

@@ -1,13 +1,13 @@
-"""Finds the faces of a picture and places 68 points on each, upright or turned, large or small.
+"""Finds the faces of an image and places 68 points on each, upright or turned, large or small.
 
 A sliding-window detector on histograms of oriented gradients (Dalal & Triggs 2005) proposes
 boxes, an ensemble of regression trees (Kazemi & Sullivan 2014) places the points; both are
 dlib's. The search has four steps, from cheap and likely to expensive and rare:
 
-1. The upright picture at two moderate sizes.
-2. The same picture turned, at the smaller size: large faces.
-3. The upright picture at the largest size that the time allows: small faces, groups.
-4. The picture turned, at the larger of the moderate sizes: smaller faces.
+1. The upright image at two moderate sizes.
+2. The same image turned, at the smaller size: large faces.
+3. The upright image at the largest size that the time allows: small faces, groups.
+4. The image turned, at the larger of the moderate sizes: smaller faces.
 
 Steps 2 to 4 follow only where no face is certain; step 3 also where all faces are small. Each
 box becomes a face only if the detector sees it again on a patch in which the face stands
@@ -53,7 +53,7 @@ from tmsa_core.errors import ImageError, NoFaceError
 LARGE_FACES = 640  # pixels of the longer side at which large faces are looked for,
 LARGE_TURNED_FACES = 560  # the same in turned copies,
 SMALL_FACES = 1280  # and smaller ones
-SMALLEST_FACE = 60  # pixels in the picture: no smaller face is looked for
+SMALLEST_FACE = 60  # pixels in the image: no smaller face is looked for
 MOST_PIXELS = 7_000_000  # of the copy in which the smallest faces are looked for
 _LARGEST_ENLARGEMENT = 3.0
 _WORTHWHILE = 1.1  # a further copy is searched only if it is this many times larger
@@ -79,7 +79,7 @@ _PART = 1.8  # a hit this many times smaller than a face around it may be a part
 
 @dataclass(frozen=True)
 class Hit:
-    """A face found: (68, 2) points in the picture, the detector's score, and how far the points
+    """A face found: (68, 2) points in the image, the detector's score, and how far the points
     moved with the patch, relative to what is allowed (0: not at all, 1: too far).
     """
 
@@ -121,7 +121,7 @@ class FaceFinder:
         return read_predictor(self.predictor)
 
     def find(self, image: Image.Image) -> tuple[Face, ...]:
-        """Find all faces of a picture.
+        """Find all faces of an image.
 
         Args:
             image: RGB, of any size.
@@ -137,7 +137,7 @@ class FaceFinder:
         if not hits:
             smallest = smallest_face(image.size, self._detector.window)
             raise NoFaceError(
-                "No face was found in the picture: use one that shows a face from the front, not "
+                "No face was found in the image: use one that shows a face from the front, not "
                 f"covered and at least {smallest} pixels wide, or say that it is an aligned face "
                 "already (--aligned in the shell, aligned=True in code)."
             )
@@ -146,13 +146,13 @@ class FaceFinder:
 
 
 def find_hits(image: Image.Image, detector: Detector, predict: Predict) -> list[Hit]:
-    """Every face of an RGB picture once, in no order. The detector itself is only copied."""
+    """Every face of an RGB image once, in no order. The detector itself is only copied."""
     copies = tuple(detector.own_copy() for _ in range(_THREADS))
     return _Search(Photo.of(image), copies, predict).run()
 
 
 def smallest_face(size: tuple[int, int], window: int) -> int:
-    """Side in pixels of the smallest upright face found in a picture of ``size``.
+    """Side in pixels of the smallest upright face found in an image of ``size``.
 
     window: side of the smallest face that the detector sees.
     """
@@ -161,7 +161,7 @@ def smallest_face(size: tuple[int, int], window: int) -> int:
 
 @dataclass(frozen=True)
 class _Search:
-    """One search in one picture; detectors: one for each thread."""
+    """One search in one image; detectors: one for each thread."""
 
     photo: Photo
     detectors: tuple[Detector, ...]
@@ -341,7 +341,7 @@ def _look(view: Callable[[], View], detector: Detector) -> tuple[View, list[tupl
 
 
 def _finest_scale(size: tuple[int, int], window: int) -> float:
-    """Copy's pixels per picture pixel that show the smallest faces the time allows."""
+    """Copy's pixels per image pixel that show the smallest faces the time allows."""
     affordable = math.sqrt(MOST_PIXELS / (size[0] * size[1]))
     moderate = min(SMALL_FACES / max(size), _LARGEST_ENLARGEMENT)
     return max(min(window / SMALLEST_FACE, affordable), moderate)

@@ -1,4 +1,4 @@
-"""Turned, scaled and upright views of a picture, and the way from their pixels to its own."""
+"""Turned, scaled and upright views of an image, and the way from their pixels to its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOX_SIDE = 0.64
 BOX_DROP = 0.08
 
 PATCH = 320  # side of the upright patch; the face box takes half of it
-_GREY = (128, 128, 128)  # outside the picture
+_GREY = (128, 128, 128)  # outside the image
 _SMALLEST_LEVEL = 640  # pixels of the longer side; halving stops before it gets smaller
 
 
@@ -41,7 +41,7 @@ class View:
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture with its halvings, so that views of a huge one need not read all its pixels.
+    """An image with its halvings, so that views of a huge one need not read all its pixels.
 
     levels: RGB; each has half the sides of the one before, rounded up.
     """
@@ -50,7 +50,7 @@ class Photo:
 
     @staticmethod
     def of(image: Image.Image) -> Photo:
-        """An RGB picture, halved as often as is of use."""
+        """An RGB image, halved as often as is of use."""
         levels = [image]
         while max(levels[-1].size) >= 2 * _SMALLEST_LEVEL:
             levels.append(levels[-1].reduce(2))
@@ -58,7 +58,7 @@ class Photo:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the picture itself."""
+        """Width and height of the image itself."""
         return self.levels[0].size
 
     def scaled(self, scale: float) -> Image.Image:
@@ -82,7 +82,7 @@ class Photo:
         return View(patch.pixels, patch.matrix * share, (patch.offset + 0.5) * share - 0.5)
 
     def _level(self, step: float) -> int:
-        """The smallest level with at least one pixel to every ``step`` pixels of the picture."""
+        """The smallest level with at least one pixel to every ``step`` pixels of the image."""
         return min(max(0, math.floor(math.log2(step))), len(self.levels) - 1)
 
 
@@ -104,13 +104,13 @@ def rotation(degrees: float) -> np.ndarray:
 
 
 def turned_view(photo: Photo, pixels: Image.Image, turn: float, margin: float) -> View:
-    """A scaled copy of the whole picture, turned, within a grey margin.
+    """A scaled copy of the whole image, turned, within a grey margin.
 
     Args:
-        photo: The picture.
+        photo: The image.
         pixels: What ``photo.scaled`` returned.
-        turn: Degrees; an upright face in the view lies turned clockwise by it in the picture.
-        margin: Share of the longer side, for faces that fill the picture or are cut off.
+        turn: Degrees; an upright face in the view lies turned clockwise by it in the image.
+        margin: Share of the longer side, for faces that fill the image or are cut off.
     """
     matrix, small = rotation(turn), np.array(pixels.size)
     size = np.ceil(np.abs(matrix).round(9) @ small + 2 * round(margin * max(pixels.size)))
@@ -164,7 +164,7 @@ def _view(source: Image.Image, size: tuple[int, int], matrix: np.ndarray, centre
           scale: np.ndarray | float = 1.0) -> View:  # fmt: skip
     """Sample ``size`` pixels of ``source`` around ``centre``; a step to the right is matrix[:, 0].
 
-    scale: photo pixels per source pixel. Outside the picture all is grey.
+    scale: photo pixels per source pixel. Outside the image all is grey.
     """
     offset = centre - matrix @ ((np.array(size) - 1) / 2)  # source position of pixel (0, 0)
     corner = offset + 0.5 - matrix @ (0.5, 0.5)  # Pillow counts from pixel corners

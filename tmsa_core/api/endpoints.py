@@ -1,4 +1,4 @@
-"""The named HTTP endpoints of the app: one edit from one picture, nothing kept in between."""
+"""The named HTTP endpoints of the app: one edit from one image, nothing kept in between."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tmsa_core.editing.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.imaging.metadata import add_notice, annotate, encode_png
 from tmsa_core.server.editors import Editors
-from tmsa_core.server.events import LONG, MODEL, picture_input, told
+from tmsa_core.server.events import LONG, MODEL, image_input, told
 from tmsa_core.server.fair_queue import is_awaited
 from tmsa_core.server.file_leases import Leases, write_whole
 from tmsa_core.server.file_lists import FileList
@@ -57,28 +57,28 @@ class Endpoints:
         domain: str = "",
         more_edits: Any = (),
     ) -> Image:
-        """Edit the face in a picture by two texts, or by several such edits at once.
+        """Edit the face in an image by two texts, or by several such edits at once.
 
         Args:
-            image: The picture (PNG, JPEG, WebP ...), uploaded, or as a data URL such as
+            image: The image (PNG, JPEG, WebP ...), uploaded, or as a data URL such as
                 "data:image/png;base64,..."; other addresses are not fetched.
-            neutral_text: What the picture shows, such as "human face".
+            neutral_text: What the image shows, such as "human face".
             target_text: What it should show, such as "human face with glasses".
             alpha: Strength from -10 to 10; 1 is the full edit, 0 none, below 0 the opposite.
             levels: Which latent levels move: all, coarse, medium, fine, or indices like "0,1,4".
             threshold: Share of the shift's smallest components to leave out, from 0 to below 1.
-            inversion: How the picture is brought into the latent space: e4e or hfgi.
+            inversion: How the image is brought into the latent space: e4e or hfgi.
             face: Which face to edit where there are several; 0 is the largest.
-            aligned: Whether the picture already is an aligned crop of a face.
-            paste_back: Whether to give the whole picture back, or the edited crop alone.
-            notice: Whether to write on the picture that it is edited.
-            domain: Which world of pictures, as listed by `domains`; empty for the app's own.
+            aligned: Whether the image already is an aligned crop of a face.
+            paste_back: Whether to give the whole image back, or the edited crop alone.
+            notice: Whether to write on the image that it is edited.
+            domain: Which world of images, as listed by `domains`; empty for the app's own.
             more_edits: Further edits, applied together with the first: a list of up to 7 objects
                 with target_text and, where wanted, neutral_text, alpha, levels and threshold, such
                 as [{"target_text": "old human face", "alpha": 0.5}].
 
         Returns:
-            The edited picture; its metadata carries the recipe, and what is to be noted, such as
+            The edited image; its metadata carries the recipe, and what is to be noted, such as
             words that the text encoder does not know.
         """
         editor = self.editors.get(domain)
@@ -86,21 +86,21 @@ class Endpoints:
         requests = stacked(first, more_edits)
         prepared = _prepare(editor, image, inversion, face, aligned)
         result = editor.edit(prepared, requests)
-        picture = add_notice(result.image) if notice else result.image
+        edited = add_notice(result.image) if notice else result.image
         notes = {"notes": list(result.notes)} if result.notes else {}
-        return annotate(picture, editor.recipe(requests, inversion) | notes)
+        return annotate(edited, editor.recipe(requests, inversion) | notes)
 
     def align(self, image: Any, face: int = 0, domain: str = "") -> tuple[Image, dict[str, Any]]:
-        """Find the faces in a picture and crop one of them upright.
+        """Find the faces in an image and crop one of them upright.
 
         Args:
-            image: The picture, uploaded or as a data URL; other addresses are not fetched.
+            image: The image, uploaded or as a data URL; other addresses are not fetched.
             face: Which face to crop where there are several; 0 is the largest.
-            domain: Which world of pictures, as listed by `domains`; empty for the app's own.
+            domain: Which world of images, as listed by `domains`; empty for the app's own.
 
         Returns:
             The aligned crop, and a table: the faces' boxes (left, top, right, bottom) in pixels,
-            and the corners of the crop in the picture.
+            and the corners of the crop in the image.
         """
         found = self.editors.aligner(domain).align(_given(image), whole(face, "face"))
         table = {
@@ -118,14 +118,14 @@ class Endpoints:
         aligned: bool = False,
         domain: str = "",
     ) -> tuple[Image, dict[str, Any]]:
-        """Bring a picture into the generator's latent space.
+        """Bring an image into the generator's latent space.
 
         Args:
-            image: The picture, uploaded or as a data URL; other addresses are not fetched.
+            image: The image, uploaded or as a data URL; other addresses are not fetched.
             inversion: How: e4e, or hfgi where the domain has it.
             face: Which face where there are several; 0 is the largest.
-            aligned: Whether the picture already is an aligned crop of a face.
-            domain: Which world of pictures, as listed by `domains`; empty for the app's own.
+            aligned: Whether the image already is an aligned crop of a face.
+            domain: Which world of images, as listed by `domains`; empty for the app's own.
 
         Returns:
             What the generator makes of the code, and the code: w_plus, one row per level.
@@ -151,16 +151,16 @@ class Endpoints:
         """The same edit at evenly spaced strengths.
 
         Args:
-            image: The picture, uploaded or as a data URL; other addresses are not fetched.
-            neutral_text: What the picture shows.
+            image: The image, uploaded or as a data URL; other addresses are not fetched.
+            neutral_text: What the image shows.
             target_text: What it should show.
             alpha_from: The first strength.
             alpha_to: The last strength.
             steps: How many, from 2 to 15.
-            inversion: How the picture is brought into the latent space: e4e or hfgi.
+            inversion: How the image is brought into the latent space: e4e or hfgi.
             face: Which face where there are several; 0 is the largest.
-            aligned: Whether the picture already is an aligned crop of a face.
-            domain: Which world of pictures, as listed by `domains`; empty for the app's own.
+            aligned: Whether the image already is an aligned crop of a face.
+            domain: Which world of images, as listed by `domains`; empty for the app's own.
 
         Returns:
             The edited crops, each with its strength as caption.
@@ -194,26 +194,26 @@ class Endpoints:
         more_edits: Any = (),
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> tuple[str, list[dict[str, Any]]]:
-        """Edit many pictures alike; one that cannot be edited does not stop the others.
+        """Edit many images alike; one that cannot be edited does not stop the others.
 
         Args:
-            files: Pictures and ZIP archives of pictures, uploaded; addresses are not fetched.
-            neutral_text: What the pictures show, such as "human face".
+            files: Images and ZIP archives of images, uploaded; addresses are not fetched.
+            neutral_text: What the images show, such as "human face".
             target_text: What they should show, such as "human face with glasses".
             alpha: Strength from -10 to 10; 1 is the full edit.
             levels: Which latent levels move: all, coarse, medium, fine, or indices like "0,1,4".
             threshold: Share of the shift's smallest components to leave out, from 0 to below 1.
-            inversion: How the pictures are brought into the latent space: e4e or hfgi.
+            inversion: How the images are brought into the latent space: e4e or hfgi.
             face: Which face to edit where there are several; 0 is the largest.
-            aligned: Whether the pictures already are aligned crops of faces.
-            format: Of the edited pictures: png, jpg or webp.
-            notice: Whether to write on each picture that it is edited.
-            domain: Which world of pictures, as listed by `domains`; empty for the app's own.
-            more_edits: Further edits of each picture, as in `edit`.
+            aligned: Whether the images already are aligned crops of faces.
+            format: Of the edited images: png, jpg or webp.
+            notice: Whether to write on each image that it is edited.
+            domain: Which world of images, as listed by `domains`; empty for the app's own.
+            more_edits: Further edits of each image, as in `edit`.
 
         Returns:
-            A ZIP archive with the edited pictures, scores.csv and recipe.json, and the scores as
-            a table, one row per picture.
+            A ZIP archive with the edited images, scores.csv and recipe.json, and the scores as
+            a table, one row per image.
         """
         paths = [Path(file) for file in files or ()]
         first = _request(neutral_text, target_text, alpha, levels, threshold, True)
@@ -228,7 +228,7 @@ class Endpoints:
         with closing(work):
             for row in work:
                 rows.append(asdict(row))
-                progress((len(rows), count), desc="Editing", unit="pictures")
+                progress((len(rows), count), desc="Editing", unit="images")
                 if not is_awaited():
                     raise RequestError("The batch ended because its caller left.")
         return str(out), rows
@@ -239,7 +239,7 @@ class Endpoints:
         Args:
             seed: The same seed gives the same portrait.
             truncation: From 0 (always the average face) to 1 (as varied as it gets).
-            domain: Which world of pictures, as listed by `domains`; empty for the app's own.
+            domain: Which world of images, as listed by `domains`; empty for the app's own.
 
         Returns:
             The portrait.
@@ -252,7 +252,7 @@ class Endpoints:
         """List the domains, and why those that cannot be used cannot.
 
         Returns:
-            One row per domain: key, title, available (pictures can be inverted), can_edit (a
+            One row per domain: key, title, available (images can be inverted), can_edit (a
             mapping network is there too), reason, notice (what the licences ask), and missing,
             the files to be downloaded: name, bytes, licence.
         """
@@ -280,7 +280,7 @@ def _prepare(editor: Editor, image: Any, inversion: str, face: int, aligned: boo
 
 def _given(image: Any) -> Any:
     if image is None:
-        raise ImageError("There is no picture; send a PNG, JPEG or WebP file as `image`.")
+        raise ImageError("There is no image; send a PNG, JPEG or WebP file as `image`.")
     if isinstance(image, str):
         check_bytes(image)
     return image
@@ -304,9 +304,9 @@ def _generated(editor: Editor, crop: Image) -> Image:
 
 
 def as_files(value: Any, leases: Leases) -> Any:
-    """The same value with every picture in it replaced by the path of its file."""
+    """The same value with every image in it replaced by the path of its file."""
     if isinstance(value, Image):
-        path = leases.new_folder() / "picture.png"
+        path = leases.new_folder() / "image.png"
         write_whole(path, encode_png(value))
         return str(path)
     if isinstance(value, (list, tuple)):
@@ -326,7 +326,7 @@ def files_in(value: Any) -> list[str]:
 def add_endpoints(endpoints: Endpoints) -> None:
     """Register the public endpoints on the surrounding Blocks, on parts that nobody sees."""
     with gr.Column(visible=False):
-        image = picture_input(received, label="image")
+        image = image_input(received, label="image")
         files = FileList(label="files")
         texts = [gr.Textbox(label="neutral_text"), gr.Textbox(label="target_text")]
         alpha = gr.Number(1.0, label="alpha")
@@ -344,10 +344,10 @@ def add_endpoints(endpoints: Endpoints) -> None:
         steps = gr.Number(7, label="steps")
         seed = gr.Number(0, label="seed")
         truncation = gr.Number(TRUNCATION, label="truncation")
-        picture = gr.Image(format="png", label="picture")
+        result_image = gr.Image(format="png", label="image")
         archive = gr.File(label="archive")
         table = gr.JSON(label="table")
-        gallery = gr.Gallery(format="png", label="pictures")
+        gallery = gr.Gallery(format="png", label="images")
         call = gr.Button()
 
     leases = endpoints.leases
@@ -356,11 +356,13 @@ def add_endpoints(endpoints: Endpoints) -> None:
     edit_inputs = [image, *texts, *how, paste_back, notice, domain, more]
     sweep_inputs = [image, *texts, *alpha_range, steps, *where, domain]
     batch_inputs = [files, *texts, *how, kind, notice, domain, more]
-    _publish(leases, call, endpoints.edit, "edit", edit_inputs, picture)
-    _publish(leases, call, endpoints.align, "align", [image, face, domain], [picture, table])
-    _publish(leases, call, endpoints.invert, "invert", [image, *where, domain], [picture, table])
+    _publish(leases, call, endpoints.edit, "edit", edit_inputs, result_image)
+    _publish(leases, call, endpoints.align, "align", [image, face, domain], [result_image, table])
+    _publish(
+        leases, call, endpoints.invert, "invert", [image, *where, domain], [result_image, table]
+    )
     _publish(leases, call, endpoints.sweep, "sweep", sweep_inputs, gallery)
-    _publish(leases, call, endpoints.sample, "sample", [seed, truncation, domain], picture)
+    _publish(leases, call, endpoints.sample, "sample", [seed, truncation, domain], result_image)
     _publish(leases, call, endpoints.batch, "batch", batch_inputs, [archive, table], LONG)
     _publish(leases, call, endpoints.domains, "domains", [], table)
 

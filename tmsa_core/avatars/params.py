@@ -58,7 +58,7 @@ IDENTITY_TRAITS: tuple[str, ...] = (
     "lip_fullness",
     "ear_size",
 )
-POSE_TRAITS: tuple[str, ...] = ("yaw",)  # -1 turned to the left of the picture ... 1 to the right
+POSE_TRAITS: tuple[str, ...] = ("yaw",)  # -1 turned to the left of the image ... 1 to the right
 TRAITS: tuple[str, ...] = IDENTITY_TRAITS + POSE_TRAITS
 
 IDENTITY_ATTRIBUTES: dict[str, Attribute] = {

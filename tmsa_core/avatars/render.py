@@ -1,7 +1,7 @@
-"""Draws portraits: parameters in, pictures with exact landmarks out.
+"""Draws portraits: parameters in, images with exact landmarks out.
 
 A painter's algorithm with signed-distance shapes, one portrait at a time: a portrait's planes stay
-in the processor's cache, and each stroke touches only its own part of the picture. Several cores
+in the processor's cache, and each stroke touches only its own part of the image. Several cores
 draw several portraits. There is no randomness: equal parameters give equal pixels, alone or in
 any batch.
 """
@@ -73,10 +73,10 @@ LAYERS: tuple[Callable[[Sketch], None], ...] = (  # from back to front
 
 @dataclass(frozen=True)
 class Rendering:
-    """Pictures of B portraits.
+    """Images of B portraits.
 
     images: (B, 3, H, W) float32 in [-1, 1]. landmarks: (B, 68, 2) float32, x and y in pixels of
-    the picture with pixel centres at integers, dlib's order. background_mask: (B, 1, H, W) in
+    the image with pixel centres at integers, dlib's order. background_mask: (B, 1, H, W) in
     [0, 1], 1 where nothing hides the background.
     """
 
@@ -95,7 +95,7 @@ def render(
 ) -> Rendering:
     """Draw every portrait of the batch.
 
-    views: (B, 2, 3) affine maps from normalised picture coordinates (-1 to 1 between the outer
+    views: (B, 2, 3) affine maps from normalised image coordinates (-1 to 1 between the outer
     edges, y down) to face coordinates; by default the aligned crop. supersample: strokes are
     drawn at this many times the resolution and averaged. size: (height, width) in place of the
     square ``resolution``. Raises ValueError for an empty batch, and for sides and a supersampling
@@ -105,7 +105,7 @@ def render(
     if not len(portraits):
         raise ValueError("there is no portrait to draw")
     if min(height, width, supersample) < 1:
-        raise ValueError(f"{height} x {width} px at {supersample} samples is no picture")
+        raise ValueError(f"{height} x {width} px at {supersample} samples is no image")
     people = sitters(portraits)
     faces = [measure(sitter) for sitter in people]
     points = landmark_points(faces, portraits.device)
@@ -117,11 +117,11 @@ def render(
         _shrink(_draw(sitter, g, view, frame, *fine), supersample)
         for sitter, g, view, frame in zip(people, faces, views, crop_frames(crops), strict=True)
     ]
-    pictures = torch.stack(planes)  # (B, 4, H, W)
+    images = torch.stack(planes)  # (B, 4, H, W)
     return Rendering(
-        images=pictures[:, :3].mul(2).sub_(1),
+        images=images[:, :3].mul(2).sub_(1),
         landmarks=to_pixels(points, views, height, width),
-        background_mask=pictures[:, 3:],
+        background_mask=images[:, 3:],
     )
 
 

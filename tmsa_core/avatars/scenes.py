@@ -1,4 +1,4 @@
-"""Larger pictures with drawn people at known places, as a photo would show them.
+"""Larger images with drawn people at known places, as a photo would show them.
 
 They train and test what looks for faces: every landmark is known exactly.
 """
@@ -97,7 +97,7 @@ def _paste(
     )
     spot = image[:, top:bottom, left:right]
     share = 1 - drawn.background_mask[0]
-    # the torso runs down to the end of its square, where it fades out unless the picture ends
+    # the torso runs down to the end of its square, where it fades out unless the image ends
     if bottom < height:
         rows = torch.arange(bottom - top, device=image.device) + top - placement.y
         fade = (half - rows) / (0.12 * half)
@@ -158,6 +158,6 @@ def _add_shape(
     v = ((y - centre[1]) * cos - (x - centre[0]) * sin) / radii[1]
     level = torch.hypot(u, v) if kind < 0.5 else torch.maximum(u.abs(), v.abs())
     if kind > 0.85:
-        level = v.abs() * 3  # a stripe across the whole picture
+        level = v.abs() * 3  # a stripe across the whole image
     inside = ((1 - level) * 20).clamp_(0, 1) * 0.8
     return torch.lerp(field, field.new_tensor(colour)[:, None, None], inside[None])

@@ -32,10 +32,10 @@ class Method:
 
     prepare: what is done once for a generator; prepare_text: once for a text. Both return the
     seconds that it took, whenever that was. searches: an edit is an optimisation for every
-    picture, so that fewer pictures are affordable. mapper: edits depend on TMSA's mapping network
+    image, so that fewer images are affordable. mapper: edits depend on TMSA's mapping network
     too. strengths: from which its alpha is tuned. published: its settings as its authors have
     them; settings: those of domains that differ. changed: what else is not as its authors have it.
-    captions: learns from captioned pictures, which only drawn portraits are. styles: edits the
+    captions: learns from captioned images, which only drawn portraits are. styles: edits the
     style space, past W+.
     """
 
@@ -74,7 +74,7 @@ METHODS: dict[str, Method] = {
         strengths=SEARCHED,
         published=styleclip_optimise.Settings(),
         settings=styleclip_optimise.SETTINGS,
-        changed="CLIP sees a picture with its mean and deviation, which the authors' code leaves "
+        changed="CLIP sees an image with its mean and deviation, which the authors' code leaves "
         "out; the identity loss has the paper's weight 0.005, which their code sets to 0.",
     ),
     "styleclip_mapper": Method(
@@ -106,7 +106,7 @@ METHODS: dict[str, Method] = {
         published=tedigan.Settings(),
         settings=tedigan.SETTINGS,
         changed="There is no perceptual loss (of weight 0.00005), which needs VGG's weights; CLIP "
-        "sees a picture through its own preprocessing.",
+        "sees an image through its own preprocessing.",
     ),
     "tedigan_mixing": Method(
         "TediGAN, style mixing",
@@ -123,7 +123,7 @@ METHODS: dict[str, Method] = {
         clip2stylegan.find_edit,
         clip2stylegan.prepare,
         changed="A text takes its share of every component, where its authors name single "
-        "components after texts; on drawn portraits it ranks 2,048 random pictures, elsewhere "
+        "components after texts; on drawn portraits it ranks 2,048 random images, elsewhere "
         "20,000.",
     ),
 }
@@ -141,12 +141,10 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def obstacle(name: str, domain: str, inversion: str = "e4e") -> str | None:
-    """Why a method cannot edit the pictures of a domain, in a sentence; None where it can."""
+    """Why a method cannot edit the images of a domain, in a sentence; None where it can."""
     method = METHODS[name]
     if method.captions and domain != "avatar":
-        return (
-            f"{name} learns from captioned pictures, and {quoted(domain)} has none: leave it out."
-        )
+        return f"{name} learns from captioned images, and {quoted(domain)} has none: leave it out."
     if method.styles and inversion == "hfgi":
         return f"{name} edits the style space, and HFGI needs edits in W+: leave it out."
     return None

@@ -1,8 +1,8 @@
 """CLIP2StyleGAN (Abdal et al. 2022): directions of CLIP's space carried over to StyleGAN's W.
 
-Once for a generator: random pictures with their codes and CLIP embeddings, and the principal
+Once for a generator: random images with their codes and CLIP embeddings, and the principal
 components of the embeddings. For a text: the direction of that subspace that agrees with it ranks
-the pictures; a support vector machine separates the codes of the first from those of the last,
+the images; a support vector machine separates the codes of the first from those of the last,
 and its normal is the edit.
 
 The authors name components after texts. Here a text takes its share of every component, which can
@@ -36,7 +36,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Settings:
-    """samples: random pictures. components: of the PCA. extreme: share at each end that counts.
+    """samples: random images. components: of the PCA. extreme: share at each end that counts.
 
     margin: C of the support vector machine; small is a wide margin.
     """
@@ -82,7 +82,7 @@ def boundary_step(scores: Tensor, codes: Tensor, settings: Settings) -> Tensor:
 
 @torch.inference_mode()
 def prepare(world: World) -> float:
-    """Draw the pictures and find the components unless that is done; the seconds that it took."""
+    """Draw the images and find the components unless that is done; the seconds that it took."""
     if not part_path(world, PART).exists():
         from sklearn.decomposition import PCA
 
@@ -97,7 +97,7 @@ def prepare(world: World) -> float:
 
 
 def _samples(world: World, count: int) -> tuple[Tensor, Tensor]:
-    """Codes (count,w_dim) of random pictures and their embeddings (count,clip_dim)."""
+    """Codes (count,w_dim) of random images and their embeddings (count,clip_dim)."""
     generator = world.generator
     z = torch.randn(count, generator.w_dim, generator=torch.Generator().manual_seed(1))
     w = generator.map(z.to(world.device))

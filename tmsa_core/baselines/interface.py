@@ -24,7 +24,7 @@ BASELINES = "baselines"  # folder of a bundle: parts that are long in the making
 
 @dataclass(frozen=True)
 class Texts:
-    """What a picture shows and what it should show: "human face", "smiling human face"."""
+    """What an image shows and what it should show: "human face", "smiling human face"."""
 
     neutral: str
     target: str
@@ -92,7 +92,7 @@ class Edit:
     style_shift: tuple[Tensor, ...] = ()
 
     def apply(self, generator: Generator, w_plus: Tensor, alpha: float) -> Tensor:
-        """w_plus (B,L,w_dim) -> (B,3,R,R) in [-1,1]: the pictures of the edit at ``alpha``."""
+        """w_plus (B,L,w_dim) -> (B,3,R,R) in [-1,1]: the images of the edit at ``alpha``."""
         if self.w_shift is not None:
             w_plus = w_plus + alpha * self.w_shift
         styles = generator.to_styles(w_plus)

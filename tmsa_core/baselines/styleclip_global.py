@@ -1,9 +1,9 @@
 """StyleCLIP's global directions (Patashnik et al. 2021, section 6): a step in the style space.
 
-Once for a generator: where in CLIP's space each style channel moves the picture. For a text: the
+Once for a generator: where in CLIP's space each style channel moves the image. For a text: the
 channels whose direction agrees with the text's, those below a threshold beta left alone.
 
-Unlike the authors' script, a channel that has been measured keeps its own value in the pictures
+Unlike the authors' script, a channel that has been measured keeps its own value in the images
 of all later ones.
 """
 
@@ -40,7 +40,7 @@ FEWEST, FEWEST_ELSEWHERE = 20, 100  # channels that the automatic beta leaves at
 
 @dataclass(frozen=True)
 class Settings:
-    """codes: how many give the channels' mean and spread. pairs: pictures for each channel."""
+    """codes: how many give the channels' mean and spread. pairs: images for each channel."""
 
     codes: int = 100_000
     pairs: int = 100

@@ -91,7 +91,7 @@ def train(world: World, text: str, settings: Settings, seed: int = 0) -> LevelsM
 
 
 def _codes(world: World, count: int, rng: torch.Generator) -> Tensor:
-    """(count,L,w_dim) of random pictures."""
+    """(count,L,w_dim) of random images."""
     z = torch.randn(count, world.generator.w_dim, generator=rng).to(world.device)
     with torch.no_grad():
         return world.generator.broadcast(world.generator.map(z, TRUNCATION))

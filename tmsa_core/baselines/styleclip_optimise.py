@@ -1,10 +1,10 @@
 """StyleCLIP's latent optimisation (Patashnik et al. 2021, section 4).
 
-Each picture is searched for on its own: w minimises
+Each image is searched for on its own: w minimises
 
     1 - cos(E_I(G(w)), E_T(text)) + l2 |w - w_s|^2 + identity (1 - cos(R(G(w)), R(G(w_s)))).
 
-CLIP sees the picture through its own preprocessing; the authors' code leaves out CLIP's mean and
+CLIP sees the image through its own preprocessing; the authors' code leaves out CLIP's mean and
 standard deviation.
 """
 
@@ -68,7 +68,7 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts, settings: Settings | N
 
 @torch.no_grad()
 def _identity(world: World, w_plus: Tensor) -> Tensor | None:
-    """Identity embeddings (B,E) of the unedited pictures, None where there is no such network."""
+    """Identity embeddings (B,E) of the unedited images, None where there is no such network."""
     if world.identity is None:
         return None
     return world.identity(world.generator.synthesise(w_plus))

@@ -1,8 +1,8 @@
 """TediGAN ("Text-Guided Diverse Face Image Generation and Manipulation", Xia et al. 2021).
 
-Its two forms. In the CLIP-guided one a code is optimised for a text while the picture stays as it
+Its two forms. In the CLIP-guided one a code is optimised for a text while the image stays as it
 was and the code stays where the encoder would put it. In the paper's own, style mixing, a text
-encoder puts the text into W, and some rows of the picture's code go over to the text's.
+encoder puts the text into W, and some rows of the image's code go over to the text's.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def prepare(world: World) -> float:
     """Fit the text encoder unless that is done; the seconds that it took.
 
     CLIP's text tower stands in for the paper's recurrent network, since it has read such
-    sentences already; a linear map from it to the codes of captioned pictures is then fitted in
-    closed form, to the same squared distance of text and picture codes.
+    sentences already; a linear map from it to the codes of captioned images is then fitted in
+    closed form, to the same squared distance of text and image codes.
     """
     if not part_path(world, PART).exists():
         start = time.perf_counter()
@@ -123,10 +123,10 @@ def fit_text_encoder(texts: Tensor, codes: Tensor) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def captioned_codes(world: World) -> Iterator[tuple[Tensor, Tensor]]:
-    """Text embeddings (N,clip_dim) and e4e codes (N,w_dim) of captioned pictures, in batches."""
+    """Text embeddings (N,clip_dim) and e4e codes (N,w_dim) of captioned images, in batches."""
     if world.domain != "avatar":
         raise RequestError(
-            f"Style mixing learns from captioned pictures, and {quoted(world.domain)} has none: "
+            f"Style mixing learns from captioned images, and {quoted(world.domain)} has none: "
             "leave out the method tedigan_mixing."
         )
     from tmsa_core.avatars.language.captions import captions

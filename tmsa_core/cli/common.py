@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from tmsa_core.editing.editor import Editor
     from tmsa_core.weights.download import Report
 
-Source = Annotated[Path, typer.Argument(metavar="IN", help="The picture: PNG, JPEG, WebP ...")]
+Source = Annotated[Path, typer.Argument(metavar="IN", help="The image: PNG, JPEG, WebP ...")]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write: .png, .jpg or .webp.")
 ]
-Neutral = Annotated[str, typer.Option(help="What the picture shows, such as 'human face'.")]
+Neutral = Annotated[str, typer.Option(help="What the image shows, such as 'human face'.")]
 Target = Annotated[str, typer.Option(help="What it should show: 'human face with glasses'.")]
-DomainKey = Annotated[str, typer.Option(help="Which world of pictures; see `tmsa domains`.")]
-Inversion = Annotated[str, typer.Option(help="How the picture enters the latent space.")]
+DomainKey = Annotated[str, typer.Option(help="Which world of images; see `tmsa domains`.")]
+Inversion = Annotated[str, typer.Option(help="How the image enters the latent space.")]
 FaceIndex = Annotated[int, typer.Option(help="Which face, where there are several; 0 is largest.")]
-Aligned = Annotated[bool, typer.Option("--aligned", help="The picture is an aligned face already.")]
+Aligned = Annotated[bool, typer.Option("--aligned", help="The image is an aligned face already.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the best there is.")]
 # An option of each of several edits that are applied together; the last value goes for the rest.
-NeutralEach = Annotated[list[str], typer.Option(help="What the picture shows: 'human face'.")]
+NeutralEach = Annotated[list[str], typer.Option(help="What the image shows: 'human face'.")]
 TargetEach = Annotated[
     list[str],
     typer.Option(help="What it should show: 'human face with glasses'. Again: one more edit."),

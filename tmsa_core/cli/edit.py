@@ -62,7 +62,7 @@ def edit(
     aligned: Aligned = False,
     device: Device = "auto",
 ) -> None:
-    """Edit the face in a picture by two texts, or by several such edits at once."""
+    """Edit the face in an image by two texts, or by several such edits at once."""
     requests = _requests(target, neutral, alpha, levels, threshold, paste_back=not crop_only)
     editor = load(domain, device, output)
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
@@ -108,16 +108,16 @@ def align(
     source: Source, output: Output, face: FaceIndex = 0, domain: DomainKey = "avatar",
     device: Device = "auto",
 ) -> None:  # fmt: skip
-    """Find the faces in a picture, list them, and write the upright crop of one."""
+    """Find the faces in an image, list them, and write the upright crop of one."""
     from tmsa_core.devices import find_device
     from tmsa_core.editing.load import load_aligner
-    from tmsa_core.imaging.metadata import check_destination, save_picture
+    from tmsa_core.imaging.metadata import check_destination, save_image
 
     check_destination(output)
     find_device(device)
     with download_bar() as report:
         found = load_aligner(domain, report=report).align(source, face)
-    save_picture(found.crop, output)
+    save_image(found.crop, output)
     print(f"{output}: face {face} of {len(found.faces)}, {found.crop.width} px")
     for number, one in enumerate(found.faces):
         box = ", ".join(f"{edge:.0f}" for edge in one.box)
@@ -126,7 +126,7 @@ def align(
 
 def batch(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Folders, ZIP archives or pictures.")
+        list[Path], typer.Argument(metavar="IN...", help="Folders, ZIP archives or images.")
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="The ZIP archive to write.")
@@ -134,7 +134,7 @@ def batch(
     target: TargetEach,
     neutral: NeutralEach = ("human face",),
     alpha: AlphaEach = (1.0,),
-    format: Annotated[str, typer.Option(help="Of the pictures: png, jpg or webp.")] = "png",
+    format: Annotated[str, typer.Option(help="Of the images: png, jpg or webp.")] = "png",
     notice: Annotated[bool, typer.Option("--notice", help="Write on each that it is edited.")] = (
         False
     ),
@@ -146,9 +146,9 @@ def batch(
     aligned: Aligned = False,
     device: Device = "auto",
 ) -> None:
-    """Edit many pictures alike into a ZIP archive with a table of scores.
+    """Edit many images alike into a ZIP archive with a table of scores.
 
-    A picture that cannot be edited is noted in the table, and the rest goes on. Ctrl-C stops and
+    An image that cannot be edited is noted in the table, and the rest goes on. Ctrl-C stops and
     keeps what was done.
     """
     from tmsa_core.editing.archives import count_entries
@@ -165,13 +165,13 @@ def batch(
     if edited + failed < count:
         raise KeyboardInterrupt
     if not edited:
-        raise ImageError("None of the pictures could be edited; scores.csv says why for each.")
+        raise ImageError("None of the images could be edited; scores.csv says why for each.")
 
 
 def _drive_batch(work: Generator[Row], count: int) -> tuple[int, int]:
-    """Edit picture by picture with a progress bar: how many were edited, and how many failed.
+    """Edit image by image with a progress bar: how many were edited, and how many failed.
 
-    Ctrl-C and SIGTERM let the picture under way end, and then the archive is completed.
+    Ctrl-C and SIGTERM let the image under way end, and then the archive is completed.
     """
     from tqdm import tqdm
 
@@ -236,10 +236,10 @@ def _write(
     requests: Sequence[EditRequest],
     inversion: str | None = None,
 ) -> None:
-    """Save a picture with its recipe. inversion: how it was brought in, None where it was drawn."""
-    from tmsa_core.imaging.metadata import save_picture
+    """Save an image with its recipe. inversion: how it was brought in, None where it was drawn."""
+    from tmsa_core.imaging.metadata import save_image
 
-    save_picture(image, output, editor.recipe(requests, inversion), edited=inversion is not None)
+    save_image(image, output, editor.recipe(requests, inversion), edited=inversion is not None)
 
 
 def _requests(

@@ -28,7 +28,7 @@ def evaluate(
             help="Measure the networks of this bundle (avatar) in place of comparing methods.",
         ),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="How many pictures every method edits.")] = 64,
+    images: Annotated[int, typer.Option(min=1, help="How many images every method edits.")] = 64,
     prompts: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON list of prompts [the paper's six].")
     ] = None,
@@ -36,17 +36,15 @@ def evaluate(
         str,
         typer.Option(help="Methods, separated by commas, or all; a wrong name lists them."),
     ] = "all",
-    domain: Annotated[
-        str, typer.Option(help="Which world of pictures; `tmsa domains`.")
-    ] = "avatar",
+    domain: Annotated[str, typer.Option(help="Which world of images; `tmsa domains`.")] = "avatar",
     search_images: Annotated[
-        int, typer.Option(min=1, help="How many, for methods that search for every picture.")
+        int, typer.Option(min=1, help="How many, for methods that search for every image.")
     ] = 8,
     curve_images: Annotated[
         int, typer.Option(min=0, help="How many at six strengths, for the Pareto plot.")
     ] = 16,
-    pictures: Annotated[
-        int, typer.Option(min=0, help="How many are kept as pictures, for figures and the study.")
+    kept_images: Annotated[
+        int, typer.Option(min=0, help="How many are kept as images, for figures and the study.")
     ] = 6,
     folder: Annotated[
         Path | None, typer.Option(help="Aligned crops to edit in place of drawn portraits.")
@@ -65,7 +63,7 @@ def evaluate(
     ] = 2000,
     device: Device = "cpu",
 ) -> None:
-    """Compare every method on the same pictures; the same command goes on after a stop."""
+    """Compare every method on the same images; the same command goes on after a stop."""
     if bundle is not None:
         _measure(bundle, portraits, output or RESULTS / "avatar.jsonl")
         return
@@ -83,7 +81,7 @@ def evaluate(
         images=images,
         searched=search_images,
         curve=curve_images,
-        kept=pictures,
+        kept=kept_images,
         folder=folder,
         inversion=inversion,
     )
@@ -99,9 +97,7 @@ def prepare_baselines(
         Path | None, typer.Option(metavar="FILE", help="JSON list of prompts [the paper's six].")
     ] = None,
     methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
-    domain: Annotated[
-        str, typer.Option(help="Which world of pictures; `tmsa domains`.")
-    ] = "avatar",
+    domain: Annotated[str, typer.Option(help="Which world of images; `tmsa domains`.")] = "avatar",
     parts: Annotated[
         Path | None, typer.Option(help="Where the parts go [runs/DOMAIN/baselines].")
     ] = None,
@@ -146,11 +142,11 @@ def figures(
     device: Device = "auto",
 ) -> None:
     """Draw a figure, from results or, as six-prompts and samples, from weights."""
-    from tmsa_core.evaluation.alignment.figures import PICTURES, PLOTS, write_alignment_figure
+    from tmsa_core.evaluation.alignment.figures import IMAGES, PLOTS, write_alignment_figure
     from tmsa_core.evaluation.comparison.figures import FIGURES, write_figure
     from tmsa_core.imaging.metadata import check_destination
 
-    names = ("six-prompts", "samples", *FIGURES, *PICTURES, *PLOTS)
+    names = ("six-prompts", "samples", *FIGURES, *IMAGES, *PLOTS)
     if name not in names:
         raise RequestError(f"There is no figure {quoted(name)}; use one of {', '.join(names)}.")
     output = output or Path(f"{name}.webp")
@@ -170,7 +166,7 @@ def figures(
         samples_sheet(open_bundle("avatar"), portraits or 10).save(output)
         print(f"{output}: renders, what the generator draws of their codes, random portraits")
         return
-    if name in PICTURES or name in PLOTS:
+    if name in IMAGES or name in PLOTS:
         from tmsa_core.bundles import open_bundle
 
         if name in PLOTS or name == "figure-8":
@@ -188,7 +184,7 @@ def figures(
 
 def study(
     results: Annotated[
-        Path, typer.Option(help="JSON lines with the pictures that `tmsa evaluate` kept.")
+        Path, typer.Option(help="JSON lines with the images that `tmsa evaluate` kept.")
     ] = RESULTS / "comparison.jsonl",
     votes: Annotated[Path, typer.Option(help="SQLite file of votes, made or gone on with.")] = Path(
         "runs/study.sqlite"
@@ -292,7 +288,7 @@ def _print_votes(votes: Votes, table: bool, csv: Path | None, shares: Path | Non
 
 
 def _methods(names: str, domain: str, inversion: str = "e4e") -> tuple[str, ...]:
-    """The methods of a list; all of those that can edit the domain's pictures for "all"."""
+    """The methods of a list; all of those that can edit the domain's images for "all"."""
     from tmsa_core.baselines import METHODS, check_methods, obstacle
 
     if names == "all":

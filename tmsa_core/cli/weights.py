@@ -13,7 +13,7 @@ from tmsa_core.cli.common import download_bar
 
 
 def domains() -> None:
-    """List the worlds of pictures, what those that cannot be used lack, and where files belong."""
+    """List the worlds of images, what those that cannot be used lack, and where files belong."""
     from tmsa_core.availability import list_domains, size_words
     from tmsa_core.bundles import cache_folder, checkpoints_folder
 

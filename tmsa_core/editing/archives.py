@@ -1,4 +1,4 @@
-"""Pictures out of folders, files and ZIP archives.
+"""Images out of folders, files and ZIP archives.
 
 Archives come from strangers. An archive is judged by its table of contents before anything is
 unpacked: only usual ways of packing, no member inside another, and a bounded size. A member that
@@ -20,11 +20,11 @@ from pathlib import Path, PurePosixPath
 
 from tmsa_core.errors import ImageError, RequestError
 
-MOST_PICTURES = 1000
-MOST_BYTES = 64 << 20  # of one picture's file, unpacked
+MOST_IMAGES = 1000
+MOST_BYTES = 64 << 20  # of one image's file, unpacked
 MOST_BYTES_IN_ALL = 2 << 30  # of all archives of a batch, unpacked
 MOST_DIRECTORY_BYTES = 1 << 20  # of an archive's table of contents: about 10,000 files
-MOST_SWELLING = 200  # how much larger an archive may become; pictures hardly become larger
+MOST_SWELLING = 200  # how much larger an archive may become; images hardly become larger
 SMALL_BYTES = 64 << 20  # up to here an archive may swell as it likes
 MOST_FOLDERS = 8  # of a member's path, in the archive of results
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -97,17 +97,17 @@ def read_entries(sources: Iterable[Path]) -> Iterator[Entry]:
 
     Raises:
         RequestError: At once, where a source is missing or is an archive that is damaged or not
-            to be trusted, or where all hold more than ``MOST_PICTURES`` or ``MOST_BYTES_IN_ALL``.
+            to be trusted, or where all hold more than ``MOST_IMAGES`` or ``MOST_BYTES_IN_ALL``.
     """
     sources = list(sources)
     count = count_entries(sources)
-    if count > MOST_PICTURES:
+    if count > MOST_IMAGES:
         raise RequestError(
-            f"There are {count} files, more than the {MOST_PICTURES} of one batch: "
+            f"There are {count} files, more than the {MOST_IMAGES} of one batch: "
             "divide them into several."
         )
     if not count:
-        raise RequestError("There is no file in the batch: give pictures, a folder or a ZIP.")
+        raise RequestError("There is no file in the batch: give images, a folder or a ZIP.")
     if sum(_unpacked_bytes(source) for source in sources) > MOST_BYTES_IN_ALL:
         raise RequestError(
             f"The archives hold more than the {_amount(MOST_BYTES_IN_ALL)} of one batch: "
@@ -121,7 +121,7 @@ def harmless(name: str) -> str:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     clean = ["".join(c for c in part if c.isprintable() and c not in '/:*?"<>|') for part in parts]
     kept = [part.strip()[:100] for part in clean if part.strip(" .")]
-    return "/".join(kept[-MOST_FOLDERS:]) or "picture"
+    return "/".join(kept[-MOST_FOLDERS:]) or "image"
 
 
 def _entries_of(source: Path) -> Iterator[Entry]:
@@ -191,7 +191,7 @@ def _check_archive(source: Path, members: Sequence[zipfile.ZipInfo]) -> None:
     if unpacked > SMALL_BYTES and unpacked > MOST_SWELLING * size:
         raise RequestError(
             f"{source.name[:60]} would become more than {MOST_SWELLING} times as large when "
-            "unpacked, which pictures do not: pack it again."
+            "unpacked, which images do not: pack it again."
         )
 
 
@@ -237,7 +237,7 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageE
     if member.compress_type not in PACKINGS:
         return ImageError(f"{name} is packed in an unusual way: pack it again as an ordinary ZIP.")
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-        return ImageError(f"{name} is a link or a device: pack the picture itself.")
+        return ImageError(f"{name} is a link or a device: pack the image itself.")
     blocks, size = [], 0
     try:
         with archive.open(member) as file:
@@ -254,7 +254,7 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageE
 
 
 def _too_large(name: str) -> ImageError:
-    return ImageError(f"{_last(name)} has more than {_amount(MOST_BYTES)}: use a smaller picture.")
+    return ImageError(f"{_last(name)} has more than {_amount(MOST_BYTES)}: use a smaller image.")
 
 
 def _last(name: str) -> str:

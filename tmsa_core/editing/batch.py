@@ -1,6 +1,6 @@
-"""The same edit of many pictures: an archive of results and a table of scores.
+"""The same edit of many images: an archive of results and a table of scores.
 
-``run_batch`` is an iterator. Each step edits one picture and says how it went; whoever drives it
+``run_batch`` is an iterator. Each step edits one image and says how it went; whoever drives it
 shows progress between the steps, and stops the work by no longer asking for the next one.
 """
 
@@ -25,21 +25,21 @@ from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.files import check_writable, replacing, safe_cell
 from tmsa_core.imaging.images import load_image
-from tmsa_core.imaging.metadata import add_notice, encode_picture
+from tmsa_core.imaging.metadata import add_notice, encode_image
 
 TABLE = "scores.csv"
 RECIPE = "recipe.json"
 FORMATS = ("png", "jpg", "webp")
-RETRY = "open the picture in another program, save it as PNG, and try again."
+RETRY = "open the image in another program, save it as PNG, and try again."
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Row:
-    """How one picture fared; a line of the table.
+    """How one image fared; a line of the table.
 
     status: "edited" or "failed". message: why it failed, or what to know. The scores are those
-    of ``tmsa_core.editing.scores``, None for a failed picture.
+    of ``tmsa_core.editing.scores``, None for a failed image.
     """
 
     file: str
@@ -56,7 +56,7 @@ class Row:
 @dataclass(frozen=True)
 class BatchOptions:
     """inversion, face, aligned: as in ``Editor.prepare``. format: png, jpg or webp. notice:
-    whether a visible line on each picture says that it is edited."""
+    whether a visible line on each image says that it is edited."""
 
     inversion: str = "e4e"
     face: int = 0
@@ -87,32 +87,32 @@ def run_batch(
     out: Path,
     options: BatchOptions | None = None,
 ) -> Generator[Row]:
-    """Edit every picture of ``sources`` into a ZIP archive.
+    """Edit every image of ``sources`` into a ZIP archive.
 
-    A picture that cannot be edited becomes a failed row and the work goes on. The archive is
+    An image that cannot be edited becomes a failed row and the work goes on. The archive is
     written aside; when the iterator ends or is closed, it takes its place at ``out`` with what was
-    done until then: the pictures, ``scores.csv`` and ``recipe.json``. Where the process is killed
+    done until then: the images, ``scores.csv`` and ``recipe.json``. Where the process is killed
     or the disk is full, ``out`` stays what it was.
 
     Args:
-        editor: Edits the pictures.
+        editor: Edits the images.
         sources: Files, folders and ZIP archives.
-        requests: The edits, applied together to each picture.
+        requests: The edits, applied together to each image.
         out: The archive to write.
-        options: How the pictures are read and written.
+        options: How the images are read and written.
 
     Returns:
-        An iterator with a row after each picture.
+        An iterator with a row after each image.
 
     Raises:
-        RequestError: Before the first picture, where there is nothing to edit or no place to write;
+        RequestError: Before the first image, where there is nothing to edit or no place to write;
             from the iterator, where the disk is full.
-        StrengthError, TextError: Before the first picture, where the edits are wrong.
+        StrengthError, TextError: Before the first image, where the edits are wrong.
     """
     options = options or BatchOptions()
     if options.format not in FORMATS:
         raise RequestError(f"format is {options.format[:60]!r}; use one of {', '.join(FORMATS)}.")
-    editor.total_shift(requests)  # what is wrong with the edits is so for every picture
+    editor.total_shift(requests)  # what is wrong with the edits is so for every image
     sources = list(sources)
     check_output(out, sources)
     return _run(editor, read_entries(sources), requests, out, options)
@@ -127,13 +127,13 @@ def _run(
 ) -> Generator[Row]:
     rows: list[Row] = []
     taken: set[str] = set()
-    with replacing(out) as file, zipfile.ZipFile(file, "w") as archive:  # pictures are compressed
+    with replacing(out) as file, zipfile.ZipFile(file, "w") as archive:  # images are compressed
         with suppress(GeneratorExit):  # closed by the caller: what was done is kept
             for entry in entries:
                 output = _output_name(entry.name, options.format, taken)
-                row, picture = _try_to_edit(editor, entry, requests, options, output)
-                if picture is not None:
-                    archive.writestr(output, picture)
+                row, image = _try_to_edit(editor, entry, requests, options, output)
+                if image is not None:
+                    archive.writestr(output, image)
                 rows.append(row)
                 yield row
         archive.writestr(TABLE, table(rows), zipfile.ZIP_DEFLATED)
@@ -148,21 +148,21 @@ def _try_to_edit(
     options: BatchOptions,
     output: str,
 ) -> tuple[Row, bytes | None]:
-    """The row of a picture and its file; no file where editing failed, for whatever reason."""
+    """The row of an image and its file; no file where editing failed, for whatever reason."""
     start = time.perf_counter()
-    picture = None
+    image = None
     try:
-        row, picture = _edit_one(editor, entry, requests, options, output)
+        row, image = _edit_one(editor, entry, requests, options, output)
     except TmsaError as error:
         row = Row(entry.name, "failed", message=str(error))
     except Exception as error:
         kind = type(error).__name__
         # The error's own words may hold a visitor's text or file name, which no log keeps.
         place = traceback.extract_tb(error.__traceback__)[-1]
-        _LOG.error("a picture of a batch failed: %s in %s:%s", kind, place.filename, place.lineno)
+        _LOG.error("an image of a batch failed: %s in %s:%s", kind, place.filename, place.lineno)
         row = Row(entry.name, "failed", message=f"An unexpected error stopped it ({kind}): {RETRY}")
     seconds = round(time.perf_counter() - start, 3)
-    return replace(row, seconds=seconds), picture
+    return replace(row, seconds=seconds), image
 
 
 def _edit_one(
@@ -180,7 +180,7 @@ def _edit_one(
     scores = editor.scores(prepared, result)
     image = add_notice(result.image) if options.notice else result.image
     recipe = editor.recipe(requests, options.inversion)
-    picture = encode_picture(image, recipe, suffix=f".{options.format}")
+    encoded = encode_image(image, recipe, suffix=f".{options.format}")
     notes = list(result.notes)
     if len(prepared.faces) > 1:
         notes.append(f"{len(prepared.faces)} faces were found; number {options.face} is edited.")
@@ -188,7 +188,7 @@ def _edit_one(
         entry.name, "edited", output, " ".join(notes), scores.identity, scores.inversion,
         scores.text_before, scores.text,
     )  # fmt: skip
-    return row, picture
+    return row, encoded
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -207,7 +207,7 @@ def _cell(value: object) -> object:
 
 
 def _output_name(name: str, suffix: str, taken: set[str]) -> str:
-    """Where the result lies in the archive: the picture's own path, once only."""
+    """Where the result lies in the archive: the image's own path, once only."""
     stem = str(PurePosixPath(harmless(name)).with_suffix(""))
     candidate, count = f"{stem}.{suffix}", 1
     while candidate.lower() in taken:

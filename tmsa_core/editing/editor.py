@@ -21,7 +21,7 @@ from tmsa_core.align.aligner import Aligner
 from tmsa_core.align.paste import paste_back, restore_whole
 from tmsa_core.availability import first_inversion, inversions_here
 from tmsa_core.bundles import Bundle
-from tmsa_core.datatypes import AlignedPicture, EditRequest, EditResult, Levels, PreparedFace
+from tmsa_core.datatypes import AlignedImage, EditRequest, EditResult, Levels, PreparedFace
 from tmsa_core.devices import says_when_full
 from tmsa_core.domains import INVERSIONS, Domain
 from tmsa_core.editing.scores import Scorer, Scores
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 TOKEN_LIMIT = 77  # of CLIP's text encoder
 TEXT_CACHE = 512
-BATCH = 8  # pictures synthesised together
+BATCH = 8  # images synthesised together
 TRUNCATION = 0.7  # of portraits drawn by seed: varied, but none odd
 # The methods that run networks. All else (files, faces, pasting) stays off a ZeroGPU's clock.
 ON_GPU = ("_invert", "_missed", "_draw_code", "_synthesise", "_synthesise_batch", "_compute_shift",
@@ -54,7 +54,7 @@ class Editor:
     """Text-driven editing in one domain; made by ``load_editor``.
 
     on_gpu: wraps every function that runs networks, as ``spaces.GPU`` does where the GPU is there
-    for the length of a call only. Arguments and results are pictures and tensors on the CPU.
+    for the length of a call only. Arguments and results are images and tensors on the CPU.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class Editor:
         if first_inversion(self.bundle) == "hfgi":
             self._hfgi  # noqa: B018 - the same
 
-    def align(self, image: ImageSource, face: int = 0, aligned: bool = False) -> AlignedPicture:
-        """Find the faces in a picture and cut one out; needs no network. See ``prepare``."""
+    def align(self, image: ImageSource, face: int = 0, aligned: bool = False) -> AlignedImage:
+        """Find the faces in an image and cut one out; needs no network. See ``prepare``."""
         return self.aligner.align(image, face, aligned)
 
     def prepare(
@@ -100,11 +100,11 @@ class Editor:
         face: int = 0,
         aligned: bool = False,
     ) -> PreparedFace:
-        """Align a picture and invert its crop.
+        """Align an image and invert its crop.
 
         image: PIL image, path, or HWC uint8 array. inversion: one of ``inversions``; with "hfgi"
-        what e4e misses of the picture is kept and drawn into the inversion and every edit. face:
-        which face, the largest being 0. aligned: take the picture for an aligned crop and look for
+        what e4e misses of the image is kept and drawn into the inversion and every edit. face:
+        which face, the largest being 0. aligned: take the image for an aligned crop and look for
         no face. Raises ImageError, NoFaceError, RequestError for a face or an inversion that is
         not there, and BundleError for an inversion whose weights can be had and are not here.
         """
@@ -159,10 +159,10 @@ class Editor:
         faces: Sequence[PreparedFace],
         edits: Sequence[EditRequest | Sequence[EditRequest]],
     ) -> list[EditResult]:
-        """``edit`` of each face by the edit beside it, pictures synthesised in batches.
+        """``edit`` of each face by the edit beside it, images synthesised in batches.
 
         For sweeps, grids and folders; a third quicker than one by one on a CPU, more on a GPU. A
-        picture may differ from that of ``edit`` by one grey level, as sums are in another order.
+        image may differ from that of ``edit`` by one grey level, as sums are in another order.
         Raises what ``edit`` does.
         """
         stacks = [as_stack(edit) for edit in edits]
@@ -231,7 +231,7 @@ class Editor:
         return PreparedFace(self.domain.key, crop, crop, crop, w_plus, "sample")
 
     @says_when_full
-    def embed_picture(self, crop: Image.Image) -> Tensor:
+    def embed_image(self, crop: Image.Image) -> Tensor:
         """E_I: (512,) unit embedding of a crop."""
         with torch.inference_mode():
             return (
@@ -274,7 +274,7 @@ class Editor:
     def recipe(
         self, requests: Sequence[EditRequest], inversion: str | None = None
     ) -> dict[str, object]:
-        """What made a picture: texts, strengths, domain, weights and version.
+        """What made an image: texts, strengths, domain, weights and version.
 
         inversion: how it was brought in, None where it was not.
         """
@@ -310,12 +310,12 @@ class Editor:
         if not isinstance(prepared, PreparedFace):
             raise RequestError(
                 f"Got a {shortened(type(prepared).__name__)} instead of a prepared face: give "
-                "`prepare` the picture, and edit what it returns."
+                "`prepare` the image, and edit what it returns."
             )
         if prepared.domain != self.domain.key:
             raise RequestError(
                 f"This face was prepared for {prepared.domain}, not {self.domain.key}: "
-                "prepare the picture again."
+                "prepare the image again."
             )
 
     def _check_inversion(self, name: str) -> None:
@@ -340,15 +340,15 @@ class Editor:
 
     @says_when_full
     @torch.inference_mode()
-    def _invert(self, picture: Tensor) -> Tensor:
-        w_plus = self._need_encoder()(picture.to(self.device, self._dtype))  # (1,L,512)
+    def _invert(self, image: Tensor) -> Tensor:
+        w_plus = self._need_encoder()(image.to(self.device, self._dtype))  # (1,L,512)
         return w_plus[0].float().cpu().clone()
 
     @says_when_full
     @torch.inference_mode()
-    def _missed(self, picture: Tensor, w_plus: Tensor) -> Tensor:
+    def _missed(self, image: Tensor, w_plus: Tensor) -> Tensor:
         codes = w_plus[None].to(self.device, self._dtype)
-        missed = self._hfgi.missed(self._generator, picture.to(self.device), codes)
+        missed = self._hfgi.missed(self._generator, image.to(self.device), codes)
         return missed[0].float().cpu().clone()
 
     @says_when_full
@@ -361,7 +361,7 @@ class Editor:
     @torch.inference_mode()
     def _synthesise_batch(self, codes: Tensor, missed: Tensor | None) -> list[Image.Image]:
         """codes (B,L,512), missed (B,3,S,S)."""
-        return [to_image(picture) for picture in self._pixels(codes, missed)]
+        return [to_image(image) for image in self._pixels(codes, missed)]
 
     def _pixels(self, codes: Tensor, missed: Tensor | None) -> Tensor:
         """codes (B,L,512), and with HFGI what they miss (B,3,S,S) -> (B,3,R,R) on the CPU."""
@@ -391,12 +391,12 @@ class Editor:
             ]
         with _timed(timings, "synthesise"):
             missed = [face.missed for face in faces if face.missed is not None]
-            pictures = self._synthesise_batch(
+            images = self._synthesise_batch(
                 torch.stack(codes), torch.stack(missed) if missed else None
             )
         each = {stage: seconds / len(codes) for stage, seconds in timings.items()}
         results = []
-        for face, stack, code, crop in zip(faces, stacks, codes, pictures, strict=True):
+        for face, stack, code, crop in zip(faces, stacks, codes, images, strict=True):
             image = crop
             if stack[-1].paste_back and face.transform is not None:
                 image = self._paste_back(face, crop)
@@ -425,7 +425,7 @@ class Editor:
         if self._encoder is None:
             raise RequestError(
                 "This editor was loaded for samples only: call load_editor without samples_only "
-                "to bring pictures in."
+                "to bring images in."
             )
         return self._encoder
 

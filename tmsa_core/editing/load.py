@@ -30,7 +30,7 @@ def load_editor(
 ) -> Editor:
     """Load a domain's networks, after downloading those that come from the Hub, once.
 
-    Without a mapper, which nobody publishes for photos, pictures can be inverted and sampled, and
+    Without a mapper, which nobody publishes for photos, images can be inverted and sampled, and
     an edit raises BundleError with the command that makes one. Where the mapper, HFGI or the
     identity network is damaged, the editor does without.
 
@@ -99,7 +99,7 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
 def load_aligner(
     domain: str = "avatar", folder: str | Path | None = None, report: Report = quiet
 ) -> Aligner:
-    """What aligns pictures of a domain, after downloading what is missing of that alone.
+    """What aligns images of a domain, after downloading what is missing of that alone.
 
     Args:
         domain: Key of the domain.
@@ -107,7 +107,7 @@ def load_aligner(
         report: Told of downloads.
 
     Returns:
-        The aligner; its pictures are ``seen`` at the crop's own size, as there is no encoder.
+        The aligner; its images are ``seen`` at the crop's own size, as there is no encoder.
 
     Raises:
         RequestError: For an unknown domain.
@@ -120,7 +120,7 @@ def load_aligner(
 
 
 def load_finder(domain: Domain, bundle: Bundle) -> FaceFinder | None:
-    """What finds faces in pictures of a domain; None where there is nothing to find."""
+    """What finds faces in images of a domain; None where there is nothing to find."""
     if domain.alignment != "face":
         return None
     detector = bundle.checked_path("detector") if "detector" in bundle.files else None

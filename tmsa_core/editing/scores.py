@@ -78,10 +78,10 @@ class Scorer:
 
     @torch.inference_mode()
     def score_many(self, prepared: PreparedFace, results: Sequence[EditResult]) -> list[Scores]:
-        """Scores of several edits of one face; its own pictures are looked at once."""
+        """Scores of several edits of one face; its own crops are looked at once."""
         device = self._clip.mean.device
-        pictures = [prepared.crop, prepared.inversion_crop, *(r.crop for r in results)]
-        images = torch.cat([to_tensor(picture) for picture in pictures]).to(device)  # (2+N,3,R,R)
+        crops = [prepared.crop, prepared.inversion_crop, *(r.crop for r in results)]
+        images = torch.cat([to_tensor(crop) for crop in crops]).to(device)  # (2+N,3,R,R)
         seen = self._clip.embed_images(images)
         kept: list[float | None] = [None] * (1 + len(results))
         if self._identity is not None:

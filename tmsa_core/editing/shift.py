@@ -1,7 +1,7 @@
 """From two texts to a semantic shift in W+ (section 3.3 of the TMSA paper).
 
 dw = M(t_target) - M(t_neutral), where t is the average of CLIP's text embedding over the text
-put into the 80 templates of the prompt bank. A mapper that carries reference pictures refines
+put into the 80 templates of the prompt bank. A mapper that carries reference images refines
 the shift by them (``clusters``), one that is calibrated brings it to a length.
 """
 

@@ -1,14 +1,14 @@
-"""Which pictures two texts tell apart, and what separates their latent codes.
+"""Which images two texts tell apart, and what separates their latent codes.
 
-Most of a text difference lies where no picture differs, so M's shift between two texts moves more
-than was asked. But the difference need only be good enough to sort pictures: among sampled ones
+Most of a text difference lies where no image differs, so M's shift between two texts moves more
+than was asked. But the difference need only be good enough to sort images: among sampled ones
 its scores fall into two clusters, those that look like the target text and the rest, and the
 distance between the mean codes of the two is "the distance of the average of different attribute
 codes" that section 3.4 of the TMSA paper wants a shift to be. No label is used.
 
-Where the clusters overlap, nobody knows of a picture to which it belongs, only how likely. Averages
+Where the clusters overlap, nobody knows of an image to which it belongs, only how likely. Averages
 weighted by that mix the two and understate their distance, by half where a text sorts badly; so
-the mean codes are those that explain all codes best, given how likely each picture is of which.
+the mean codes are those that explain all codes best, given how likely each image is of which.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEAST_VARIANCE = 1e-3
 TWO_MODES = 2.0  # standard deviations that two Gaussians must lie apart to show as two peaks
 EVIDENCE = 3.0  # logarithm of the odds, by Schwarz's criterion, that a cluster is two: 20 to 1
 LEAST_PART = 0.1  # a smaller share of a cluster is its fringe, no way of its own
-LEAST_PICTURES = 150  # the mean code of fewer is mostly noise
+LEAST_IMAGES = 150  # the mean code of fewer is mostly noise
 HALF = 0.5  # share that the clusters have in a shift where they and M agree but little
 REACH = 1.28  # standard deviations that nine in ten of a Gaussian lie above, from its mean down
 
@@ -55,9 +55,9 @@ class Split:
 
 
 def cluster_step(embeddings: Tensor, codes: Tensor, difference: Tensor) -> Tensor:
-    """The step that takes a picture of the lower cluster into the upper one (C,).
+    """The step that takes an image of the lower cluster into the upper one (C,).
 
-    It goes beyond the difference of the two mean codes, by so much that nine in ten pictures end
+    It goes beyond the difference of the two mean codes, by so much that nine in ten images end
     where the mean of the upper cluster is or beyond: those that fit least start ``REACH`` standard
     deviations below the mean of theirs. So it is longer where a text sorts badly. Arguments as of
     ``cluster_direction``.
@@ -67,9 +67,9 @@ def cluster_step(embeddings: Tensor, codes: Tensor, difference: Tensor) -> Tenso
 
 
 def cluster_direction(embeddings: Tensor, codes: Tensor, difference: Tensor) -> Tensor:
-    """Mean code of the pictures that a text difference ranks high, minus that of the others.
+    """Mean code of the images that a text difference ranks high, minus that of the others.
 
-    embeddings (N,D) of pictures, codes (N,C) they were made from, difference t - t0 (D,) -> (C,)
+    embeddings (N,D) of images, codes (N,C) they were made from, difference t - t0 (D,) -> (C,)
     """
     return _means_apart(embeddings, codes, difference)[0]
 
@@ -102,9 +102,9 @@ def weighted_means(members: Tensor, codes: Tensor) -> Tensor:
 
 
 def discriminant(embeddings: Tensor, difference: Tensor) -> Tensor:
-    """Fisher's discriminant of pictures (N,D) along a difference of class means (D,) -> (N,).
+    """Fisher's discriminant of images (N,D) along a difference of class means (D,) -> (N,).
 
-    The covariance is regularised by ``PENALTY``, since texts differ where pictures do not.
+    The covariance is regularised by ``PENALTY``, since texts differ where images do not.
     """
     centred = embeddings - embeddings.mean(dim=0)
     covariance = centred.T @ centred / len(centred)
@@ -129,10 +129,10 @@ def best_way(scores: Tensor, members: Tensor) -> Tensor:
     is taken.
     """
     x, count = _standardised(scores), float(members.sum())
-    if int((members > 0.5).sum()) < LEAST_PICTURES:
+    if int((members > 0.5).sum()) < LEAST_IMAGES:
         return members
     split = _split(x, HALVES, members)
-    large = LEAST_PART < split.share < 1 - LEAST_PART and split.share * count > LEAST_PICTURES
+    large = LEAST_PART < split.share < 1 - LEAST_PART and split.share * count > LEAST_IMAGES
     return members * split.upper if large and split.is_two else members
 
 

@@ -1,4 +1,4 @@
-"""Many pictures in parts, so that memory stays small: renders, and what a generator draws."""
+"""Many images in parts, so that memory stays small: renders, and what a generator draws."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Subjects:
 
 @torch.inference_mode()
 def make_subjects(bundle: Bundle, count: int) -> Subjects:
-    """Draw and invert ``count`` held-out portraits, through 8 bits like a real picture."""
+    """Draw and invert ``count`` held-out portraits, through 8 bits like a real image."""
     portraits = held_out_portraits(count)
     renders = to_range(to_bytes(rendered(portraits)))
     encoder = bundle.load("e4e")

@@ -1,4 +1,4 @@
-"""What is measured on every edited picture, by networks that took no part in the edit.
+"""What is measured on every edited image, by networks that took no part in the edit.
 
 CLIP is the one exception: every method steers by it, and Table 3 of the paper judges by it.
 """
@@ -32,7 +32,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class Reading:
-    """What the judges see in N pictures (N,3,R,R).
+    """What the judges see in N images (N,3,R,R).
 
     person: (N,E) identity embeddings, None without an identity network. seen: (N,clip_dim).
     attributes: the options that the classifier reads, None outside the drawn world.
@@ -62,7 +62,7 @@ class Judges:
 
     @torch.inference_mode()
     def read(self, images: Tensor, traits: Mapping[str, Tensor] | None = None) -> Reading:
-        """Look at pictures (N,3,R,R) in [-1,1]; traits are those of the drawn portraits."""
+        """Look at images (N,3,R,R) in [-1,1]; traits are those of the drawn portraits."""
         parts = images.split(BATCH)
         person = attributes = None
         if self.identity is not None:
@@ -77,7 +77,7 @@ class Judges:
 
 
 def shows(reading: Reading, prompt: Prompt) -> Tensor | None:
-    """(N,) bool: whether the picture shows what was asked; None where nobody can tell."""
+    """(N,) bool: whether the image shows what was asked; None where nobody can tell."""
     if reading.attributes is None or not prompt.wanted:
         return None
     options = reading.attributes.attributes
@@ -88,7 +88,7 @@ def shows(reading: Reading, prompt: Prompt) -> Tensor | None:
 def score(
     before: Reading, after: Reading, prompt: Prompt, target: Tensor, without: Tensor
 ) -> list[Row]:
-    """One row for each picture, inversions ``before`` and edits ``after`` (N each).
+    """One row for each image, inversions ``before`` and edits ``after`` (N each).
 
     target, without: (clip_dim,) embeddings of the texts with and without the attribute.
     success: the classifier sees what was asked. clip: CLIP prefers the target to the text without
@@ -126,7 +126,7 @@ def compared(prompt: Prompt) -> list[str]:
 def _changes(
     before: Reading, after: Reading, prompt: Prompt
 ) -> tuple[list[list[str]], list[list[str]]]:
-    """For each picture: names of changed attributes, and of those that cannot be seen in both."""
+    """For each image: names of changed attributes, and of those that cannot be seen in both."""
     count = len(after.images)
     changed: list[list[str]] = [[] for _ in range(count)]
     unseen: list[list[str]] = [[] for _ in range(count)]

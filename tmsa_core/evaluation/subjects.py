@@ -1,4 +1,4 @@
-"""Whose pictures are edited: held-out drawn portraits, pictures of a folder, or samples."""
+"""Whose images are edited: held-out drawn portraits, images of a folder, or samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Subjects:
-    """N pictures (N,3,R,R), their codes (N,L,w_dim), and who was drawn, where anybody was."""
+    """N images (N,3,R,R), their codes (N,L,w_dim), and who was drawn, where anybody was."""
 
     images: Tensor
     codes: Tensor
@@ -32,7 +32,7 @@ class Subjects:
 def find_subjects(
     world: World, count: int, seed: int = TEST, folder: Path | None = None
 ) -> Subjects:
-    """``count`` pictures and their e4e codes.
+    """``count`` images and their e4e codes.
 
     folder: aligned crops to take instead of drawn portraits or samples. Raises RequestError if it
     holds too few.
@@ -67,11 +67,11 @@ def _sample(world: World, count: int, seed: int) -> Tensor:
 
 
 def _read_folder(world: World, folder: Path, count: int) -> Tensor:
-    """The first ``count`` pictures of a folder, by name, (count,3,R,R) in [-1,1]."""
+    """The first ``count`` images of a folder, by name, (count,3,R,R) in [-1,1]."""
     if not folder.is_dir():
         raise RequestError(f"There is no folder {folder}: name one with aligned crops.")
     paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)[:count]
     if len(paths) < count:
-        raise RequestError(f"{folder} holds {len(paths)} pictures, not {count}: ask for fewer.")
+        raise RequestError(f"{folder} holds {len(paths)} images, not {count}: ask for fewer.")
     side = world.generator.resolution
     return torch.cat([to_tensor(load_image(path).resize((side, side))) for path in paths])

@@ -80,7 +80,7 @@ def _mp4(frames: Sequence[Image.Image]) -> bytes:
         stream = file.add_stream("libx264", rate=Fraction(FRAMES_PER_SECOND), options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in frames:
-            picture = av.VideoFrame.from_image(frame.crop((0, 0, width, height)))
-            file.mux(stream.encode(picture))
+            image = av.VideoFrame.from_image(frame.crop((0, 0, width, height)))
+            file.mux(stream.encode(image))
         file.mux(stream.encode())
     return buffer.getvalue()

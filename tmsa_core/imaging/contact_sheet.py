@@ -23,7 +23,7 @@ def side_by_side(crops: Sequence[Image.Image]) -> Image.Image:
 
 
 def titled_grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
-    """Pictures as a table, a title over each column, shortened to fit it."""
+    """Images as a table, a title over each column, shortened to fit it."""
     font = ImageFont.load_default(12)
     size = (TILE * len(titles), TITLE_HEIGHT + TILE * len(rows))
     sheet = Image.new("RGB", size, "white")
@@ -32,20 +32,20 @@ def titled_grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) ->
         while font.getlength(title) > TILE - 8 and len(title) > 2:
             title = title[:-2] + "…" if not title.endswith("…") else title[:-2] + "…"
         draw.text((column * TILE + 4, 4), title, font=font, fill="black")
-        for row, pictures in enumerate(rows):
-            tile = pictures[column].resize((TILE, TILE), Image.Resampling.LANCZOS)
+        for row, images in enumerate(rows):
+            tile = images[column].resize((TILE, TILE), Image.Resampling.LANCZOS)
             sheet.paste(tile, (column * TILE, TITLE_HEIGHT + row * TILE))
     return sheet
 
 
 def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
-    """Pictures of equal size as a table with a title over each column."""
+    """Images of equal size as a table with a title over each column."""
     side = rows[0][0].width
     step = side + GAP
     sheet = Image.new("RGB", (step * len(titles) - GAP, HEADER + step * len(rows) - GAP), "white")
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
         draw.text((column * step + 3, 2), title, fill="black")
-        for row, pictures in enumerate(rows):
-            sheet.paste(pictures[column], (column * step, HEADER + row * step))
+        for row, images in enumerate(rows):
+            sheet.paste(images[column], (column * step, HEADER + row * step))
     return sheet

@@ -1,6 +1,6 @@
-"""Pictures in, tensors through, pictures out: the only place where pixel ranges convert.
+"""Images in, tensors through, images out: the only place where pixel ranges convert.
 
-Outside the package a picture is an RGB ``PIL.Image`` in sRGB with its rotation tag already
+Outside the package an image is an RGB ``PIL.Image`` in sRGB with its rotation tag already
 applied; inside it is float32 (B, 3, H, W) in [-1, 1].
 """
 
@@ -51,15 +51,15 @@ DAMAGED = (
 )
 # Share of the brightest, and of the darkest, pixels of deep grey that do not decide its range.
 _OUTLIERS = 0.001
-_OVERSHOOT = 0.1  # of float pictures beyond the ends of their range, as resampling makes it
-_DIMMEST_EIGHT_BITS = 8.0  # a float picture that ends below would be black in a range of 255
+_OVERSHOOT = 0.1  # of float images beyond the ends of their range, as resampling makes it
+_DIMMEST_EIGHT_BITS = 8.0  # a float image that ends below would be black in a range of 255
 
 
 def load_image(source: ImageSource) -> Image.Image:
-    """Read a picture as upright RGB in sRGB; transparency becomes white.
+    """Read an image as upright RGB in sRGB; transparency becomes white.
 
-    Colours are converted to sRGB where the picture holds another ICC profile; a profile that
-    cannot be used is ignored. The picture returned holds no profile.
+    Colours are converted to sRGB where the image holds another ICC profile; a profile that
+    cannot be used is ignored. The image returned holds no profile.
 
     Args:
         source: A PIL image of any mode, the path of a regular file, an encoded file as bytes, or
@@ -67,15 +67,15 @@ def load_image(source: ImageSource) -> Image.Image:
             first frame is taken. It is never changed.
 
     Returns:
-        The picture; it shares no memory with ``source``.
+        The image; it shares no memory with ``source``.
 
     Raises:
-        ImageError: In one sentence, for everything that is no such picture, for a file of more
-            than ``MAX_BYTES`` and for a picture of more than ``MAX_PIXELS``, which is refused
+        ImageError: In one sentence, for everything that is no such image, for a file of more
+            than ``MAX_BYTES`` and for an image of more than ``MAX_PIXELS``, which is refused
             before it is decoded.
     """
     if isinstance(source, Image.Image):
-        return _to_rgb(source, "The picture")
+        return _to_rgb(source, "The image")
     if isinstance(source, np.ndarray):
         return _to_rgb(_from_array(source), "The array")
     if isinstance(source, bytes):
@@ -84,18 +84,18 @@ def load_image(source: ImageSource) -> Image.Image:
         path = checked_path(source, ImageError)
         return _read(read_bounded(path, MAX_BYTES, ImageError), f"The file {shortened(path.name)}")
     raise ImageError(
-        f"Got {_a_kind(source)} instead of a picture: give an image file, a PIL image or an array."
+        f"Got {_a_kind(source)} instead of an image: give an image file, a PIL image or an array."
     )
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """RGB picture -> (1, 3, H, W) float32 in [-1, 1]."""
+    """RGB image -> (1, 3, H, W) float32 in [-1, 1]."""
     pixels = torch.from_numpy(np.array(image.convert("RGB")))  # (H, W, 3)
     return pixels.permute(2, 0, 1).unsqueeze(0).float().div(127.5).sub(1)
 
 
 def to_image(pixels: Tensor) -> Image.Image:
-    """(3, H, W) or (1, 3, H, W), nominally in [-1, 1], clamped and rounded -> RGB picture.
+    """(3, H, W) or (1, 3, H, W), nominally in [-1, 1], clamped and rounded -> RGB image.
 
     The exact inverse of ``to_tensor``. Raises ValueError for another shape.
     """
@@ -127,7 +127,7 @@ def _need_heic_reader(name: str) -> None:
         from pillow_heif import register_heif_opener
     except ImportError as error:
         raise ImageError(
-            f"{name} is a HEIC picture, as iPhones take them, and cannot be read here: save it as "
+            f"{name} is a HEIC image, as iPhones take them, and cannot be read here: save it as "
             "JPEG, or install the package pillow-heif."
         ) from error
     register_heif_opener()
@@ -138,11 +138,11 @@ def _from_array(array: np.ndarray) -> Image.Image:
     expected = "expected HxWx3 of type uint8 with values from 0 to 255"
     if array.dtype != np.uint8:
         kind = shortened(array.dtype)  # one with named fields can be long
-        raise ImageError(f"Got an array of type {kind} as a picture: {expected}.")
+        raise ImageError(f"Got an array of type {kind} as an image: {expected}.")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageError(f"Got an array of shape {shape or '()'} as a picture: {expected}.")
+        raise ImageError(f"Got an array of shape {shape or '()'} as an image: {expected}.")
     if 0 in array.shape:
         raise ImageError(f"Got an array of shape {shape} without a pixel: {expected}.")
     _check_size(array.shape[1], array.shape[0], "The array")
@@ -162,12 +162,12 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
             return _unmarked(_on_white(image))
         if image.mode == "LAB":
             return _unmarked(_lab_to_rgb(image))
-        # convert() hands back the same object for an RGB picture: never the caller's own.
+        # convert() hands back the same object for an RGB image: never the caller's own.
         return _unmarked(image.convert("RGB").copy())
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF rotation; a tag block that cannot be read leaves the picture as it is."""
+    """Apply the EXIF rotation; a tag block that cannot be read leaves the image as it is."""
     try:
         return ImageOps.exif_transpose(image)
     except DAMAGED:
@@ -175,7 +175,7 @@ def _turn_upright(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """The picture with its colours converted to sRGB, where it holds another ICC profile."""
+    """The image with its colours converted to sRGB, where it holds another ICC profile."""
     profile = image.info.get("icc_profile")
     if not isinstance(profile, bytes) or not profile or image.mode == "LAB":
         return image
@@ -198,7 +198,7 @@ def _in_srgb(image: Image.Image) -> Image.Image:
 
 
 def _unmarked(image: Image.Image) -> Image.Image:
-    """The picture without its profile, which no longer describes its colours."""
+    """The image without its profile, which no longer describes its colours."""
     image.info.pop("icc_profile", None)
     return image
 
@@ -230,7 +230,7 @@ def _without_outliers(values: np.ndarray) -> tuple[float, float]:
 def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
     """What is black and what is white in grey values from low to high."""
     if fractions and high <= 1 + _OVERSHOOT:
-        signed = -1 - _OVERSHOOT <= low < -_OVERSHOOT  # as networks draw pictures
+        signed = -1 - _OVERSHOOT <= low < -_OVERSHOOT  # as networks draw images
         return (-1.0 if signed else 0.0), 1.0
     if fractions and high < _DIMMEST_EIGHT_BITS:
         return 0.0, high
@@ -279,7 +279,7 @@ def _plain_errors(name: str) -> Iterator[None]:
             "please make it smaller."
         ) from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture that can be read: {_ADVICE}") from error
+        raise ImageError(f"{name} is not an image that can be read: {_ADVICE}") from error
     except DAMAGED as error:
         raise ImageError(f"{name} is damaged or incomplete: {_ADVICE}") from error
 

@@ -1,8 +1,8 @@
-"""What a saved picture says about itself: that it was edited, and with what recipe.
+"""What a saved image says about itself: that it was edited, and with what recipe.
 
 The recipe (texts, strength, domain, weights, version) travels as JSON under the key ``tmsa``. The
 notice is there twice: in plain words, and as IPTC's digital source type inside an XMP packet,
-which picture libraries read (https://cv.iptc.org/newscodes/digitalsourcetype/).
+which image libraries read (https://cv.iptc.org/newscodes/digitalsourcetype/).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _SMALLEST = 9  # px; below, letters cannot be read
 
 RECIPE_KEY = "tmsa"
 XMP_KEY = "XML:com.adobe.xmp"
-EDITED_NOTICE = "Edited with TMSA, a text-driven face editor: this picture does not show what was."
-SAMPLE_NOTICE = "Made with TMSA: this picture was generated and shows no real person."
+EDITED_NOTICE = "Edited with TMSA, a text-driven face editor: this image does not show what was."
+SAMPLE_NOTICE = "Made with TMSA: this image was generated and shows no real person."
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -40,7 +40,7 @@ _ASCII_COMMENT = b"ASCII\0\0\0"  # EXIF 2.3, table 9: the comment's character co
 def annotate(image: Image.Image, recipe: Mapping[str, Any], edited: bool = True) -> Image.Image:
     """A copy of ``image`` whose ``info`` carries the recipe and the notice as PNG text.
 
-    edited: whether the picture is an edit of another, or generated from nothing.
+    edited: whether the image is an edit of another, or generated from nothing.
     """
     marked = image.copy()
     marked.info = dict(_texts(recipe, edited))
@@ -48,7 +48,7 @@ def annotate(image: Image.Image, recipe: Mapping[str, Any], edited: bool = True)
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """The picture as a PNG file, with the texts of its ``info``."""
+    """The image as a PNG file, with the texts of its ``info``."""
     texts = {k: v for k, v in image.info.items() if isinstance(k, str) and isinstance(v, str)}
     buffer = io.BytesIO()
     # A quarter quicker than level 3 and an eighth larger: these files live for a session only.
@@ -56,16 +56,16 @@ def encode_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def encode_picture(
+def encode_image(
     image: Image.Image,
     recipe: Mapping[str, Any] | None = None,
     edited: bool = True,
     suffix: str = ".png",
 ) -> bytes:
-    """The picture as a PNG, JPEG or WebP file at full size, with recipe and notice inside.
+    """The image as a PNG, JPEG or WebP file at full size, with recipe and notice inside.
 
-    Without a recipe the picture says nothing about itself, as befits a mere crop. Raises
-    ImageError for another suffix, or a picture larger than the format holds.
+    Without a recipe the image says nothing about itself, as befits a mere crop. Raises
+    ImageError for another suffix, or an image larger than the format holds.
     """
     _check_suffix(suffix, suffix)
     texts = _texts(recipe, edited) if recipe is not None else {}
@@ -83,29 +83,29 @@ def encode_picture(
         image.save(buffer, kind, **options)
     except (OSError, ValueError) as error:  # JPEG ends at 65,535 pixels a side, WebP at 16,383
         raise ImageError(
-            f"A picture of {image.width} x {image.height} pixels does not fit into {kind}; use PNG."
+            f"An image of {image.width} x {image.height} pixels does not fit into {kind}; use PNG."
         ) from error
     return buffer.getvalue()
 
 
-def save_picture(
+def save_image(
     image: Image.Image,
     path: str | Path,
     recipe: Mapping[str, Any] | None = None,
     edited: bool = True,
 ) -> None:
-    """Write what ``encode_picture`` gives, the format by the suffix of ``path``.
+    """Write what ``encode_image`` gives, the format by the suffix of ``path``.
 
     Raises ImageError for another suffix, or where the file cannot be written.
     """
     path = checked_path(path, ImageError)
     check_destination(path)
-    data = encode_picture(image, recipe, edited, path.suffix)
+    data = encode_image(image, recipe, edited, path.suffix)
     write_whole(path, data, ImageError)
 
 
 def check_destination(path: Path) -> None:
-    """Raise ImageError where ``save_picture`` could not write, before work is done in vain."""
+    """Raise ImageError where ``save_image`` could not write, before work is done in vain."""
     checked_path(path, ImageError)
     _check_suffix(path.suffix, path.name)
     check_place(path, ImageError)
@@ -114,15 +114,15 @@ def check_destination(path: Path) -> None:
 def _check_suffix(suffix: str, name: str) -> None:
     if suffix.lower() not in SUFFIXES:
         raise ImageError(
-            f"Pictures are not written as {quoted(name)}; use a name that ends in "
+            f"Images are not written as {quoted(name)}; use a name that ends in "
             f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
         )
 
 
 def read_recipe(source: str | Path | Image.Image) -> dict[str, Any] | None:
-    """The recipe inside a picture that this package saved, or None where there is none.
+    """The recipe inside an image that this package saved, or None where there is none.
 
-    Raises ImageError where ``source`` is a path to something that is not a picture, or too large
+    Raises ImageError where ``source`` is a path to something that is not an image, or too large
     a one; pixels are not decoded.
     """
     if isinstance(source, Image.Image):
@@ -134,7 +134,7 @@ def read_recipe(source: str | Path | Image.Image) -> dict[str, Any] | None:
             return _recipe_of(image)
     except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
         raise ImageError(
-            f"{shortened(path.name)} cannot be read as a picture; use PNG, JPEG or WebP."
+            f"{shortened(path.name)} cannot be read as an image; use PNG, JPEG or WebP."
         ) from error
 
 
@@ -194,7 +194,7 @@ def _exif(texts: Mapping[str, str]) -> Image.Exif:
 
 
 def add_notice(image: Image.Image, text: str = NOTICE) -> Image.Image:
-    """A copy of an RGB picture with ``text`` on a dark strip in its lower right corner."""
+    """A copy of an RGB image with ``text`` on a dark strip in its lower right corner."""
     size = max(_SMALLEST, round(_SHARE * min(image.size)))
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(text)

@@ -21,7 +21,7 @@ def resize_tensor(pixels: Tensor, size: int | tuple[int, int]) -> Tensor:
 
 
 def fit_side(pixels: Tensor, side: int) -> Tensor:
-    """(B, C, H, W) -> the same pictures, ``side`` pixels at the longer side."""
+    """(B, C, H, W) -> the same images, ``side`` pixels at the longer side."""
     height, width = pixels.shape[-2:]
     share = side / max(height, width)
     return resize_tensor(pixels, (round(height * share), round(width * share)))

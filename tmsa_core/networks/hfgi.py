@@ -1,7 +1,7 @@
 """HFGI: high-fidelity GAN inversion (Wang et al. 2022, arXiv 2109.06590).
 
-A W+ code forgets what is special about a picture. What the inversion missed is kept as an image,
-the residual; one network aligns it to an edited picture (the paper's adaptive distortion
+A W+ code forgets what is special about an image. What the inversion missed is kept as an image,
+the residual; one network aligns it to an edited image (the paper's adaptive distortion
 alignment), another turns it into a scale and a shift of the generator's features (its consultation
 encoder), and the generator draws the edited code once more with them.
 """
@@ -45,7 +45,7 @@ def chain(inputs: int, widths: Sequence[int], stride: int = 1) -> nn.Sequential:
 
 
 class Aligner(nn.Module):
-    """Moves a residual to where the edited picture has what it belongs to; an hourglass.
+    """Moves a residual to where the edited image has what it belongs to; an hourglass.
 
     widths: channels at full, half, quarter and eighth size. units: how many in each part.
     """
@@ -182,7 +182,7 @@ class HFGI(nn.Module):
         """An edited code (B,L,512) with a residual (B,3,S,S) -> (B,3,R,R), not clamped.
 
         Two passes of the generator: a preview of the edit, to which the residual is aligned, and
-        the picture itself.
+        the image itself.
         """
         preview, redraw = generator.draw_twice(w_edit, self.side)
         return redraw(self.conditions(residual, self.small(preview)))

@@ -352,7 +352,7 @@ class Generator(nn.Module):
         return self._blocks(blocks, x, image, styles, maps, features)[1]
 
     def draw_twice(self, w_plus: Tensor, side: int) -> tuple[Tensor, Redraw]:
-        """The picture of w_plus (B,L,w_dim), and what draws it anew with the features of ``side``
+        """The skip of w_plus (B,L,w_dim), and what draws it anew with the features of ``side``
         scaled and shifted: ``synthesise`` without and with ``features``.
 
         The second drawing begins at those features, and so costs little more than half.
@@ -365,8 +365,8 @@ class Generator(nn.Module):
         above = range(start + 1, len(self.to_rgbs))
 
         def drawn(change: Change | None) -> Tensor:
-            y, picture = self._settled(start, x, image, styles, maps, change)
-            return self._blocks(above, y, picture, styles, maps, {})[1]
+            y, skip = self._settled(start, x, image, styles, maps, change)
+            return self._blocks(above, y, skip, styles, maps, {})[1]
 
         return drawn(None), drawn
 

@@ -38,7 +38,7 @@ class Mapper(nn.Module):
     ``latent_avg`` (L,w_dim) is added to what they put out. All three are set before training.
     ``gap`` (clip_dim,) is the mean image minus the mean text embedding; ``shift_length`` the
     calibrated length of a text shift (zero: the raw difference). Both are set after training, and
-    so are the ``references``: so many pictures' unit embeddings ``reference_embeddings``
+    so are the ``references``: so many images' unit embeddings ``reference_embeddings``
     (references,clip_dim) with the codes ``reference_codes`` (references,w_dim) they were made from.
     """
 
@@ -75,11 +75,11 @@ class Mapper(nn.Module):
 
     @property
     def references(self) -> int:
-        """How many reference pictures the mapper carries."""
+        """How many reference images the mapper carries."""
         return len(self.reference_codes) if "reference_codes" in self._buffers else 0
 
     def set_references(self, embeddings: Tensor, codes: Tensor) -> None:
-        """Carry these pictures: embeddings (K,clip_dim) and codes (K,w_dim)."""
+        """Carry these images: embeddings (K,clip_dim) and codes (K,w_dim)."""
         self.register_buffer("reference_embeddings", embeddings.clone())
         self.register_buffer("reference_codes", codes.clone())
 

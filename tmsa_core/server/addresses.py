@@ -16,7 +16,7 @@ from tmsa_core.errors import ImageError
 
 LONGEST_QUOTE = 60  # characters of a caller's value in a message
 REFUSED = (
-    "The picture at {0} is not fetched, as this server contacts no other: upload the file itself, "
+    "The image at {0} is not fetched, as this server contacts no other: upload the file itself, "
     "or send it as a data URL."
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)

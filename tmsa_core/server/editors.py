@@ -47,7 +47,7 @@ class Editors:
         return self._loaded[key]
 
     def aligner(self, domain: str = "") -> Aligner:
-        """What aligns pictures of a domain, whether or not its networks are here.
+        """What aligns images of a domain, whether or not its networks are here.
 
         Raises RequestError for an unknown domain, BundleError where what finds faces is missing.
         """

@@ -58,7 +58,7 @@ def spoken(error: TmsaError) -> gr.Error:
     return gr.Error(str(error), title="That did not work", print_exception=False)
 
 
-def picture_input(read: Callable[..., Any] = uploaded, **settings: Any) -> gr.Image:
+def image_input(read: Callable[..., Any] = uploaded, **settings: Any) -> gr.Image:
     """An image input that hands over the file that was sent, unread. read: ``uploaded`` or alike.
 
     An event may set it, but must not leave it out of the outputs that it lists: Gradio then makes

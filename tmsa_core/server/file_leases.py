@@ -147,16 +147,16 @@ class Leases:
                 self._files[path] = replace(file, due=due, used=now, pages=pages, left=left)
 
     def keep(self, owner: str, image: Image.Image) -> str:
-        """Write a picture as PNG, with its metadata, for a visitor's page.
+        """Write an image as PNG, with its metadata, for a visitor's page.
 
         Returns:
-            Its path, the same for the same picture and visitor. The file is moved into place
+            Its path, the same for the same image and visitor. The file is moved into place
             whole and never changed: a browser may be fetching it.
         """
         data = encode_png(image)
         name = hmac.new(self._secret, owner.encode(errors="surrogatepass") + b"\0", hashlib.sha256)
         name.update(data)
-        path = self.folder / name.hexdigest()[:32] / "picture.png"
+        path = self.folder / name.hexdigest()[:32] / "image.png"
         self.take(owner, str(path))
         if not path.exists():
             write_whole(path, data)

@@ -24,7 +24,7 @@ NO_FILE = (
     'What /{0} was sent as a file is none: upload it first, then send {{"path": the path that the '
     'upload answered, "meta": {{"_type": "gradio.FileData"}}}}, several in a list.'
 )
-NO_DATA_URL = "The picture's data URL cannot be decoded; send base64."
+NO_DATA_URL = "The image's data URL cannot be decoded; send base64."
 
 
 def named_files(parts: Sequence[Block], values: Sequence[Any], name: str = "") -> list[str]:

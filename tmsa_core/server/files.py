@@ -1,4 +1,4 @@
-"""Pictures as the page receives and shows them."""
+"""Images as the page receives and shows them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from PIL import Image
 
 from tmsa_core.errors import ImageError
 
-MOST_BYTES = 20 << 20  # of one picture's file
-SHOWN_SIDE = 1024  # px; larger pictures are shown reduced and downloaded whole
+MOST_BYTES = 20 << 20  # of one image's file
+SHOWN_SIDE = 1024  # px; larger images are shown reduced and downloaded whole
 
 
 def data_url(jpeg: bytes) -> str:
@@ -20,7 +20,7 @@ def data_url(jpeg: bytes) -> str:
 
 
 def shown(image: Image.Image) -> Image.Image:
-    """The picture, reduced to what fits a screen, metadata kept."""
+    """The image, reduced to what fits a screen, metadata kept."""
     if max(image.size) <= SHOWN_SIDE:
         return image
     smaller = image.copy()
@@ -46,7 +46,7 @@ def received(payload: ImageData | None) -> str | None:
     if payload is None:
         return None
     if payload.url and not payload.path:
-        raise ImageError("The picture's url must be a data URL: upload other files.")
+        raise ImageError("The image's url must be a data URL: upload other files.")
     return payload.path
 
 
@@ -54,5 +54,5 @@ def check_bytes(path: str) -> None:
     """Raise ImageError for a file of more than ``MOST_BYTES``."""
     if Path(path).is_file() and Path(path).stat().st_size > MOST_BYTES:
         raise ImageError(
-            f"The picture has more than {MOST_BYTES >> 20} MB: save it smaller, or as a JPEG."
+            f"The image has more than {MOST_BYTES >> 20} MB: save it smaller, or as a JPEG."
         )

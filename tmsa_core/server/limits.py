@@ -38,7 +38,7 @@ class Limits:
     """The most that a client may use.
 
     Attributes:
-        body_bytes: Of a request. A picture of 20 MB takes 27 MB as a data URL.
+        body_bytes: Of a request. An image of 20 MB takes 27 MB as a data URL.
         upload_bytes: Of all files of one upload.
         calls: Calls of one client that wait at the same time. Addresses of private networks and of
             this machine are not counted: behind a proxy they stand for many people.
@@ -193,7 +193,7 @@ def _declared_bytes(scope: Scope) -> int:
 def _too_large(most: int, upload: bool) -> str:
     if upload:
         return f"The files have more than {most >> 20} MB in all: upload them in several parts."
-    return f"The request has more than {most >> 20} MB: upload the picture as a file, or smaller."
+    return f"The request has more than {most >> 20} MB: upload the image as a file, or smaller."
 
 
 def _refusal(status: int, words: str, seconds: int | None = None) -> JSONResponse:

@@ -37,7 +37,7 @@ class Samples:
         return tuple(self.portraits)
 
     def file(self, name: str) -> str:
-        """The portrait as a file, for the page to open like any picture."""
+        """The portrait as a file, for the page to open like any image."""
         path = self._files.get(name)
         if path is None or not Path(path).exists():  # the system may clear its temporary files
             path = self._leases.keep("", self.portraits[name])
@@ -68,7 +68,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _portraits(editor: Editor) -> dict[str, Image]:
-    """The pictures in the bundle's ``samples`` folder, or else some from the generator."""
+    """The images in the bundle's ``samples`` folder, or else some from the generator."""
     found = {}
     for file in _files(editor.bundle.folder):
         try:

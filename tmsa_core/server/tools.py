@@ -8,10 +8,10 @@ import gradio as gr
 
 
 def give_each_value(blocks: gr.Blocks) -> None:
-    """Let tools answer each of their values as content of its own, pictures as pictures.
+    """Let tools answer each of their values as content of its own, images as images.
 
     Gradio 6.31 wraps the values of a call without progress reports once too often, so that agents
-    would get all of them as one text and no picture.
+    would get all of them as one text and no image.
 
     Args:
         blocks: The page whose tools these are.

@@ -187,17 +187,17 @@ class Run:
         """
         rows = zip(real.split(columns), made.split(columns), strict=True)
         images = torch.cat([part.cpu().float() for pair in rows for part in pair])
-        picture = io.BytesIO()
+        image = io.BytesIO()
         save_image(
             images.clamp(-1, 1),
-            picture,
+            image,
             format="png",
             nrow=columns,
             normalize=True,
             value_range=(-1, 1),
             padding=1,
         )
-        write_whole(self.folder / "latest.png", picture.getvalue(), BundleError)
+        write_whole(self.folder / "latest.png", image.getvalue(), BundleError)
 
 
 @torch.no_grad()

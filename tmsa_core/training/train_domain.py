@@ -10,7 +10,7 @@ from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
 from tmsa_core.training.avatar.renders import open_pool
 from tmsa_core.training.mapper.export import check_writable
-from tmsa_core.training.mapper.image_folder import Pictures, open_pictures
+from tmsa_core.training.mapper.image_folder import Images, open_images
 from tmsa_core.training.mapper.loop import check_bundle, export_alignment, train_alignment
 from tmsa_core.training.mapper.presets import REAL_IMAGES, STATE, find_preset
 from tmsa_core.training.run import Options
@@ -39,11 +39,11 @@ def train_domain(
     bundle = open_bundle(domain, options.out)
     check_bundle(bundle, real=images is not None)  # before a large folder is read
     check_writable(bundle)
-    pictures: Pictures | None = None
+    real_images: Images | None = None
     if images is not None:
-        pictures = open_pictures(images, facts)
+        real_images = open_images(images, facts)
     elif domain == "avatar" and any((options.work / "renders").glob("*.images.npy")):
-        pictures = open_pool(options.work / "renders").first(REAL_IMAGES)
-    state = train_alignment(bundle, chosen, options, pictures, STATE)
+        real_images = open_pool(options.work / "renders").first(REAL_IMAGES)
+    state = train_alignment(bundle, chosen, options, real_images, STATE)
     command = f"python -m tmsa_core train {domain} --preset {preset}"
     return export_alignment(state, bundle, command)

@@ -1,4 +1,4 @@
-"""The batch screen: many pictures in, one archive out, with progress, time left and cancel."""
+"""The batch screen: many images in, one archive out, with progress, time left and cancel."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class BatchHandlers:
         self._stops.begin(owner)
 
     def cancel(self, owner: str) -> str:
-        """Stop a visitor's batch after the picture that is being edited."""
+        """Stop a visitor's batch after the image that is being edited."""
         under_way = self._stops.cancel(owner)
-        words = "Stopping after this picture ..." if under_way else "There is no batch to cancel."
+        words = "Stopping after this image ..." if under_way else "There is no batch to cancel."
         return status_html(words)
 
     def claim(self, owner: str, *paths: str) -> None:
@@ -79,7 +79,7 @@ class BatchHandlers:
         self.leases.take(owner, *paths)
 
     def run(self, wishes: BatchWishes, owner: str = "") -> Iterator[BatchScreen]:
-        """Edit the pictures, one screen after each; the archive at the end."""
+        """Edit the images, one screen after each; the archive at the end."""
         stop = self._stops.of(owner)
         paths, rows = wishes.paths, []
         self.leases.take(owner, *map(str, paths))
@@ -110,7 +110,7 @@ class BatchHandlers:
         finally:
             self._stops.end(owner)
         if not rows:
-            yield BatchScreen(status=status_html("Cancelled before the first picture."))
+            yield BatchScreen(status=status_html("Cancelled before the first image."))
             return
         self.leases.take(owner, str(out))
         yield BatchScreen(status=status_html(_summary(rows, count)), archive=str(out))
@@ -125,7 +125,7 @@ def cells(row: Row) -> list[str]:
 
 def progress_html(done: int, count: int, failed: int, left: float | None) -> str:
     """A bar with what is done and how long the rest will take."""
-    words = f"{done} of {count} pictures"
+    words = f"{done} of {count} images"
     if failed:
         words += f", {failed} failed"
     if left is not None and done < count:
@@ -163,7 +163,7 @@ def lay_out_batch(
             files = files_input(
                 file_count="multiple",
                 file_types=["image", ".zip"],
-                label="Pictures or ZIP archives",
+                label="Images or ZIP archives",
                 height=150,
                 elem_id="batch-files",
             )
@@ -184,14 +184,14 @@ def lay_out_batch(
             )
             alpha = Slider(*STRENGTHS, value=1, step=0.05, label="Strength", elem_id="batch-alpha")
             kind = gr.Radio(KINDS, value="png", label="Files", elem_id="batch-kind")
-            notice = gr.Checkbox(True, label="Write “AI-edited” on the pictures")
+            notice = gr.Checkbox(True, label="Write “AI-edited” on the images")
         with gr.Column(min_width=300):
             with gr.Row():
                 start = gr.Button("Edit all", variant="primary", elem_id="batch-start")
                 cancel = gr.Button("Cancel", elem_id="batch-cancel")
             status = gr.HTML(status_html("Nothing started yet."), elem_id="batch-status")
             archive = gr.File(
-                label="Result: pictures and scores",
+                label="Result: images and scores",
                 interactive=False,
                 height=90,
                 elem_id="batch-archive",
@@ -203,7 +203,7 @@ def lay_out_batch(
                 wrap=True,
                 column_widths=WIDTHS,
                 max_height=360,
-                label="How each picture fared",
+                label="How each image fared",
                 elem_id="batch-table",
             )
     parts = {"status": status, "table": table, "archive": archive}

@@ -64,7 +64,7 @@ def world_words(status: DomainStatus, job: Job | None) -> str:
         lines.append("\n".join(f"- {file}" for file in files))
     elif status.available:
         lines.append(
-            "Its pictures can be inverted already. What is missing is the mapping network from "
+            "Its images can be inverted already. What is missing is the mapping network from "
             "texts to edits; the quick alignment makes a first one from the generator alone."
         )
     if status.notice:

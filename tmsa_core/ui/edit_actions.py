@@ -28,9 +28,9 @@ from tmsa_core.imaging.metadata import (
     add_notice,
     annotate,
     check_destination,
-    encode_picture,
+    encode_image,
     read_recipe,
-    save_picture,
+    save_image,
 )
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.events import spoken
@@ -50,12 +50,12 @@ RANDOM_SEEDS = 1_000_000
 class Wishes:
     """The controls of the editing screen as they stand.
 
-    picture: the file in the input. whole: give the whole picture and not the crop. notice: write
-    on the picture that it is edited. arrived: the page has its first picture; until then, no
-    picture means that one.
+    image: the file in the input. whole: give the whole image and not the crop. notice: write
+    on the image that it is edited. arrived: the page has its first image; until then, no
+    image means that one.
     """
 
-    picture: str | None = None
+    image: str | None = None
     neutral_text: str = ""
     target_text: str = ""
     alpha: float = 1.0
@@ -103,7 +103,7 @@ class Screen(TypedDict, total=False):
     history: Any
     domain: Any
     inversion: Any
-    picture: Any
+    image: Any
     seed: Any
     neutral: Any
     target: Any
@@ -113,7 +113,7 @@ class Screen(TypedDict, total=False):
     before_after: Any
     faces: Any
     crop: Any
-    inversion_picture: Any
+    inversion_image: Any
     notes: Any
     scores: Any
     stack: Any
@@ -141,9 +141,9 @@ class Handlers:
         progress: Progress = lambda *_, **__: None,
         how: Literal["apply", "add", "open"] = "apply",
     ) -> Iterator[Screen]:
-        """Edit the picture by the texts in the controls.
+        """Edit the image by the texts in the controls.
 
-        A new picture is prepared first and shown at once. how: "apply" puts the controls' edit in
+        A new image is prepared first and shown at once. how: "apply" puts the controls' edit in
         the place of the chosen one, "add" adds it to the stack, "open" leaves edits that are
         switched off as they are.
         """
@@ -184,7 +184,7 @@ class Handlers:
             yield from self._rendered(visit, changed, wishes)
 
     def glance(self, visit: Visit | None, history: History, wishes: Wishes) -> Screen:
-        """The picture of another strength while the hand moves; no step of the history.
+        """The image of another strength while the hand moves; no step of the history.
 
         It travels inside the answer, quickly encoded, recipe included, without scores. All else,
         and what is wrong with a strength, comes from ``strength`` when the hand rests. Empty where
@@ -197,10 +197,10 @@ class Handlers:
             result = self._result(visit, moved.now, wishes)
         except TmsaError:
             return Screen()
-        picture = _marked(shown(result.image), wishes)
+        image = _marked(shown(result.image), wishes)
         recipe = self.recipe(visit, moved)
         drawn = visit.prepared.inversion == "sample"
-        after = ImageData(url=data_url(encode_picture(picture, recipe, not drawn, ".jpg")))
+        after = ImageData(url=data_url(encode_image(image, recipe, not drawn, ".jpg")))
         before = ImageData(path=self._before(visit, wishes))
         return Screen(before_after=SliderData(root=(before, after)))
 
@@ -237,9 +237,9 @@ class Handlers:
     def face(
         self, visit: Visit | None, history: History, wishes: Wishes, index: int
     ) -> Iterator[Screen]:
-        """Edit another face of the same picture."""
+        """Edit another face of the same image."""
         if visit is None or not 0 <= index < len(visit.prepared.faces):
-            raise RequestError("That face is no longer there; load the picture again.")
+            raise RequestError("That face is no longer there; load the image again.")
         editor = self.editors.get(visit.prepared.domain)
         prepared = another_face(editor, visit.prepared, index)
         visit = self._new_visit(visit.owner, visit.source, prepared)
@@ -252,7 +252,7 @@ class Handlers:
             yield from self._rendered(visit, history, wishes)
 
     def choose_sample(self, index: int) -> str:
-        """The file of a sample portrait, for the next edit to open like any picture."""
+        """The file of a sample portrait, for the next edit to open like any image."""
         return self.samples.file(self.samples.names[index])
 
     def portrait(self, seed: float | None, owner: str = "", domain: str = "") -> Screen:
@@ -261,33 +261,33 @@ class Handlers:
         prepared = self.editors.get(domain).sample(number)
         source = self.leases.keep(owner, prepared.crop)
         visit = self._new_visit(owner, source, prepared, seed=number)
-        return _portrait(visit) | Screen(picture=visit.source, seed=number)
+        return _portrait(visit) | Screen(image=visit.source, seed=number)
 
     def random(self, owner: str = "", domain: str = "") -> Screen:
         """Draw any portrait."""
         return self.portrait(secrets.randbelow(RANDOM_SEEDS), owner, domain)
 
-    def restore(self, picture: str | None, owner: str = "") -> Screen:
-        """Where a picture carries a recipe of ours, set the page as it says.
+    def restore(self, image: str | None, owner: str = "") -> Screen:
+        """Where an image carries a recipe of ours, set the page as it says.
 
-        Its portrait is drawn anew where the recipe names one of ours. Otherwise the picture
+        Its portrait is drawn anew where the recipe names one of ours. Otherwise the image
         itself is taken, with its edits switched off, as it already shows them. A recipe that
-        cannot be followed leaves the page as it is, and the picture is one like any other.
+        cannot be followed leaves the page as it is, and the image is one like any other.
         """
-        if picture is not None:
-            self.leases.take(owner, picture)
-        recipe = _recipe_in(picture)
+        if image is not None:
+            self.leases.take(owner, image)
+        recipe = _recipe_in(image)
         if recipe is None:
             return Screen()
         try:
             setting = from_recipe(recipe)
             if setting.seed is None and not self._is_here(setting.domain):
-                setting = replace(setting, domain="", inversion="")  # the picture is here, at least
+                setting = replace(setting, domain="", inversion="")  # the image is here, at least
             screen = self.setting(setting, owner)
         except TmsaError as error:
-            warn(f"The recipe inside the picture could not be followed. {error}")
+            warn(f"The recipe inside the image could not be followed. {error}")
             return Screen()
-        if "picture" in screen or "history" not in screen:
+        if "image" in screen or "history" not in screen:
             return screen
         history = screen["history"]
         for i in range(len(history.now.layers)):
@@ -319,12 +319,12 @@ class Handlers:
         if setting.seed is not None:
             screen |= self.portrait(setting.seed, owner, setting.domain)
         elif setting.sample in self.samples.names:
-            screen["picture"] = self.samples.file(setting.sample)
+            screen["image"] = self.samples.file(setting.sample)
         return screen
 
     def arrive(self, query: Iterable[tuple[str, str]], owner: str = "") -> Screen:
         """A visitor opens the page: the first sample, or what the link says."""
-        start = Screen(picture=self.choose_sample(0))
+        start = Screen(image=self.choose_sample(0))
         try:
             return start | self.setting(from_query(query), owner)
         except TmsaError as error:
@@ -332,7 +332,7 @@ class Handlers:
             return start
 
     def link(self, visit: Visit | None, history: History) -> str:
-        """The query of a link that brings these settings back; never the picture."""
+        """The query of a link that brings these settings back; never the image."""
         setting = Setting(history.now.active)
         if visit is not None:
             prepared = visit.prepared
@@ -345,20 +345,20 @@ class Handlers:
     def download(
         self, visit: Visit | None, history: History, wishes: Wishes, kind: str = "png"
     ) -> str:
-        """Write the edited picture at full size, with its recipe; the file's path."""
+        """Write the edited image at full size, with its recipe; the file's path."""
         if visit is None or not history.now.active:
-            raise RequestError("There is no edited picture yet; press Edit first.")
+            raise RequestError("There is no edited image yet; press Edit first.")
         folder = self.leases.new_folder()
-        check_destination(folder / f"picture.{kind}")
+        check_destination(folder / f"image.{kind}")
         result = self._result(visit, history.now, wishes)
         path = folder / download_name(history.now.active, kind)
         drawn = visit.prepared.inversion == "sample"
-        save_picture(_marked(result.image, wishes), path, self.recipe(visit, history), not drawn)
+        save_image(_marked(result.image, wishes), path, self.recipe(visit, history), not drawn)
         self.leases.take(visit.owner, str(path))
         return str(path)
 
     def recipe(self, visit: Visit, history: History) -> dict[str, object]:
-        """What made the visitor's picture, its portrait included where that is one of ours."""
+        """What made the visitor's image, its portrait included where that is one of ours."""
         recipe = self.editors.get(visit.prepared.domain).recipe(history.now.active)
         ours = {"seed": visit.seed, "sample": visit.sample}
         if visit.seed is None:  # or there was nothing to invert
@@ -371,22 +371,22 @@ class Handlers:
         return any(status.key == domain and status.available for status in list_domains())
 
     def _open(self, wishes: Wishes, owner: str, last: Visit | None) -> Visit:
-        """Prepare the picture in the input; samples and drawn portraits are known already."""
-        picture = wishes.picture
-        if picture is None and not wishes.arrived:
-            picture = self.choose_sample(0)
-        if picture is None:
-            raise ImageError("There is no picture yet; drop one, or pick a sample portrait.")
-        if not Path(picture).exists():
+        """Prepare the image in the input; samples and drawn portraits are known already."""
+        image = wishes.image
+        if image is None and not wishes.arrived:
+            image = self.choose_sample(0)
+        if image is None:
+            raise ImageError("There is no image yet; drop one, or pick a sample portrait.")
+        if not Path(image).exists():
             raise ImageError(NOT_SENT)
         editor = self.editors.get(wishes.domain)
-        sample = self.samples.named(picture) if editor is self.editors.first else None
+        sample = self.samples.named(image) if editor is self.editors.first else None
         if sample is not None and not wishes.aligned:
             prepared = self.samples.prepared(sample, wishes.inversion)
-            return self._new_visit(owner, picture, prepared, sample=sample)
-        drawn = last is not None and last.source == picture and last.seed is not None
-        prepared = editor.prepare(picture, wishes.inversion, aligned=wishes.aligned or drawn)
-        visit = self._new_visit(owner, picture, prepared, seed=last.seed if drawn else None)
+            return self._new_visit(owner, image, prepared, sample=sample)
+        drawn = last is not None and last.source == image and last.seed is not None
+        prepared = editor.prepare(image, wishes.inversion, aligned=wishes.aligned or drawn)
+        visit = self._new_visit(owner, image, prepared, seed=last.seed if drawn else None)
         return replace(visit, aligned=wishes.aligned)
 
     def _new_visit(
@@ -397,31 +397,31 @@ class Handlers:
         seed: int | None = None,
         sample: str | None = None,
     ) -> Visit:
-        pictures = (shown(prepared.photo), prepared.crop, prepared.inversion_crop)
-        files = [self.leases.keep(owner, picture) for picture in pictures]
+        images = (shown(prepared.photo), prepared.crop, prepared.inversion_crop)
+        files = [self.leases.keep(owner, image) for image in images]
         self.leases.take(owner, *([] if sample else [source]))
         return Visit(owner, source, prepared, *files, seed=seed, sample=sample)
 
     def _before(self, visit: Visit, wishes: Wishes) -> str:
-        """The file of the picture as it was, written again where it was cleared away."""
+        """The file of the image as it was, written again where it was cleared away."""
         path = visit.photo if wishes.whole else visit.crop
         try:
             return self.leases.refresh(path)
         except FileNotFoundError:
-            picture = shown(visit.prepared.photo) if wishes.whole else visit.prepared.crop
-            return self.leases.keep(visit.owner, picture)
+            image = shown(visit.prepared.photo) if wishes.whole else visit.prepared.crop
+            return self.leases.keep(visit.owner, image)
 
     def _result(self, visit: Visit, stack: Stack, wishes: Wishes) -> EditResult:
         requests = [replace(r, paste_back=wishes.whole) for r in stack.active]
         return self.editors.get(visit.prepared.domain).edit(visit.prepared, requests)
 
     def _rendered(self, visit: Visit, history: History, wishes: Wishes) -> Iterator[Screen]:
-        """The edited picture first, its scores after it."""
+        """The edited image first, its scores after it."""
         before = self._before(visit, wishes)
         screen = Screen(visit=visit, history=history, before_after=(before, before))
         screen |= stack_screen(history)
         if not history.now.active:
-            notes = "No edit is switched on, so this is the picture as it was."
+            notes = "No edit is switched on, so this is the image as it was."
             yield screen | Screen(notes=notes, scores=scores_html(None))
             return
         result = self._result(visit, history.now, wishes)
@@ -489,7 +489,7 @@ def _fits(visit: Visit, wishes: Wishes) -> bool:
     prepared = visit.prepared
     drawn = prepared.inversion == "sample"
     return (
-        visit.source == wishes.picture
+        visit.source == wishes.image
         and wishes.domain in ("", prepared.domain)
         # the code of a drawn portrait is known: there is nothing to invert
         and (drawn or (prepared.inversion, visit.aligned) == (wishes.inversion, wishes.aligned))
@@ -500,9 +500,9 @@ def _marked(image: Image, wishes: Wishes) -> Image:
     return add_notice(image) if wishes.notice else image
 
 
-def _recipe_in(picture: str | None) -> Mapping[str, Any] | None:
+def _recipe_in(image: str | None) -> Mapping[str, Any] | None:
     try:
-        return read_recipe(picture) if picture else None
+        return read_recipe(image) if image else None
     except ImageError:  # the edit that follows says what is wrong with the file
         return None
 
@@ -513,23 +513,23 @@ def _portrait(visit: Visit) -> Screen:
         before_after=(visit.photo, visit.photo),
         faces=faces_html(visit.prepared, visit.photo),
         crop=visit.crop,
-        inversion_picture=visit.inversion,
+        inversion_image=visit.inversion,
         notes="",
         scores=scores_html(None),
     )
 
 
 def _failed(visit: Visit | None, wishes: Wishes, error: TmsaError) -> Screen:
-    """Say what is wrong; clear what belongs to an earlier picture."""
+    """Say what is wrong; clear what belongs to an earlier image."""
     message = f"**That did not work.** {plain_markdown(str(error))}"
-    if visit is not None and visit.source == wishes.picture:
+    if visit is not None and visit.source == wishes.image:
         return Screen(notes=message)
     return Screen(
         visit=None,
         before_after=None,
         faces="",
         crop=None,
-        inversion_picture=None,
+        inversion_image=None,
         notes=message,
         scores=scores_html(None),
     )

@@ -33,7 +33,7 @@ def connect_edit(
     wishes = {
         name: getattr(page, part)
         for name, part in (
-            ("picture", "picture"), ("neutral_text", "neutral"), ("target_text", "target"),
+            ("image", "image"), ("neutral_text", "neutral"), ("target_text", "target"),
             ("alpha", "alpha"), ("levels", "levels"), ("threshold", "threshold"),
             ("whole", "whole"), ("notice", "notice"), ("aligned", "aligned"),
             ("inversion", "inversion"), ("arrived", "arrived"),
@@ -46,7 +46,7 @@ def connect_edit(
     screen = [
         getattr(page, name)
         for name in Screen.__annotations__
-        if name not in ("picture", "seed", "domain", "inversion", *CONTROLS)
+        if name not in ("image", "seed", "domain", "inversion", *CONTROLS)
     ]
     busy = {"show_progress": "minimal", "show_progress_on": page.before_after}
 
@@ -143,9 +143,9 @@ def connect_edit(
     @told
     def restore(data: dict[Any, Any], request: gr.Request) -> Any:
         _, _, now = given(data)
-        as_it_is = Screen(picture=now.picture, domain=now.domain, inversion=now.inversion)
+        as_it_is = Screen(image=now.image, domain=now.domain, inversion=now.inversion)
         as_it_is |= controls(now.request)
-        return opened_page(as_it_is | handlers.restore(now.picture, _owner(request)))
+        return opened_page(as_it_is | handlers.restore(now.image, _owner(request)))
 
     def arrive(request: gr.Request) -> Any:
         editor = handlers.editors.first
@@ -176,13 +176,13 @@ def connect_edit(
     domain.input(enter, domain, entered, **at_once, **quick)
     page.chips.click(None, js=SHOW_RESULT, **HIDDEN)
 
-    portrait = [page.picture, page.seed, page.visit, page.before_after, page.faces, page.crop]
-    portrait += [page.inversion_picture, page.notes, page.scores]
+    portrait = [page.image, page.seed, page.visit, page.before_after, page.faces, page.crop]
+    portrait += [page.inversion_image, page.notes, page.scores]
     setting = [*portrait, page.history, page.stack, page.undo, page.redo, *given_back]
     setting += [domain, page.inversion, page.chips]
     in_turn = {**HIDDEN, **ON_MODEL, **LAST_PRESS}
-    uploaded = page.picture.upload(restore, inputs, setting, **in_turn)
-    picked = page.samples.select(choose_sample, None, page.picture, **at_once)
+    uploaded = page.image.upload(restore, inputs, setting, **in_turn)
+    picked = page.samples.select(choose_sample, None, page.image, **at_once)
     drawn = page.random.click(draw, domain, portrait, **in_turn)
     seeded = page.seed.submit(draw_seed, [page.seed, domain], portrait, **in_turn)
     opened = blocks.load(arrive, None, [*setting, page.arrived], **HIDDEN, **ON_MODEL)
@@ -191,7 +191,7 @@ def connect_edit(
         event.success(editing("open"), **on, **busy, **LAST_PRESS)
 
     # Not "change": it also answers when another edit is chosen, whose strength it might then set.
-    # Both are in one queue, so that no picture of the drag comes after that of the hand at rest.
+    # Both are in one queue, so that no image of the drag comes after that of the hand at rest.
     moving = {"outputs": page.before_after, **HIDDEN, **ON_MODEL, **quick, **LAST_PRESS}
     page.alpha.input(glance, inputs, **moving)
     page.alpha.release(steps(handlers.strength), **on, **quick, **EACH_PRESS)
@@ -219,7 +219,7 @@ def _connect_output(
         return handlers.download(*given(data), data[page.kind])
 
     def link(visit: Visit | None, history: History) -> str:
-        inform("The link is copied, and stands in the address bar. It holds no picture of yours.")
+        inform("The link is copied, and stands in the address bar. It holds no image of yours.")
         return handlers.link(visit, history)
 
     saved = page.save.click(download, {*inputs, page.kind}, page.save_link, **HIDDEN, **ON_MODEL)

@@ -14,14 +14,14 @@ from tmsa_core.datatypes import EditRequest
 from tmsa_core.domains import find_domain
 from tmsa_core.editing.editor import Editor
 from tmsa_core.server.events import (
-    picture_input,
+    image_input,
 )
 from tmsa_core.ui.edit_actions import Visit
 from tmsa_core.ui.edit_stack import History, new_history
 from tmsa_core.ui.html import chips_html, scores_html, stack_html
 from tmsa_core.ui.links import MOST_LETTERS, STRENGTHS, THRESHOLDS
 from tmsa_core.ui.strings import presets
-from tmsa_core.ui.widgets import REPORT_BUTTON, REPORT_REST, BeforeAfter, Slider, small_picture
+from tmsa_core.ui.widgets import REPORT_BUTTON, REPORT_REST, BeforeAfter, Slider, small_image
 
 SESSION_SECONDS = 3600
 LEVELS = [("all", "all"), ("coarse: shape, pose", "coarse"), ("medium: features", "medium"),
@@ -37,7 +37,7 @@ class EditPage:
 
     visit: gr.State
     history: gr.State
-    picture: gr.Image
+    image: gr.Image
     samples: gr.Gallery
     seed: gr.Number
     random: gr.Button
@@ -68,7 +68,7 @@ class EditPage:
     arrived: gr.Checkbox
     faces: gr.HTML
     crop: gr.Image
-    inversion_picture: gr.Image
+    inversion_image: gr.Image
 
 
 def start_history(editor: Editor) -> History:
@@ -99,11 +99,11 @@ def _ended(visit: Visit | None, leave: Callable[[str], None]) -> None:
 
 
 def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:
-    picture = picture_input(
-        label="Your picture",
+    image = image_input(
+        label="Your image",
         sources=["upload", "webcam", "clipboard"],
         height=280,
-        elem_id="picture",
+        elem_id="image",
     )
     gallery = gr.Gallery(
         samples,
@@ -120,7 +120,7 @@ def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:
     with gr.Row(equal_height=True, elem_id="draw"):
         random = gr.Button("Random portrait", size="md", min_width=150, elem_id="random")
         seed = gr.Number(0, label="Seed", precision=0, min_width=120, elem_id="seed")
-    return {"picture": picture, "samples": gallery, "random": random, "seed": seed}
+    return {"image": image, "samples": gallery, "random": random, "seed": seed}
 
 
 def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
@@ -171,10 +171,10 @@ def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
         inversion = gr.Radio(
             **inversion_choice(editor.bundle),
             label="Inversion",
-            info="How the picture enters the generator",
+            info="How the image enters the generator",
             elem_id="inversion-kind",
         )
-        aligned = gr.Checkbox(False, label="The picture already is an aligned face")
+        aligned = gr.Checkbox(False, label="The image already is an aligned face")
     return {
         "neutral": neutral, "target": target, "chips": chips, "edit": edit, "add": add,
         "stack": stack, "undo": undo, "redo": redo, "levels": levels, "threshold": threshold,
@@ -224,18 +224,18 @@ def _lay_out_result() -> dict[str, Any]:
                 "", label="Faces found", show_label=True, container=True, elem_id="faces",
                 js_on_load=REPORT_BUTTON,
             )  # fmt: skip
-        crop = small_picture("Aligned crop", "crop")
-        inversion_picture = small_picture("Inversion", "inversion")
+        crop = small_image("Aligned crop", "crop")
+        inversion_image = small_image("Inversion", "inversion")
     with gr.Row(elem_id="output"):
         whole = gr.Radio(
-            [("whole picture", True), ("face only", False)],
+            [("whole image", True), ("face only", False)],
             value=True,
             label="Result",
             min_width=200,
             elem_id="whole",
         )
         kind = gr.Radio(KINDS, value="png", label="File", min_width=200, elem_id="kind")
-    notice = gr.Checkbox(True, label="Write “AI-edited” on the picture", elem_id="notice")
+    notice = gr.Checkbox(True, label="Write “AI-edited” on the image", elem_id="notice")
     with gr.Row():
         save = gr.Button("Download", elem_id="save", min_width=140)
         link = gr.Button("Copy a link", elem_id="link", min_width=200)
@@ -244,7 +244,7 @@ def _lay_out_result() -> dict[str, Any]:
     arrived = gr.Checkbox(False, visible="hidden")
     return {
         "before_after": before_after, "alpha": alpha, "rest": rest, "scores": scores,
-        "notes": notes, "faces": faces, "crop": crop, "inversion_picture": inversion_picture,
+        "notes": notes, "faces": faces, "crop": crop, "inversion_image": inversion_image,
         "whole": whole, "kind": kind, "notice": notice, "save": save, "link": link,
         "save_link": save_link, "link_query": link_query, "arrived": arrived,
     }  # fmt: skip

@@ -29,7 +29,7 @@ from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.jobs import Stops
 from tmsa_core.server.samples import Samples
 from tmsa_core.ui.edit_actions import Visit
-from tmsa_core.ui.latent_map import Point, picture_point, spaces_figure, text_point
+from tmsa_core.ui.latent_map import Point, image_point, spaces_figure, text_point
 from tmsa_core.ui.strings import duration
 from tmsa_core.validation import number, strengths, whole
 
@@ -92,7 +92,7 @@ class Explore:
         domain: str = "",
         progress: Progress = _no_progress,
     ) -> str:
-        """A sheet of prompts x portraits; prompts come one a line. The file of the picture."""
+        """A sheet of prompts x portraits; prompts come one a line. The file of the image."""
         editor = self.editors.get(domain)
         targets = [line.strip() for line in prompts.splitlines() if line.strip()]
         if not 1 <= len(targets) <= MOST_PROMPTS:
@@ -159,7 +159,7 @@ class Explore:
         lines = [line.strip() for line in texts.splitlines() if line.strip()][:MOST_PROMPTS]
         points += [text_point(editor, text, "your text") for text in lines]
         if visit is not None and visit.prepared.domain == editor.domain.key:
-            points.append(picture_point(editor, MINE, "yours", visit.prepared))
+            points.append(image_point(editor, MINE, "yours", visit.prepared))
         progress(0.9, desc="Drawing the map")
         return spaces_figure(points, method)
 
@@ -214,10 +214,10 @@ class Explore:
                 method.prepare_text(world, texts)
             start = time.perf_counter()
             edit = method.find_edit(world, codes, texts)
-            picture = edit.apply(world.generator, codes, request.alpha)
+            image = edit.apply(world.generator, codes, request.alpha)
             seconds = time.perf_counter() - start
             recipe = editor.recipe([request]) | {"method": key}
-            crop = annotate(to_image(picture.detach().float().cpu()), recipe)
+            crop = annotate(to_image(image.detach().float().cpu()), recipe)
             shown.append((self._file(visit.owner, crop), f"{method.title}, {seconds:.1f} s"))
             yield list(shown)
 
@@ -265,7 +265,7 @@ class Explore:
                 if seed % 8 == 0:
                     progress((seed, CROWD), desc="Drawing portraits", unit="portraits")
                 face = editor.sample(seed)
-                points.append(picture_point(editor, f"portrait {seed}", "portrait", face))
+                points.append(image_point(editor, f"portrait {seed}", "portrait", face))
             self._crowds[key] = points
         return self._crowds[key]
 

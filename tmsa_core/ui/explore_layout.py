@@ -32,7 +32,7 @@ same after the alignment, in the generator's space, where both meet. Point at a 
 """
 METHODS_WORDS = """
 The same edit by the methods of the comparison, at the strength of the *Edit* screen. Some search
-anew for every picture, and some train first. The times beside their names are those of drawn
+anew for every image, and some train first. The times beside their names are those of drawn
 portraits on two CPU cores; *Cancel* ends what is under way and keeps what is shown.
 """
 TAKES = {
@@ -65,7 +65,7 @@ def _strip(explore: Explore, page: EditPage, domain: gr.components.Component) ->
     with gr.Row(elem_classes="numbers"):
         first = gr.Number(-2, label="From strength", min_width=90, elem_id="strip-from")
         last = gr.Number(3, label="To strength", min_width=90)
-        steps = gr.Number(6, label="Pictures", precision=0, min_width=90)
+        steps = gr.Number(6, label="Images", precision=0, min_width=90)
     start = gr.Button("Show the strip", variant="primary", elem_id="strip-start")
     strip = gr.Gallery(
         label="Strip of strengths",
@@ -180,7 +180,7 @@ def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) ->
 
 
 def moving_html(path: str, words: str) -> str:
-    """An animation for the page: a video plays by itself, without sound, like a picture."""
+    """An animation for the page: a video plays by itself, without sound, like an image."""
     label = escape(words, quote=True)
     if Path(path).suffix == ".mp4":
         play = f'<video src="{file_address(path)}" autoplay loop muted playsinline controls'
@@ -201,7 +201,7 @@ def _draw(explore: Explore, domain: gr.components.Component) -> None:
         info="0 is the average face, 1 what the text asks for",
     )
     start = gr.Button("Draw it", variant="primary", elem_id="draw-start")
-    picture = gr.Image(
+    image = gr.Image(
         label="Drawn from the text alone",
         alt_text="Drawn from the text alone",
         format="png",
@@ -218,7 +218,7 @@ def _draw(explore: Explore, domain: gr.components.Component) -> None:
 
     inputs = [text, strength, domain]
     for trigger in (start.click, text.submit, strength.release):
-        trigger(run, inputs, picture, **HIDDEN, **ON_MODEL)
+        trigger(run, inputs, image, **HIDDEN, **ON_MODEL)
 
 
 def _map(explore: Explore, page: EditPage, domain: gr.components.Component) -> None:

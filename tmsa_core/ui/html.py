@@ -49,7 +49,7 @@ def scores_html(scores: Scores | None) -> str:
 def times(prepared: Mapping[str, float], edited: Mapping[str, float]) -> str:
     """One line of Markdown: how long each stage took."""
     first = _listed(prepared)
-    start = f"Picture prepared in {sum(prepared.values()):.2f} s ({first})"
+    start = f"Image prepared in {sum(prepared.values()):.2f} s ({first})"
     if not first:
         start = "Portrait drawn from its code"
     return f"{start}; edited in {sum(edited.values()):.2f} s ({_listed(edited)})."
@@ -137,14 +137,14 @@ def chips_html(presets: tuple[tuple[str, str], ...]) -> str:
 def faces_html(prepared: PreparedFace, path: str) -> str:
     """The photo at ``path`` with a numbered button over each face, the edited one pressed."""
     if not prepared.faces:
-        return '<p class="empty">The whole picture is the face.</p>'
+        return '<p class="empty">The whole image is the face.</p>'
     width, height = prepared.photo.size
     buttons = "".join(
         _box(i, len(prepared.faces), face.box, (width, height), pressed=face is prepared.face)
         for i, face in enumerate(prepared.faces)
     )
     count = len(prepared.faces)
-    alt = "Your picture; one face was found" if count == 1 else f"Your picture; {count} faces"
+    alt = "Your image; one face was found" if count == 1 else f"Your image; {count} faces"
     return (
         f'<div class="faces" style="aspect-ratio: {width} / {height}">'
         f'<img src="{file_address(path)}" alt="{alt}">{buttons}</div>'

@@ -1,4 +1,4 @@
-"""Both spaces as maps (Figure 8 of the TMSA paper): where pictures and texts lie in CLIP's space,
+"""Both spaces as maps (Figure 8 of the TMSA paper): where images and texts lie in CLIP's space,
 and where the aligned W+ puts them."""
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ METHODS = ("PCA", "t-SNE")
 
 @dataclass(frozen=True)
 class Point:
-    """A picture or a text in both spaces.
+    """An image or a text in both spaces.
 
     kind: what it is, such as "portrait" or "text". clip: (512,) its embedding. code: (512,) its
-    code in W, the mean of its rows of W+: a picture's own, and M(E_T(text)) of a text.
+    code in W, the mean of its rows of W+: an image's own, and M(E_T(text)) of a text.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Point:
     code: np.ndarray
 
 
-def picture_point(editor: Editor, name: str, kind: str, face: PreparedFace) -> Point:
+def image_point(editor: Editor, name: str, kind: str, face: PreparedFace) -> Point:
     """Where a prepared face lies."""
     code = face.w_plus.mean(dim=0)
-    return Point(name, kind, editor.embed_picture(face.crop).numpy(), code.numpy())
+    return Point(name, kind, editor.embed_image(face.crop).numpy(), code.numpy())
 
 
 def text_point(editor: Editor, text: str, kind: str = "text") -> Point:

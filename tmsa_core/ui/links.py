@@ -1,4 +1,4 @@
-"""Settings that can be repeated: as a link's query and as the recipe inside a picture."""
+"""Settings that can be repeated: as a link's query and as the recipe inside an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ THRESHOLDS = (0.0, 0.95)
 
 @dataclass(frozen=True)
 class Setting:
-    """What a visitor set, without the picture. seed, sample: which portrait, if it was ours.
+    """What a visitor set, without the image. seed, sample: which portrait, if it was ours.
 
     domain, inversion: "" for what the page has.
     """
@@ -86,7 +86,7 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> Setting:
 
 
 def from_recipe(recipe: Mapping[str, Any]) -> Setting:
-    """The setting of a picture's recipe. RequestError where it is not one of ours."""
+    """The setting of an image's recipe. RequestError where it is not one of ours."""
     try:
         edits = tuple(_edit(raw) for raw in recipe.get("edits", ()))
         seed, sample = recipe.get("seed"), recipe.get("sample")

@@ -43,7 +43,7 @@ EXAMPLES = (
     ("JavaScript, fetch", "edit_with_javascript.mjs", "javascript"),
 )
 MOST_WAITING = 64  # visitors in the queue
-LARGEST_UPLOAD = "100mb"  # a ZIP; ui_files limits a single picture
+LARGEST_UPLOAD = "100mb"  # a ZIP; ui_files limits a single image
 
 
 def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:

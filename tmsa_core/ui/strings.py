@@ -8,14 +8,14 @@ HEADING = """
 Pick a portrait, say what it should show, choose how strongly.
 """
 FOOTNOTE = """
-Every result is an **edited picture** and says so, with its recipe, in its metadata. Your picture
+Every result is an **edited image** and says so, with its recipe, in its metadata. Your image
 stays on the machine that runs this page, is shown to nobody else, and is deleted within two hours.
 Edit only portraits of people who agree.
 """
 
 BATCH_WORDS = """
-The same edit of many pictures. You get a ZIP with the edited pictures and a table of scores; a
-picture that cannot be edited is noted there and does not stop the others.
+The same edit of many images. You get a ZIP with the edited images and a table of scores; a
+image that cannot be edited is noted there and does not stop the others.
 """
 SCRIPTS_WORDS = """
 Every action has a named endpoint with stable parameters; *Use via API or MCP* at the foot of the

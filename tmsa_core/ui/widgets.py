@@ -45,7 +45,7 @@ document.addEventListener('focusout', (event) => { if (moved(event)) report(); }
 
 
 class BeforeAfter(gr.ImageSlider):
-    """Gradio's slider of two pictures, which also takes one that is ready for the browser."""
+    """Gradio's slider of two images, which also takes one that is ready for the browser."""
 
     is_template = True  # for Gradio: this class has no front end of its own
 
@@ -69,8 +69,8 @@ class Slider(gr.Slider):
         return super().preprocess(min(max(payload, self.minimum), self.maximum))
 
 
-def small_picture(label: str, name: str, height: int = 170) -> gr.Image:
-    """A picture to look at only."""
+def small_image(label: str, name: str, height: int = 170) -> gr.Image:
+    """An image to look at only."""
     return gr.Image(
         label=label,
         alt_text=label,  # or the button around it has no name

@@ -60,7 +60,7 @@ def test_a_pair_is_painted_like_two_windows(name: str, middle: float) -> None:
     assert (single.planes[3] < 0.5).any()
 
 
-def test_nothing_is_yielded_out_of_the_picture() -> None:
+def test_nothing_is_yielded_out_of_the_image() -> None:
     canvas = Canvas(face(), view(0.2, 0, 5.0), 16, 16)
     assert list(canvas.sides(0.1, -0.3, 0.4, 0.3)) == []
     assert canvas.window(0.1, -0.3, 0.4, 0.3) is None

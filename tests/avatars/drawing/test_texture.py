@@ -64,7 +64,7 @@ def test_hair_of_different_people_has_the_same_texture(style, grain):
     crown = (slice(12, 30), slice(44, 84))  # hair of everybody
     seen = detail(render(people(12, hair_style=style)).images)[(slice(None), *crown)]
     pattern = detail(grain(*places())[None, None])[0][crown]
-    matches = [correlation(picture, pattern) for picture in seen]
+    matches = [correlation(image, pattern) for image in seen]
     assert min(matches) > 0.3 and sum(matches) / len(matches) > 0.45
 
 
@@ -81,11 +81,11 @@ def test_marks_lie_where_the_pattern_says(option, grain, part):
     )
     darker = (without - with_).mean(dim=1)[(slice(None), *part)]
     pattern = F.avg_pool2d(grain(*places())[None, None], 3, 1, 1)[0, 0][part]
-    matches = [correlation(picture, pattern) for picture in darker]
+    matches = [correlation(image, pattern) for image in darker]
     assert sum(matches) / len(matches) > 0.6
 
 
-def test_texture_follows_the_portrait_into_other_pictures():
+def test_texture_follows_the_portrait_into_other_images():
     portrait = people(1, hair_style="curly")
     small, large = render(portrait, 96), aligned_views(portrait)
     large = torch.cat([2 * large[..., :2], large[..., 2:]], dim=2)  # twice as much around it

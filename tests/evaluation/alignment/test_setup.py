@@ -14,7 +14,7 @@ from tmsa_core.evaluation.alignment import cost as cost_curve
 from tmsa_core.evaluation.alignment import figures as alignment_figures
 from tmsa_core.evaluation.alignment import many_prompts as merit
 from tmsa_core.evaluation.alignment import modality_gap
-from tmsa_core.evaluation.alignment.figures import PICTURES, PLOTS, write_alignment_figure
+from tmsa_core.evaluation.alignment.figures import IMAGES, PLOTS, write_alignment_figure
 from tmsa_core.evaluation.alignment.setup import (
     Log,
     newest,
@@ -195,10 +195,10 @@ def test_plots_without_rows_say_which_study_makes_them(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["figure-7", "figure-9"])
-def test_pictures_come_from_the_bundle(name, bundle, tmp_path):
+def test_images_come_from_the_bundle(name, bundle, tmp_path):
     write_alignment_figure(name, bundle, tmp_path / "figure.png", tmp_path)
     assert (tmp_path / "figure.png").stat().st_size > 20_000
-    assert set(PICTURES) == {f"figure-{i}" for i in (7, 8, 9, 11, 12)}
+    assert set(IMAGES) == {f"figure-{i}" for i in (7, 8, 9, 11, 12)}
 
 
 def test_figure_8_shows_grown_women_and_girls():

@@ -66,7 +66,7 @@ def test_figures_of_a_perfect_and_of_a_spoilt_reconstruction(bundle, subjects):
 
 
 @torch.inference_mode()
-def test_the_judges_layers_halve_the_picture(bundle, subjects):
+def test_the_judges_layers_halve_the_image(bundle, subjects):
     features = judge_features(bundle.load("classifier"), subjects.renders)
     assert [f.shape[-1] for f in features] == [128, 64, 32, 16, 8]
 

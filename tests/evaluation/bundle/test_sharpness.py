@@ -41,7 +41,7 @@ def test_the_committed_generator_draws_nearly_as_crisply_as_the_renderer(monkeyp
     assert min(report[f"part_{name}"] for name in PARTS) > 0.3
 
 
-def test_the_sheet_shows_renders_beside_the_generators_pictures():
+def test_the_sheet_shows_renders_beside_the_generators_images():
     sheet = samples_sheet(open_bundle("avatar"), 1)
     assert isinstance(sheet, Image.Image) and sheet.width > 6 * 128 and sheet.height < 160
     render, drawn = (to_tensor(sheet.crop((x, 16, x + 128, 144))) for x in (0, 130))

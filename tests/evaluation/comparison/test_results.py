@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.comparison_rows import RUN, comparison_rows, edit, picture
+from tests.comparison_rows import RUN, comparison_rows, edit, kept_row
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation import paper
 from tmsa_core.evaluation.comparison.figures import FIGURES, write_figure
@@ -162,8 +162,8 @@ def test_every_figure_is_drawn_from_the_results_alone(name: str, results: Path, 
         assert min(image.size) > 30 and low < high
 
 
-def test_a_grid_shows_each_picture_in_its_place(tmp_path: Path):
-    rows = [*comparison_rows(), picture("tedigan", "smile", 1, "blue")]
+def test_a_grid_shows_each_image_in_its_place(tmp_path: Path):
+    rows = [*comparison_rows(), kept_row("tedigan", "smile", 1, "blue")]
     path = tmp_path / "c.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     write_figure("figure-5", tmp_path / "f.png", path, portraits=2)

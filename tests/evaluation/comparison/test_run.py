@@ -68,7 +68,7 @@ def kinds(rows: list[dict]) -> dict[str, int]:
 def test_a_run_writes_every_line_and_a_second_run_adds_none(out: Path):
     rows = run(out)
     edits = 2 * len(FACTORS) + 2  # two portraits along the curve, two at the working strength
-    expected = {"prompt": 1, "inversion": 4, "strength": 1, "edit": edits, "cost": 1, "picture": 3}
+    expected = {"prompt": 1, "inversion": 4, "strength": 1, "edit": edits, "cost": 1, "image": 3}
     assert kinds(rows) == expected
     assert all(RUN.items() <= row.items() for row in rows)
     assert run(out) == rows
@@ -96,7 +96,7 @@ def test_more_images_and_methods_only_add(out: Path):
     data = Comparison(rows)
     assert len(data.counted("tmsa")) == 5
     assert len(data.counted("styleclip_optimise")) == 2  # a search gets fewer
-    assert data.seconds("styleclip_optimise", "picture") > data.seconds("tmsa", "picture")
+    assert data.seconds("styleclip_optimise", "image") > data.seconds("tmsa", "image")
 
 
 def test_other_weights_start_anew(out: Path):
@@ -109,7 +109,7 @@ def test_another_mapper_does_only_our_edits_again(out: Path):
     plan = replace(PLAN, methods=("tmsa", "styleclip_optimise"))
     first = run(out, plan)
     added = run(out, plan, mapper="n")[len(first) :]
-    assert {row["row"] for row in added} == {"strength", "edit", "picture", "cost"}
+    assert {row["row"] for row in added} == {"strength", "edit", "image", "cost"}
     assert {(row["method"], row["mapper"]) for row in added} == {("tmsa", "n")}
     data = Comparison(read_rows(out))
     assert data.mapper == "n" and len(data.counted("tmsa")) == 4
@@ -148,7 +148,7 @@ def test_reading_leaves_a_half_written_line_to_the_run_that_writes_it(out: Path)
 
 
 def test_a_run_that_was_killed_before_its_first_edit_says_so(out: Path):
-    rows = [row for row in run(out) if row["row"] in ("prompt", "inversion", "picture")]
+    rows = [row for row in run(out) if row["row"] in ("prompt", "inversion", "image")]
     out.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(RequestError, match="no edits yet"):
         read_comparison(out)
@@ -160,14 +160,14 @@ def test_no_cut_loses_the_cost_of_edits_that_are_kept(out: Path):
     for end in range(2, len(lines) + 1):
         rows = [json.loads(line) for line in lines[:end]]
         if any(row["row"] == "edit" for row in rows):
-            assert Comparison(rows).seconds("tmsa", "picture") > 0
+            assert Comparison(rows).seconds("tmsa", "image") > 0
 
 
-def test_pictures_that_were_not_kept_at_first_can_be_had_later(out: Path):
+def test_images_that_were_not_kept_at_first_can_be_had_later(out: Path):
     run(out, replace(PLAN, kept=0))
     rows = run(out, replace(PLAN, kept=3))
     data = Comparison(rows)
-    assert all(data.picture("tmsa", "happy", i) for i in range(3))
+    assert all(data.kept_image("tmsa", "happy", i) for i in range(3))
     assert len(data.counted("tmsa")) == 4
     assert run(out, replace(PLAN, kept=3)) == rows
 
@@ -231,13 +231,13 @@ def test_subjects_of_a_folder(tmp_path: Path):
     for name in ("b.png", "a.jpg", "notes.txt"):
         path = tmp_path / name
         if name.endswith("txt"):
-            path.write_text("not a picture")
+            path.write_text("not an image")
         else:
             Image.new("RGB", (90, 90), "red" if name == "a.jpg" else "blue").save(path)
     subjects = find_subjects(world, 2, folder=tmp_path)
     assert subjects.images.shape == (2, 3, 64, 64) and subjects.codes.shape == (2, LEVELS, W_DIM)
     assert subjects.images[0, 0].mean() > 0.9 > subjects.images[1, 0].mean()  # a before b
-    with pytest.raises(RequestError, match="holds 2 pictures, not 3"):
+    with pytest.raises(RequestError, match="holds 2 images, not 3"):
         find_subjects(world, 3, folder=tmp_path)
     with pytest.raises(RequestError, match="There is no folder"):
         find_subjects(world, 1, folder=tmp_path / "absent")

@@ -55,7 +55,7 @@ def test_two_visitors_double_clicks_and_reloads(browser: Browser, address: str, 
     page = visit(browser, address)
     assert page.locator(".study img").count() == 5
     page.locator("#choose").click()
-    expect(page.get_by_text("Choose a picture first")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text("Choose an image first")).to_be_visible(timeout=WAIT)
     assert not study.votes.all()
 
     page.locator("#choice").get_by_text("B", exact=True).click()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.comparison_rows import METHODS, PROMPTS, RUN, comparison_rows, picture
+from tests.comparison_rows import METHODS, PROMPTS, RUN, comparison_rows, kept_row
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.comparison.results import Comparison
 from tmsa_core.evaluation.metrics import bootstrap
@@ -51,13 +51,13 @@ def test_pairs_hold_ours_against_every_other_method():
 
 def test_portraits_that_show_it_already_are_not_asked_about():
     rows = comparison_rows(images=1)
-    rows.append(picture("tmsa", "beard", 0) | {"lacking": False})
+    rows.append(kept_row("tmsa", "beard", 0) | {"lacking": False})
     assert {item.prompt for item in make_items(Comparison(rows))} == {"smile"}
 
 
-def test_results_without_pictures_are_refused():
-    rows = [row for row in comparison_rows() if row["row"] != "picture"]
-    with pytest.raises(RequestError, match="no pictures"):
+def test_results_without_images_are_refused():
+    rows = [row for row in comparison_rows() if row["row"] != "image"]
+    with pytest.raises(RequestError, match="no images"):
         make_items(Comparison(rows))
 
 
@@ -72,7 +72,7 @@ def test_orders_are_random_between_visitors_and_fixed_for_each(study: Study):
 
 def test_the_page_names_no_method(study: Study):
     question = study.next("a")
-    shown = question.heading + question.pictures + question.key
+    shown = question.heading + question.images + question.key
     assert not [m for m in METHODS if m in shown] and RUN["weights"] not in shown
     assert question.letters == "ABCD"
 
@@ -86,7 +86,7 @@ def test_a_visitor_sees_every_item_once_and_then_the_end(study: Study):
     assert "Thank you" in question.heading and len(study.votes.all()) == 6
 
 
-def test_the_letter_means_the_picture_in_that_place(study: Study):
+def test_the_letter_means_the_image_in_that_place(study: Study):
     key = study.next("a").key
     study.vote("a", key, "B")
     vote = study.votes.all()[0]
@@ -162,7 +162,7 @@ def test_the_table_counts_votes_with_intervals_beside_the_paper():
     assert "75.0 % [" in beard and "25.0 % [" in beard and beard.endswith("| 8 |")
     assert "*55.7 %*" in beard and "*2.8 %*" in beard
     assert any(line.startswith("| all | 80.0 % [") for line in lines)
-    assert "another domain" in lines[0] and "4 pictures at once:" in lines
+    assert "another domain" in lines[0] and "4 images at once:" in lines
     assert preference_table([]) == "No votes so far."
 
 
@@ -180,7 +180,7 @@ def test_pairs_and_fours_in_one_file_are_told_apart():
     fours = [Vote(f"v{k}", "1", "beard", METHODS, METHODS[k % 4], "") for k in range(8)]
     pairs = [Vote(f"v{k}", "2", "beard", METHODS[:2], METHODS[0], "") for k in range(3)]
     text = preference_table(fours + pairs)
-    four, two = text.split("2 pictures at once:")
+    four, two = text.split("2 images at once:")
     assert "| 25.0 % [" in four and "*55.7 %*" in four and "100.0 %" not in four
     assert "| 100.0 % [100, 100] | 0.0 % [0, 0] | 3 |" in two and "*" not in two
 
@@ -198,9 +198,9 @@ def test_the_shares_are_exported_with_their_intervals():
     assert list(csv.DictReader(io.StringIO(shares_csv([])))) == []
 
 
-def test_other_pictures_are_another_item():
+def test_other_images_are_another_item():
     first = make_items(Comparison(comparison_rows(images=1)))
-    redrawn = [*comparison_rows(images=1), picture("tmsa", "beard", 0, "blue")]
+    redrawn = [*comparison_rows(images=1), kept_row("tmsa", "beard", 0, "blue")]
     second = make_items(Comparison(redrawn))
     same = {item.key for item in first} & {item.key for item in second}
     assert [key.split("/")[0] for key in same] == ["smile"]
@@ -261,7 +261,7 @@ def test_names_that_the_page_does_not_give_are_refused(study: Study, name: str):
 def test_choices_that_were_not_shown_are_refused(study: Study, letter: str):
     with pytest.raises(RequestError, match="none of A, B, C, D"):
         study.vote("a", study.next("a").key, letter)
-    with pytest.raises(RequestError, match="none of the pictures"):
+    with pytest.raises(RequestError, match="none of the images"):
         study.votes.add("a", ITEM, METHODS, letter)
     assert not study.votes.all()
 

@@ -30,7 +30,7 @@ def test_every_place_is_judged_by_what_is_around_it():
     assert change[..., 8:, 8:].max() == 0
 
 
-def test_equal_pictures_leave_only_the_verdict():
+def test_equal_images_leave_only_the_verdict():
     torch.manual_seed(0)
     critic, real = Critic().eval(), patches(0)
     with torch.no_grad():

@@ -14,7 +14,7 @@ from tmsa_core.training.avatar.pixels import (
 FLAT = torch.ones(1, 1, 16, 16)
 
 
-def test_paired_loss_is_zero_for_equal_pictures_and_counts_edges():
+def test_paired_loss_is_zero_for_equal_images_and_counts_edges():
     real = torch.zeros(1, 3, 16, 16)
     flat = paired_loss(real + 0.1, real, FLAT)
     assert paired_loss(real, real, FLAT) == 0

@@ -79,14 +79,14 @@ def test_a_drawing_that_was_killed_goes_on_and_gives_the_same(
     assert ticks[:kept] == [16] * kept  # read, not drawn
 
 
-def test_real_pictures_are_inverted_in_parts_too(studio: Studio, tmp_path: Path) -> None:
+def test_real_images_are_inverted_in_parts_too(studio: Studio, tmp_path: Path) -> None:
     encoder = networks()[1]
-    pictures = torch.rand(12, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = torch.rand(12, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     read: list[int] = []
 
     def batch(number: int) -> Tensor:
         read.append(number)
-        return pictures[2 * number : 2 * number + 2]
+        return images[2 * number : 2 * number + 2]
 
     studio_pairs = partial(real_pairs, [partial(batch, k) for k in range(6)], studio, encoder, 1.0)
     unbroken = studio_pairs(lambda more: None)

@@ -10,7 +10,7 @@ from tmsa_core.domains import DOMAINS
 from tmsa_core.errors import BundleError, ImageError, RequestError
 from tmsa_core.training.mapper.bank import encoder_view
 from tmsa_core.training.mapper.cache import cached
-from tmsa_core.training.mapper.image_folder import FEWEST, open_pictures
+from tmsa_core.training.mapper.image_folder import FEWEST, open_images
 from tmsa_core.training.run import Options
 from tmsa_core.training.train_domain import train_domain
 
@@ -27,13 +27,13 @@ def fill(folder, count=FEWEST, size=(128, 128), colour=(255, 0, 0)):
 def test_a_folder_gives_crops_in_the_order_of_names(tmp_path):
     fill(tmp_path / "a")
     Image.new("RGB", (256, 256), "blue").save(tmp_path / "a" / "003.png")
-    pictures = open_pictures(tmp_path / "a", AVATAR)
-    assert len(pictures) == FEWEST
-    images = pictures.images(torch.tensor([0, 3]))
+    folder = open_images(tmp_path / "a", AVATAR)
+    assert len(folder) == FEWEST
+    images = folder.images(torch.tensor([0, 3]))
     assert images.shape == (2, 3, 128, 128)
     assert images[0].mean(dim=(1, 2)).tolist() == [1, -1, -1]
     assert images[1].mean(dim=(1, 2)).tolist() == [-1, -1, 1]
-    assert pictures.digest() == open_pictures(tmp_path / "a", AVATAR).digest()
+    assert folder.digest() == open_images(tmp_path / "a", AVATAR).digest()
 
 
 def test_a_car_keeps_its_proportions_on_black():
@@ -46,51 +46,51 @@ def test_a_car_keeps_its_proportions_on_black():
 
 def test_folders_that_cannot_be_used_say_why(tmp_path):
     with pytest.raises(RequestError, match="no folder"):
-        open_pictures(tmp_path / "nowhere", AVATAR)
+        open_images(tmp_path / "nowhere", AVATAR)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RequestError, match="holds 0 pictures, at least 16"):
-        open_pictures(tmp_path / "empty", AVATAR)
-    with pytest.raises(RequestError, match="holds 3 pictures"):
-        open_pictures(fill(tmp_path / "few", 3), AVATAR)
+    with pytest.raises(RequestError, match="holds 0 images, at least 16"):
+        open_images(tmp_path / "empty", AVATAR)
+    with pytest.raises(RequestError, match="holds 3 images"):
+        open_images(fill(tmp_path / "few", 3), AVATAR)
     with pytest.raises(ImageError, match="64 x 64 pixels.*at least 128 x 128"):
-        open_pictures(fill(tmp_path / "small", size=(64, 64)), AVATAR)
+        open_images(fill(tmp_path / "small", size=(64, 64)), AVATAR)
     with pytest.raises(ImageError, match="not square.*tmsa align"):
-        open_pictures(fill(tmp_path / "wide", size=(200, 128)), AVATAR)
+        open_images(fill(tmp_path / "wide", size=(200, 128)), AVATAR)
     broken = fill(tmp_path / "broken")
-    (broken / "005.png").write_bytes(b"\x89PNG no picture")
+    (broken / "005.png").write_bytes(b"\x89PNG no image")
     with pytest.raises(ImageError, match="005.png cannot be read"):
-        open_pictures(broken, AVATAR)
+        open_images(broken, AVATAR)
     huge = fill(tmp_path / "huge")
     Image.new("1", (9000, 9000)).save(huge / "005.png")
     with pytest.raises(ImageError, match="005.png cannot be read.*64 megapixels"):
-        open_pictures(huge, AVATAR)
+        open_images(huge, AVATAR)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
-def test_a_picture_that_ends_half_way_is_refused_at_once(tmp_path, suffix):
+def test_a_image_that_ends_half_way_is_refused_at_once(tmp_path, suffix):
     cut = fill(tmp_path / "cut") / f"002{suffix}"
     pixels = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(cut)
     whole = cut.read_bytes()
     cut.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ImageError, match=f"002{suffix} cannot be read"):
-        open_pictures(tmp_path / "cut", AVATAR)
+        open_images(tmp_path / "cut", AVATAR)
 
 
-def test_another_picture_of_the_same_size_makes_another_folder(tmp_path):
+def test_another_image_of_the_same_size_makes_another_folder(tmp_path):
     fill(tmp_path / "a")
     Image.new("RGB", (128, 128), "green").save(tmp_path / "a" / "004.bmp")
-    before = open_pictures(tmp_path / "a", AVATAR).digest()
+    before = open_images(tmp_path / "a", AVATAR).digest()
     Image.new("RGB", (128, 128), "white").save(tmp_path / "a" / "004.bmp")
-    assert open_pictures(tmp_path / "a", AVATAR).digest() != before
+    assert open_images(tmp_path / "a", AVATAR).digest() != before
 
 
-def test_pictures_of_every_mode_become_colour_crops(tmp_path):
+def test_images_of_every_mode_become_colour_crops(tmp_path):
     fill(tmp_path / "a")
     for mode, suffix in (("L", "png"), ("RGBA", "png"), ("P", "png"), ("CMYK", "jpg")):
         Image.new("RGB", (160, 160), "red").convert(mode).save(tmp_path / "a" / f"{mode}.{suffix}")
-    pictures = open_pictures(tmp_path / "a", AVATAR)
-    images = pictures.images(torch.arange(FEWEST, len(pictures)))
+    folder = open_images(tmp_path / "a", AVATAR)
+    images = folder.images(torch.arange(FEWEST, len(folder)))
     assert images.shape == (4, 3, 128, 128) and images.abs().max() <= 1
 
 

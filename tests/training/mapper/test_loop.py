@@ -15,7 +15,7 @@ import torch
 
 from tmsa_core.bundles import checkpoints_folder, open_bundle
 from tmsa_core.errors import RequestError
-from tmsa_core.evaluation.alignment.losses import DrawnPictures
+from tmsa_core.evaluation.alignment.losses import DrawnImages
 from tmsa_core.training.mapper import calibrate
 from tmsa_core.training.mapper import calibration_texts as texts
 from tmsa_core.training.mapper import loop as align
@@ -77,15 +77,15 @@ def test_training_moves_the_weights_and_counts_what_it_draws(unbroken):
 def test_another_configuration_is_refused_before_any_work(bundle, unbroken):
     _, options = unbroken
 
-    def train(preset=SMALL, options=options, pictures=None):
-        train_alignment(bundle, preset, options, pictures, "mapper")
+    def train(preset=SMALL, options=options, images=None):
+        train_alignment(bundle, preset, options, images, "mapper")
 
     with pytest.raises(RequestError, match="differs in its preset: .*--restart"):
         train(replace(SMALL, noise=0.3))
     with pytest.raises(RequestError, match="differs in its steps: "):
         train(replace(SMALL, iterations=9))
-    with pytest.raises(RequestError, match="differs in its seed and pictures: "):
-        train(SMALL, replace(options, seed=1), DrawnPictures(8, 128))
+    with pytest.raises(RequestError, match="differs in its seed and images: "):
+        train(SMALL, replace(options, seed=1), DrawnImages(8, 128))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"dom'])
@@ -200,7 +200,7 @@ def test_gradients_are_the_same_with_and_without_checkpointing(unbroken):
     assert torch.nn.functional.cosine_similarity(*(g.flatten() for g in gradients), dim=0) > 0.99
 
 
-def test_training_sees_pictures_as_inference_does(unbroken):
+def test_training_sees_images_as_inference_does(unbroken):
     clip = unbroken[0].studio.clip
     images = torch.rand(1, 3, 128, 128, requires_grad=True)
     seen = clip.preprocess(images * 2 - 1)

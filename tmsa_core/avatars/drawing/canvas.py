@@ -1,6 +1,6 @@
-"""A picture under construction, and rectangular windows of it to paint in.
+"""An image under construction, and rectangular windows of it to paint in.
 
-Most strokes cover a small part of the picture: each is computed only on the pixels of its window.
+Most strokes cover a small part of the image: each is computed only on the pixels of its window.
 What a face has twice is computed once, on a pair of windows stacked along a dimension of 2.
 """
 
@@ -77,7 +77,7 @@ class Pair:
     """The windows on both sides of the face, computed together and painted one after the other.
 
     Like ``Window`` with (2, h, w) in place of (h, w), the left side first; (1, h, w) if the other
-    side is out of the picture. To stack, windows are enlarged to the size of the larger one.
+    side is out of the image. To stack, windows are enlarged to the size of the larger one.
     """
 
     x: Tensor
@@ -153,7 +153,7 @@ def _colour(colour: Colour, like: Tensor) -> Tensor:
 class Canvas:
     """Pixels of one portrait with their face coordinates.
 
-    view: (2, 3) affine from normalised picture coordinates to face coordinates. planes: (4, H, W),
+    view: (2, 3) affine from normalised image coordinates to face coordinates. planes: (4, H, W),
     the colours and the share of the background still visible. places: (3, H, W), x, y and turned x.
     """
 
@@ -174,13 +174,13 @@ class Canvas:
         self.height, self.width = height, width
 
     def full(self) -> Window:
-        """The whole picture, not turned."""
+        """The whole image, not turned."""
         return self._window(Box(0, 0, self.height, self.width), turned=False)
 
     def window(
         self, x0: float, y0: float, x1: float, y1: float, turned: bool = True
     ) -> Window | None:
-        """The pixels around a rectangle in face coordinates; None if it is out of the picture.
+        """The pixels around a rectangle in face coordinates; None if it is out of the image.
 
         turned: x0 and x1 lie on the turned face, and so do the window's x.
         """
@@ -199,7 +199,7 @@ class Canvas:
         """A rectangle on the right of the face together with its mirror image on the left.
 
         Yields one pair and paints it after the body of the loop; nothing if both sides are out of
-        the picture. inner, outer: x from the mirror, which stands at x = middle.
+        the image. inner, outer: x from the mirror, which stands at x = middle.
         """
         spans = {-1.0: (middle - outer, middle - inner), 1.0: (middle + inner, middle + outer)}
         boxes = {side: self._box(x0, top, x1, bottom, turned) for side, (x0, x1) in spans.items()}

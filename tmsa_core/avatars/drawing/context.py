@@ -18,7 +18,7 @@ from tmsa_core.avatars.drawing.texture import strand_grain
 
 @dataclass(frozen=True)
 class Sketch:
-    """One portrait being drawn: who sits, the measures, the colours and the picture so far."""
+    """One portrait being drawn: who sits, the measures, the colours and the image so far."""
 
     sitter: Sitter
     g: Geometry

@@ -69,7 +69,7 @@ class Geometry:
     rim: float  # lower edge of headwear above the middle of the face
 
     def turn(self, u: float) -> float:
-        """x in the picture of a feature at ``u`` on the turned face."""
+        """x in the image of a feature at ``u`` on the turned face."""
         z = math.sqrt(max(DEPTH**2 - u * u, 0.0))
         return u * math.cos(self.yaw) + z * math.sin(self.yaw)
 
@@ -203,9 +203,9 @@ def landmark_points(faces: Sequence[Geometry], device: torch.device) -> Tensor:
 
 
 def crop_views(points: Tensor) -> Tensor:
-    """(B, 2, 3) affine from normalised picture coordinates to the frame of ``points``.
+    """(B, 2, 3) affine from normalised image coordinates to the frame of ``points``.
 
-    points: (B, 68, 2). The picture is the aligned crop of Karras et al. (FFHQ, 2019): its axes
+    points: (B, 68, 2). The image is the aligned crop of Karras et al. (FFHQ, 2019): its axes
     follow the eyes and the mouth, its half side is twice the distance of the eyes or 1.8 times
     that from eyes to mouth. Normalised coordinates run from -1 to 1 between the outer edges.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tmsa_core.evaluation.alignment.losses import DrawnPictures
+from tmsa_core.evaluation.alignment.losses import DrawnImages
 from tmsa_core.evaluation.alignment.setup import (
     COMMON_LENGTH,
     Log,
@@ -69,9 +69,9 @@ def _trained(
     stage: Stage, bank: Bank, preset: Preset, mark: int, work: Path, prompts: tuple[Prompt, ...]
 ) -> Row:
     options = Options(work, stage.bundle.folder)
-    pictures = DrawnPictures(REAL, stage.studio.generator.resolution)
+    images = DrawnImages(REAL, stage.studio.generator.resolution)
     name = f"curve-{preset.name}"
-    state = train_alignment(stage.bundle, preset, options, pictures, name, until=mark)
+    state = train_alignment(stage.bundle, preset, options, images, name, until=mark)
     figures = {"evaluations": state.studio.evaluations, "steps": state.step}
     return figures | _judge(stage, bank, state.average, prompts)
 

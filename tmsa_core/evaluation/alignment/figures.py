@@ -1,6 +1,6 @@
-"""Figures of the alignment: what M does with texts and pictures, and plots of its studies.
+"""Figures of the alignment: what M does with texts and images, and plots of its studies.
 
-The pictures come from the avatar bundle, the plots from the studies' JSON lines alone.
+The images come from the avatar bundle, the plots from the studies' JSON lines alone.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ WOMEN, GIRLS = "female human face", "face of a young girl"
 
 @dataclass(frozen=True)
 class Networks:
-    """What the pictures are made with."""
+    """What the images are made with."""
 
     bundle: Bundle
     studio: Studio
@@ -71,7 +71,7 @@ def text_to_image(networks: Networks) -> Image.Image:
     with torch.inference_mode():
         codes = networks.mapper.from_text(torch.stack([networks.text(t) for t in targets]))
     titles = ["neutral", *(prompt.name for prompt in SIX)]
-    return grid([_pictures(networks, codes)], titles)
+    return grid([_images(networks, codes)], titles)
 
 
 def reconstruction(networks: Networks) -> Image.Image:
@@ -79,15 +79,15 @@ def reconstruction(networks: Networks) -> Image.Image:
     images = _portraits(SHOWN)
     with torch.inference_mode():
         codes = networks.mapper(networks.studio.clip.embed_images(images))
-    rows = [[to_image(image) for image in images], _pictures(networks, codes)]
+    rows = [[to_image(image) for image in images], _images(networks, codes)]
     return grid(rows, [f"portrait {i + 1}" for i in range(SHOWN)])
 
 
 def spaces(networks: Networks) -> Image.Image:
     """Figure 8: women and girls in CLIP's and StyleGAN's spaces, and where their texts fall.
 
-    The two texts stand around the middle of all pictures: in CLIP's space by their own difference,
-    without the offset between texts and pictures, in W by the shift of an edit between them.
+    The two texts stand around the middle of all images: in CLIP's space by their own difference,
+    without the offset between texts and images, in W by the shift of an edit between them.
     """
     from sklearn.manifold import TSNE
 
@@ -158,7 +158,7 @@ def _ablation(networks: Networks, name: str) -> Image.Image:
             direction = raw_direction(mapper)
             shifts = [direction(networks.text(p.neutral), networks.text(p.target)) for p in SIX]
             edited = torch.stack([code + calibrate(shift, length) for shift in shifts])
-            rows.append([to_image(image), *_pictures(networks, edited)])
+            rows.append([to_image(image), *_images(networks, edited)])
     return grid(rows, ("portrait", *(p.name for p in SIX)))
 
 
@@ -208,7 +208,7 @@ def curve_plot(rows: Sequence[dict]) -> Image.Image:
     return _drawn(plot)
 
 
-PICTURES: dict[str, Callable[[Networks], Image.Image]] = {
+IMAGES: dict[str, Callable[[Networks], Image.Image]] = {
     "figure-7": text_to_image,
     "figure-8": spaces,
     "figure-9": reconstruction,
@@ -223,22 +223,22 @@ PLOTS: dict[str, Callable[[Sequence[dict]], Image.Image]] = {
 
 
 def write_alignment_figure(name: str, bundle: Bundle | None, out: Path, results: Path) -> None:
-    """Draw one of ``PICTURES`` from a bundle or of ``PLOTS`` from the latest weights' rows.
+    """Draw one of ``IMAGES`` from a bundle or of ``PLOTS`` from the latest weights' rows.
 
     Raises RequestError where the study that a plot shows has not been run.
     """
-    if name in PICTURES:
+    if name in IMAGES:
         studio = Studio(bundle.load("generator"), bundle.load("clip"))
-        picture = PICTURES[name](Networks(bundle, studio, bundle.load("mapper")))
+        image = IMAGES[name](Networks(bundle, studio, bundle.load("mapper")))
     else:
         rows = newest(read_rows(results), name)
         if not rows:
             raise RequestError(
                 f"{results} has no rows of the study {name}: run `tmsa measure {name}` first."
             )
-        picture = PLOTS[name](rows)
+        image = PLOTS[name](rows)
     out.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(out)
+    image.save(out)
 
 
 def _portraits(count: int) -> Tensor:
@@ -257,7 +257,7 @@ def _drawn_people(people: Portraits, resolution: int) -> Tensor:
     return torch.cat([render(people[part], resolution).images for part in rows])
 
 
-def _pictures(networks: Networks, codes: Tensor) -> list[Image.Image]:
+def _images(networks: Networks, codes: Tensor) -> list[Image.Image]:
     return [to_image(image) for image in draw(networks.studio, codes).float()]
 
 

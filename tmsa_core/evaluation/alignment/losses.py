@@ -51,7 +51,7 @@ SENSITIVITY = {
 VARIANTS = ABLATIONS | SENSITIVITY
 
 
-class DrawnPictures:
+class DrawnImages:
     """Real images of the avatar world, drawn when they are asked for."""
 
     def __init__(self, count: int, resolution: int) -> None:
@@ -67,20 +67,20 @@ class DrawnPictures:
         return to_range(to_bytes(drawn))
 
     def shown(self, count: int) -> Tensor:
-        """Indices of the first ``count`` pictures, for the sample grid."""
+        """Indices of the first ``count`` images, for the sample grid."""
         return torch.arange(len(self))[:count]
 
     def digest(self) -> str:
-        """Tells this set of pictures from others."""
+        """Tells this set of images from others."""
         return f"{len(self)} drawn portraits of {self.resolution} pixels"
 
 
 def trained_mapper(bundle: Bundle, name: str, work: Path) -> Mapper:
     """The mapper of a variant, trained now or taken from its finished state in ``work``."""
     preset = replace(PRESET, weights=VARIANTS[name])
-    pictures = DrawnPictures(REAL, 128)
+    images = DrawnImages(REAL, 128)
     folder = "losses-" + name.replace(" ", "-")
-    state = train_alignment(bundle, preset, Options(work, bundle.folder), pictures, folder)
+    state = train_alignment(bundle, preset, Options(work, bundle.folder), images, folder)
     return state.average.requires_grad_(False)
 
 
@@ -94,7 +94,7 @@ def run(stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) 
 
 
 def _try(stage: Stage, name: str, work: Path, prompts: tuple[Prompt, ...]) -> Row:
-    """The edits' figures; reconstruction: mean cosine of E_I of a picture and of G(M(E_I))."""
+    """The edits' figures; reconstruction: mean cosine of E_I of an image and of G(M(E_I))."""
     mapper, bank = trained_mapper(stage.bundle, name, work), study_bank(stage, PAIRS, work)
     with torch.inference_mode():
         again = stage.studio.embed(mapper(bank.synthetic[:64]))

@@ -1,4 +1,4 @@
-"""How far texts lie from pictures in CLIP's space, and what helps a map that saw pictures only.
+"""How far texts lie from images in CLIP's space, and what helps a map that saw images only.
 
 Each treatment is a way from two texts to a direction of W, learnt from the same bank. All are tried
 at their own length and at one common length, so that direction and length are told apart.
@@ -38,7 +38,7 @@ from tmsa_core.training.mapper.losses import in_domain
 PAIRS = 4_096
 SUBSPACES = (8, 16, 32, 64, 128, 256)
 LEADING = 64  # dimensions of the image subspace that texts are projected on
-SHARP = 0.1  # noise of a map that inverts pictures as well as it can
+SHARP = 0.1  # noise of a map that inverts images as well as it can
 NOISE = 1.2
 NETWORK_STEPS = 300
 DELTAS = 8_192
@@ -46,7 +46,7 @@ DELTAS = 8_192
 
 @torch.no_grad()
 def measure_gap(stage: Stage, bank: Bank, captioned: int = 512) -> Row:
-    """Offset, subspace shares, and how far M's codes of texts lie off those of pictures."""
+    """Offset, subspace shares, and how far M's codes of texts lie off those of images."""
     portraits = draw_portraits(0, 0, captioned)
     sentences = [caption.text for caption in captions(portraits, random.Random(0))]
     with torch.inference_mode():
@@ -123,7 +123,7 @@ def treatments(stage: Stage, bank: Bank) -> dict[str, Callable[[], Direction]]:
         "projection": projected,
         "sphere noise": noised,
         "difference training": deltas,
-        "closed form, for pictures": lambda: raw_direction(closed_form(bank, SHARP)),
+        "closed form, for images": lambda: raw_direction(closed_form(bank, SHARP)),
         "closed form, for texts": lambda: raw_direction(closed_form(bank, NOISE)),
         "two clusters": clusters,
         "closed form, for texts, refined by two clusters": refined,

@@ -128,7 +128,7 @@ def try_shift(stage: Stage, prompt: Prompt, shift: Tensor, alpha: float = 1.0) -
 
 
 def _kept(rows: Sequence[Row], prompt: Prompt) -> dict[str, float]:
-    """name -> share of the pictures, on which it can be compared, that left it alone."""
+    """name -> share of the images, on which it can be compared, that left it alone."""
     kept = {}
     for name in compared(prompt):
         seen = [row for row in rows if name not in row["unseen"]]

@@ -22,7 +22,7 @@ def alignment_page(rows: Sequence[Row], present: Mapping[str, str] | None = None
     present: study -> fingerprint of the weights in the bundle now; the page says what is older.
     """
     sections = {
-        "gap": ("The gap between texts and pictures", _gap),
+        "gap": ("The gap between texts and images", _gap),
         "losses": ("What each loss contributes", _losses),
         "curve": ("What the alignment costs", _curve),
         "merit": ("Many texts, many strengths", _merit),
@@ -34,19 +34,19 @@ def alignment_page(rows: Sequence[Row], present: Mapping[str, str] | None = None
         if found:
             note = age_note(found[-1]["weights"], (present or {}).get(study))
             parts += [f"## {title}", *([note] if note else []), write(found)]
-    return "\n\n".join([*parts, f"## The paper's figures\n\n{PICTURES}"]) + "\n"
+    return "\n\n".join([*parts, f"## The paper's figures\n\n{IMAGES}"]) + "\n"
 
 
 def _gap(rows: Sequence[Row]) -> str:
     (gap,) = (row for row in rows if row["row"] == "gap")
     text, image = (_number(gap, f"{kind}_share_64") for kind in ("text", "image"))
     facts = (
-        f"The mean picture and the mean text lie {_number(gap, 'offset'):.2f} apart on the unit "
+        f"The mean image and the mean text lie {_number(gap, 'offset'):.2f} apart on the unit "
         f"sphere (cosine {_number(gap, 'cosine_of_means'):.2f}). 64 directions hold "
-        f"{100 * image:.0f} % of what differs between pictures and {100 * text:.0f} % of what "
-        "differs between texts; the rest of a text difference is nothing that a picture could "
-        "show. A map that inverts pictures as well as it can puts texts "
-        f"{_number(gap, 'sharp_text_distance'):.2f} spreads of W from the mean, pictures "
+        f"{100 * image:.0f} % of what differs between images and {100 * text:.0f} % of what "
+        "differs between texts; the rest of a text difference is nothing that an image could "
+        "show. A map that inverts images as well as it can puts texts "
+        f"{_number(gap, 'sharp_text_distance'):.2f} spreads of W from the mean, images "
         f"{_number(gap, 'sharp_image_distance'):.2f}; with strong noise on its inputs it is "
         f"{_number(gap, 'noisy_text_distance'):.2f} and "
         f"{_number(gap, 'noisy_image_distance'):.2f}."
@@ -81,7 +81,7 @@ def _losses(rows: Sequence[Row]) -> str:
         f"Mappers trained alike from random weights ({rows[0]['steps']} steps), each with losses "
         "left out; their raw shifts are tried at one common length, "
         f"{COMMON_LENGTH:g} of the spread of W. Reconstruction is the mean cosine of CLIP's "
-        "embedding of a picture and of what M and G make of that embedding:",
+        "embedding of an image and of what M and G make of that embedding:",
         _table("losses", ablations, "variant", more),
     ]
     if weights:
@@ -125,7 +125,7 @@ def _claim(rows: Sequence[Row]) -> str:
         if row["schedule"] != "paper" and all(_number(row, f) >= levels[f] for f in levels)
     ]
     preset = PAPER["avatar"]
-    # every iteration draws its synthetic pictures, and both kinds again from their codes
+    # every iteration draws its synthetic images, and both kinds again from their codes
     whole = 3 * preset.iterations * preset.batch
     ran = max(_number(row, "evaluations") for row in paper)
     said = (
@@ -219,13 +219,13 @@ def _number(row: Row, name: str) -> float:
 
 
 INTRODUCTION = (
-    "How the mapping network M comes to understand texts though it saw pictures only, measured on "
+    "How the mapping network M comes to understand texts though it saw images only, measured on "
     "the drawn world, whose true directions and attributes are known. `tmsa measure gap`, "
     "`losses`, `curve` and `merit` made the numbers; nothing on this page was typed by hand. "
     "Cosine to truth compares a shift with the true direction of W; the other columns judge "
     "edited held-out portraits as everywhere else."
 )
-PICTURES = "\n\n".join(
+IMAGES = "\n\n".join(
     f"{title} (`tmsa figures figure-{number}`):\n\n![Figure {number}](figure-{number}.webp)"
     for number, title in (
         (7, "Figure 7, a text alone drawn through M and G"),

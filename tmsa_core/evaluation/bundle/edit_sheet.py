@@ -1,4 +1,4 @@
-"""Contact sheets: portraits by prompts, before and after, as one picture."""
+"""Contact sheets: portraits by prompts, before and after, as one image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def edit_sheet(
     requests: Sequence[EditRequest],
     titles: Sequence[str],
 ) -> Image.Image:
-    """One row for each face: its crop, its inversion, then every edit. -> RGB picture."""
+    """One row for each face: its crop, its inversion, then every edit. -> RGB image."""
     rows = [
         [face.crop, face.inversion_crop, *(editor.edit(face, r).crop for r in requests)]
         for face in faces
@@ -28,7 +28,7 @@ def edit_sheet(
 
 
 def held_out_faces(editor: Editor, count: int, seed: int = 0) -> list[PreparedFace]:
-    """Portraits that nothing was trained on, drawn, then inverted as the page inverts pictures."""
+    """Portraits that nothing was trained on, drawn, then inverted as the page inverts images."""
     from tmsa_core.avatars.render import render
     from tmsa_core.imaging.images import to_image
     from tmsa_core.training.avatar.renders import held_out_portraits

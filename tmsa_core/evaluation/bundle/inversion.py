@@ -46,7 +46,7 @@ def drawings(bundle: Bundle, subjects: Subjects) -> dict[str, Draw]:
 
 
 def put_back(draw: Draw, subjects: Subjects) -> Draw:
-    """Whole pictures: what ``draw`` makes of codes, put back into the portraits as users get it."""
+    """Whole images: what ``draw`` makes of codes, put back into the portraits as users get it."""
     photos = [to_image(x) for x in subjects.renders]
     inversions = [to_image(x) for x in draw(subjects.codes, torch.arange(len(photos)))]
     _, place = crop_without_face(photos[0], photos[0].width)
@@ -54,7 +54,7 @@ def put_back(draw: Draw, subjects: Subjects) -> Draw:
     def whole(codes: Tensor, rows: Tensor) -> Tensor:
         made = zip(draw(codes, rows), rows.tolist(), strict=True)
         pasted = [paste_back(photos[i], to_image(x), place, inversions[i]) for x, i in made]
-        return torch.cat([to_tensor(picture) for picture in pasted])
+        return torch.cat([to_tensor(image) for image in pasted])
 
     return whole
 
@@ -70,7 +70,7 @@ def judge_features(judge: AttributeNet, images: Tensor) -> list[Tensor]:
 def reconstruction(
     bundle: Bundle, subjects: Subjects, made: Tensor
 ) -> tuple[dict[str, float], Mapping[str, Tensor]]:
-    """Figures of merit of pictures (N,3,R,R) against the renders, and two distances of each.
+    """Figures of merit of images (N,3,R,R) against the renders, and two distances of each.
 
     psnr (dB), ssim, pixels (mean absolute difference), perceptual (``feature_distance``), identity
     (mean cosine), attributes (share that the classifier reads correctly).
@@ -105,7 +105,7 @@ def evaluate_inversions(bundle: Bundle, count: int, out: Path) -> list[dict[str,
 
     A row "reconstruction" for each; that of HFGI says on how many portraits it is nearer. A row
     "edit_by_inversion" for each and each of the six prompts, as ``edit_report`` has it, and a row
-    "edit_put_back" of the whole pictures, held against the portraits themselves.
+    "edit_put_back" of the whole images, held against the portraits themselves.
     """
     subjects = make_subjects(bundle, count)
     everyone = torch.arange(count)

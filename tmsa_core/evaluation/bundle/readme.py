@@ -139,9 +139,9 @@ def _inversions_table(rows: Sequence[Row], edits: Sequence[Row]) -> str:
 
 
 def _whole_table(edits: Sequence[Row]) -> str:
-    """Whole pictures against the portraits they were made of; means over the six edits."""
+    """Whole images against the portraits they were made of; means over the six edits."""
     head = (
-        "edits put back into the picture, against the picture itself",
+        "edits put back into the image, against the image itself",
         "shows it",
         "other attributes kept",
         "identity",

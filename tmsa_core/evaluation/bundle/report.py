@@ -110,7 +110,7 @@ def edit_report(
     success: share whose edit shows what was asked. kept: mean share of the other attributes,
     as read off the inversion, that the edit leaves alone. worst_kept: the least kept of them.
     clip: share that CLIP classes as the target rather than as the text without it. identity: mean
-    cosine of the identity embedding before and after. draw: the pictures of codes (N,L,512) of
+    cosine of the identity embedding before and after. draw: the images of codes (N,L,512) of
     the subjects in rows (N,); by default the generator's own.
     """
     judge, identity, clip = (bundle.load(r) for r in ("classifier", "identity", "clip"))

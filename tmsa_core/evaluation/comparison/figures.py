@@ -1,4 +1,4 @@
-"""Figures from the comparison's JSON lines alone: grids of kept pictures, and the Pareto plot."""
+"""Figures from the comparison's JSON lines alone: grids of kept images, and the Pareto plot."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Figure:
     caption: str
 
 
-def picture(data: Comparison, method: str, prompt: str | None, image: int) -> Image.Image | None:
-    """A kept picture of a method, or of a "portrait" or its "inversion"; None if there is none."""
-    row = data.picture(method, prompt, image)
+def kept_image(data: Comparison, method: str, prompt: str | None, image: int) -> Image.Image | None:
+    """A kept image of a method, or of a "portrait" or its "inversion"; None if there is none."""
+    row = data.kept_image(method, prompt, image)
     if row is None:
         return None
     return Image.open(io.BytesIO(base64.b64decode(str(row["webp"])))).convert("RGB")
@@ -52,8 +52,8 @@ def method_grid(data: Comparison, portraits: int) -> Image.Image:
     for i in data.kept()[:portraits]:
         rows = []
         for k, method in enumerate(data.methods):
-            before = [picture(data, n, None, i) if not k else None for n in columns[:2]]
-            after = [picture(data, method, prompt, i) for prompt in data.prompts]
+            before = [kept_image(data, n, None, i) if not k else None for n in columns[:2]]
+            after = [kept_image(data, method, prompt, i) for prompt in data.prompts]
             rows.append((METHODS[method].title, before + after))
         blocks.append(rows)
     return _blocks(columns, blocks)
@@ -67,8 +67,8 @@ def prompt_grid(data: Comparison, portraits: int) -> Image.Image:
     columns = ["portrait", f"inversion ({data.run['inversion']})", *data.prompts]
     rows: list[tuple[str, list[Image.Image | None]]] = []
     for i in data.kept()[:portraits]:
-        before = [picture(data, name, None, i) for name in ("portrait", "inversion")]
-        rows.append(("", before + [picture(data, data.methods[0], p, i) for p in data.prompts]))
+        before = [kept_image(data, name, None, i) for name in ("portrait", "inversion")]
+        rows.append(("", before + [kept_image(data, data.methods[0], p, i) for p in data.prompts]))
     return _blocks(columns, [rows])
 
 
@@ -77,7 +77,7 @@ def _blocks(
 ) -> Image.Image:
     found = next((p for block in blocks for _, row in block for p in row if p is not None), None)
     if found is None:
-        raise RequestError("The results keep no pictures: run `tmsa evaluate` with --pictures 6.")
+        raise RequestError("The results keep no images: run `tmsa evaluate` with --kept-images 6.")
     side = found.width
     label = LABEL if any(title for block in blocks for title, _ in block) else 0
     height = sum(len(b) * (side + GAP) + BLOCK_GAP for b in blocks) - BLOCK_GAP - GAP
@@ -102,7 +102,7 @@ def pareto(data: Comparison, portraits: int) -> Image.Image:
     """Identity against attribute success along alpha, a line for each method.
 
     The large dot is the working strength; bars are its 95 % bootstrap intervals. ``portraits``
-    plays no part: every picture that got all strengths counts.
+    plays no part: every image that got all strengths counts.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Plot
@@ -110,7 +110,7 @@ def pareto(data: Comparison, portraits: int) -> Image.Image:
     curves = {method: points for method in data.methods if (points := _curve(data, method))}
     if not curves:
         raise RequestError(
-            "The results hold no pictures whose truth and person are known at several strengths: "
+            "The results hold no images whose truth and person are known at several strengths: "
             "run `tmsa evaluate` on drawn portraits, with --curve-images 16."
         )
     plot = Plot(figsize=(7.5, 5.5), dpi=120, layout="constrained")
@@ -139,7 +139,7 @@ def pareto(data: Comparison, portraits: int) -> Image.Image:
 
 
 def _curve(data: Comparison, method: str) -> list[tuple[Interval, Interval]]:
-    """(success, identity) with intervals at every factor, over pictures that got all of them."""
+    """(success, identity) with intervals at every factor, over images that got all of them."""
     by_factor = {f: data.counted(method, factor=f) for f in FACTORS}
     every = [{(r["prompt"], r["image"]) for r in rows} for rows in by_factor.values()]
     shared = set.intersection(*every)

@@ -93,8 +93,8 @@ class Comparison:
         compared = {r["prompt"]: r["compared"] for r in own if r["row"] == "prompt"}
         edits = {_key(r): r for r in own if r["row"] == "edit"}
         self.edits = [row | {"compared": compared[row["prompt"]]} for row in edits.values()]
-        self._pictures = {_key(r)[:3]: r for r in own if r["row"] == "picture"}
-        self.others = [row for row in own if row["row"] not in ("edit", "picture")]
+        self._images = {_key(r)[:3]: r for r in own if r["row"] == "image"}
+        self.others = [row for row in own if row["row"] not in ("edit", "image")]
         self.methods = [m for m in METHODS if any(r["method"] == m for r in self.edits)]
         self.prompts = list(dict.fromkeys(str(r["prompt"]) for r in self.edits))
 
@@ -102,13 +102,13 @@ class Comparison:
         """Lines of a kind that are no edits."""
         return [r for r in self.others if r["row"] == kind and fields.items() <= r.items()]
 
-    def picture(self, method: str, prompt: str | None, image: int) -> Row | None:
-        """The line of a kept picture; the methods "portrait" and "inversion" have no prompt."""
-        return self._pictures.get((method, prompt, image))
+    def kept_image(self, method: str, prompt: str | None, image: int) -> Row | None:
+        """The line of a kept image; the methods "portrait" and "inversion" have no prompt."""
+        return self._images.get((method, prompt, image))
 
     def kept(self) -> list[int]:
-        """Numbers of the portraits that are kept as pictures."""
-        return sorted({int(str(image)) for _, _, image in self._pictures})
+        """Numbers of the portraits that are kept as images."""
+        return sorted({int(str(image)) for _, _, image in self._images})
 
     def counted(self, method: str, *prompts: str, factor: float = 1.0) -> list[Row]:
         """The edits that count, of some prompts or of all, at a share of the working strength."""
@@ -146,7 +146,7 @@ class Comparison:
         return tuple(statistics.fmean(of[key] for key in shared) for of in (theirs, ours))
 
     def seconds(self, method: str, what: str) -> float:
-        """Median over texts: ``text``, of the first pictures of each, or ``picture``.
+        """Median over texts: ``text``, of the first images of each, or ``image``.
 
         Not a number where a run was stopped before it had noted them.
         """

@@ -1,14 +1,14 @@
-"""Methods x prompts x pictures, to a file of JSON lines that tables and figures read.
+"""Methods x prompts x images, to a file of JSON lines that tables and figures read.
 
 Every line says what it is in ``row``:
 
     prompt     a prompt, and the attributes that its edits should leave alone
     judge      how often the scoring classifier is right on renders
-    inversion  what e4e kept of one picture
+    inversion  what e4e kept of one image
     strength   a method's working alpha and how it was found
-    cost       seconds: once, for a text, for a picture
-    edit       one edited picture, scored
-    picture    the same as WebP in base64, for the first few pictures
+    cost       seconds: once, for a text, for an image
+    edit       one edited image, scored
+    image    the same as WebP in base64, for the first few images
 
 A run that was stopped goes on where it was: what a line of the same domain, weights, inversion and
 folder already says is not done again. Lines about TMSA name its mapping network besides, so that a
@@ -52,7 +52,7 @@ from tmsa_core.training.avatar.pixels import psnr
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the working strength: the curve along alpha
 BATCH = 16
-QUALITY = 90  # of the kept pictures
+QUALITY = 90  # of the kept images
 LINES = Lines("domain", frozenset({"row", "domain"}), "results of `tmsa evaluate`")
 
 
@@ -60,10 +60,10 @@ LINES = Lines("domain", frozenset({"row", "domain"}), "results of `tmsa evaluate
 class Plan:
     """What to run.
 
-    images: how many pictures; searched: how many for methods that search for every picture.
+    images: how many images; searched: how many for methods that search for every image.
     curve: how many get every strength of ``FACTORS`` and not the working one alone. kept: how many
-    are kept as pictures. validation, search_validation: how many tune the strength of a method,
-    and of one that searches. examples: how many validation pictures say what fits a text best.
+    are kept as images. validation, search_validation: how many tune the strength of a method,
+    and of one that searches. examples: how many validation images say what fits a text best.
     folder: aligned crops to take. inversion: e4e or hfgi.
     """
 
@@ -80,7 +80,7 @@ class Plan:
     inversion: str = "e4e"
 
     def count(self, method: Method) -> int:
-        """How many pictures a method edits."""
+        """How many images a method edits."""
         return min(self.images, self.searched) if method.searches else self.images
 
 
@@ -146,7 +146,7 @@ def _judges(bundle: Bundle, world: World) -> Judges:
 
 
 class Scene:
-    """One run under way: networks, judges, pictures and the lines so far.
+    """One run under way: networks, judges, images and the lines so far.
 
     mapper: the mapping network's fingerprint. hfgi: the network that puts back what e4e lost, or
     None to do without.
@@ -182,7 +182,7 @@ class Scene:
                 self.results.add([{"row": "prompt"} | row])
 
     def measure_inversions(self) -> None:
-        """Lines about the classifier and about what e4e kept of each picture."""
+        """Lines about the classifier and about what e4e kept of each image."""
         subjects, results = self.subjects, self.results
         real = self._read(subjects.images, torch.arange(self.plan.images))
         if subjects.portraits is not None and not results.find("judge", images=self.plan.images):
@@ -192,12 +192,12 @@ class Scene:
         results.add([self._inversion_row(real, i) for i in missing])
         for i in range(min(self.plan.kept, self.plan.images)):
             for name, images in (("portrait", subjects.images), ("inversion", self.before.images)):
-                if not results.find("picture", method=name, image=i):
-                    results.add([_picture(images[i], method=name, image=i)])
+                if not results.find("image", method=name, image=i):
+                    results.add([_image(images[i], method=name, image=i)])
 
     @cached_property
     def validation(self) -> tuple[Tensor, Tensor]:
-        """Codes (N,L,w_dim) and CLIP embeddings (N,clip_dim) of pictures that no table counts."""
+        """Codes (N,L,w_dim) and CLIP embeddings (N,clip_dim) of images that no table counts."""
         subjects = find_subjects(self.world, self.plan.examples, VALIDATION)
         return subjects.codes, self.judges.read(subjects.images).seen
 
@@ -229,7 +229,7 @@ class Scene:
         return round(alpha, 4)
 
     def edit(self, name: str, method: Method, prompt: Prompt, alpha: float) -> None:
-        """Every picture that lacks what the prompt asks for, and the kept ones anyway."""
+        """Every image that lacks what the prompt asks for, and the kept ones anyway."""
         about = self._about(name, method) | {"prompt": prompt.name, "target": prompt.target}
         showing = shows(self.before, prompt)
         lacking = [showing is None or not bool(showing[i]) for i in range(self.plan.images)]
@@ -260,7 +260,7 @@ class Scene:
                         for i, image, row in zip(faces, images, scores, strict=True):
                             marked = {"image": i, "lacking": lacking[i]} | about | marks
                             if i < self.plan.kept and factor == 1.0:
-                                rows.append(_picture(image, **marked))
+                                rows.append(_image(image, **marked))
                             rows.append({"row": "edit"} | marked | row)
                 # the cost first: a run killed in between does the missing edits again, not it
                 self.results.add([_cost(about, method, once, found, seconds, len(part)), *rows])
@@ -270,9 +270,9 @@ class Scene:
         return {"method": name} | ({"mapper": self.mapper} if method.mapper else {})
 
     def _missing(self, about: Row, lacking: Sequence[bool]) -> list[tuple[int, list[float]]]:
-        """(picture, factors) that the file has no line about, or no picture that is to be kept."""
+        """(image, factors) that the file has no line about, or no image that is to be kept."""
         done = {(row["image"], row["factor"]) for row in self.results.find("edit", **about)}
-        kept = {row["image"] for row in self.results.find("picture", **about)}
+        kept = {row["image"] for row in self.results.find("image", **about)}
         done -= {(i, 1.0) for i in range(self.plan.kept) if i not in kept}
         todo = []
         for i, lacks in enumerate(lacking):
@@ -284,7 +284,7 @@ class Scene:
 
     @torch.inference_mode()
     def _apply(self, edit: Edit, index: Tensor, at: Tensor, alpha: float) -> Tensor:
-        """Pictures (len(at),3,R,R) of some of the codes that an edit was found for."""
+        """Images (len(at),3,R,R) of some of the codes that an edit was found for."""
         parts = [self._draw(index[some], _take(edit, some), alpha) for some in at.split(BATCH)]
         return torch.cat(parts)
 
@@ -342,16 +342,14 @@ def _take(edit: Edit, at: Tensor) -> Edit:
     return Edit(w_shift, tuple(some(s) for s in edit.style_shift))
 
 
-def _cost(
-    about: Row, method: Method, once: float, found: float, drawn: float, pictures: int
-) -> Row:
-    """Seconds: finding the edit belongs to the text, or to each picture where it is a search."""
+def _cost(about: Row, method: Method, once: float, found: float, drawn: float, images: int) -> Row:
+    """Seconds: finding the edit belongs to the text, or to each image where it is a search."""
     per_text = once if method.searches else once + found
-    per_picture = drawn + (found / pictures if method.searches else 0.0)
-    return {"row": "cost", "text": round(per_text, 4), "picture": round(per_picture, 4)} | about
+    per_image = drawn + (found / images if method.searches else 0.0)
+    return {"row": "cost", "text": round(per_text, 4), "image": round(per_image, 4)} | about
 
 
-def _picture(pixels: Tensor, **about: object) -> Row:
+def _image(pixels: Tensor, **about: object) -> Row:
     buffer = io.BytesIO()
     to_image(pixels).save(buffer, "WEBP", quality=QUALITY)
-    return {"row": "picture", "webp": base64.b64encode(buffer.getvalue()).decode()} | about
+    return {"row": "image", "webp": base64.b64encode(buffer.getvalue()).decode()} | about

@@ -27,7 +27,7 @@ def tune(
     """The working strength of a method, and how far each of ``method.strengths`` got.
 
     codes: (N,L,w_dim) validation inversions. examples: (M,clip_dim) embeddings of validation
-    pictures. How far: 0 is the inversion, 1 the best quarter of the examples. Prompts that the
+    images. How far: 0 is the inversion, 1 the best quarter of the examples. Prompts that the
     inversions fit better than those do cannot say; where none can, the strength is 1 and the list
     is empty.
     """

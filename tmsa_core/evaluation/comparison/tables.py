@@ -35,8 +35,8 @@ def summary(data: Comparison, present: str | None = None) -> str:
     present: fingerprint of the weights in the bundle now; the text says where the run is older.
     """
     note = age_note(data.run["weights"], present)
-    pictures = {len({r["image"] for r in data.counted(m)}) for m in data.methods}
-    count = f"{min(pictures)} to {max(pictures)}" if len(pictures) > 1 else str(max(pictures))
+    images = {len({r["image"] for r in data.counted(m)}) for m in data.methods}
+    count = f"{min(images)} to {max(images)}" if len(images) > 1 else str(max(images))
     return "\n\n".join(
         (
             f"Every method edits the same inversions ({count} {data.run['domain']} portraits, "
@@ -53,13 +53,13 @@ def summary(data: Comparison, present: str | None = None) -> str:
 
 def methods_table(data: Comparison) -> str:
     """Methods by metrics and costs, over all prompts."""
-    head = ("method", *(m.title for m in METRICS.values()), "edits", "s / picture", "s / text")
+    head = ("method", *(m.title for m in METRICS.values()), "edits", "s / image", "s / text")
     body = [
         (
             METHODS[m].title,
             *(METRICS[k].text(data.interval(k, m)) for k in METRICS),
             str(len(data.counted(m))),
-            spent(data.seconds(m, "picture")),
+            spent(data.seconds(m, "image")),
             spent(data.seconds(m, "text")),
         )
         for m in data.methods
@@ -157,7 +157,7 @@ def _reason(data: Comparison, metric: str, method: str, *prompts: str) -> str:
     if success < -CLOSE:
         if metric in ("kept", "identity"):
             return f"it edits less: {shown}"
-        return f"it pleases CLIP more than it changes the picture: {shown}"
+        return f"it pleases CLIP more than it changes the image: {shown}"
     if metric in ("kept", "identity"):
         return f"at no smaller success: {shown}"
     harm = [what for what, lead in (("rest", kept), ("person", identity)) if lead < -CLOSE]
@@ -181,12 +181,12 @@ def _attribute_kept(data: Comparison, method: str, name: str) -> str:
 
 
 def costs_table(data: Comparison) -> str:
-    """Methods by seconds: once for a generator, for a text, for a picture."""
-    head = ("method", "once", "for a new text", "for a picture")
+    """Methods by seconds: once for a generator, for a text, for an image."""
+    head = ("method", "once", "for a new text", "for an image")
     body = []
     for method in data.methods:
         once = data.find("strength", method=method)[-1]["once"]
-        seconds = (data.seconds(method, what) for what in ("text", "picture"))
+        seconds = (data.seconds(method, what) for what in ("text", "image"))
         first = "trained with the bundle" if once is None else f"{spent(once)} s"
         cells = ("-" if math.isnan(s) else f"{spent(s)} s" for s in seconds)
         body.append((METHODS[method].title, first, *cells))
@@ -226,7 +226,7 @@ def _inversions(data: Comparison) -> str:
         )
         for mean, low, high in [bootstrap([float(str(r[field])) for r in rows if field in r])]
     ]
-    return f"The inversions themselves, {len(rows)} pictures: {', '.join(parts)}."
+    return f"The inversions themselves, {len(rows)} images: {', '.join(parts)}."
 
 
 def _judge(data: Comparison) -> str:
@@ -280,6 +280,6 @@ RULE = (
     "the next section names. 0 is the inversion, 1 the goal:"
 )
 COSTS = (
-    "Seconds on the machine of the run. A search for every picture counts under the picture, "
-    "whatever serves all pictures of a text under the text:"
+    "Seconds on the machine of the run. A search for every image counts under the image, "
+    "whatever serves all images of a text under the text:"
 )

@@ -17,11 +17,11 @@ FOUR = tuple(paper.METHOD_OF.values())
 
 @dataclass(frozen=True)
 class Item:
-    """One question: pictures of one portrait edited by ``methods`` for one text.
+    """One question: images of one portrait edited by ``methods`` for one text.
 
-    key names it in the file of votes and belongs to these very pictures, so that votes on others,
-    of a later mapper say, are never taken for votes on them. portrait and pictures are WebP in
-    base64, pictures in the order of methods.
+    key names it in the file of votes and belongs to these very images, so that votes on others,
+    of a later mapper say, are never taken for votes on them. portrait and images are WebP in
+    base64, images in the order of methods.
     """
 
     key: str
@@ -29,14 +29,14 @@ class Item:
     target: str
     portrait: str
     methods: tuple[str, ...]
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
 
 def make_items(data: Comparison, choices: Literal[2, 4] = 4) -> tuple[Item, ...]:
-    """All items of a comparison's kept pictures.
+    """All items of a comparison's kept images.
 
     choices: 4 shows the methods of the paper's Table 1 at once, 2 ours against each other method.
-    Raises RequestError if the comparison keeps no such pictures.
+    Raises RequestError if the comparison keeps no such images.
     """
     others = [method for method in data.methods if method != OURS]
     groups = [FOUR] if choices == 4 else [(OURS, other) for other in others]
@@ -45,19 +45,19 @@ def make_items(data: Comparison, choices: Literal[2, 4] = 4) -> tuple[Item, ...]
     for image in data.kept():
         for prompt in data.prompts:
             for methods in groups:
-                rows = [data.picture(method, prompt, image) for method in methods]
-                portrait = data.picture("inversion", None, image)
+                rows = [data.kept_image(method, prompt, image) for method in methods]
+                portrait = data.kept_image("inversion", None, image)
                 if portrait is None or any(row is None or not row["lacking"] for row in rows):
                     continue
                 before, text = str(portrait["webp"]), targets[prompt]
-                pictures = tuple(str(row["webp"]) for row in rows if row is not None)
-                seen = "\n".join((text, before, *methods, *pictures))
+                images = tuple(str(row["webp"]) for row in rows if row is not None)
+                seen = "\n".join((text, before, *methods, *images))
                 digest = hashlib.sha256(seen.encode()).hexdigest()[:16]
                 key = f"{prompt}/{image}/{digest}"
-                items.append(Item(key, prompt, text, before, methods, pictures))
+                items.append(Item(key, prompt, text, before, methods, images))
     if not items:
         raise RequestError(
-            "The results hold no pictures to choose from: run `tmsa evaluate --methods "
+            "The results hold no images to choose from: run `tmsa evaluate --methods "
             f"{','.join(FOUR)}` first."
         )
     return tuple(items)
@@ -71,7 +71,7 @@ def order_for(visitor: str, items: Sequence[Item]) -> list[int]:
 
 
 def shuffle_for(visitor: str, item: Item) -> list[int]:
-    """Positions of an item's pictures in the order in which this visitor sees them."""
+    """Positions of an item's images in the order in which this visitor sees them."""
     order = list(range(len(item.methods)))
     random.Random(f"{item.key} {visitor}").shuffle(order)
     return order

@@ -17,11 +17,11 @@ from tmsa_core.evaluation.preference_study.votes import Votes, check_visitor
 
 TITLE = "Which edit is best?"
 LETTERS = "ABCDEFGH"
-MOST_VOTES = 30  # of one visitor within PERIOD; whoever looks at the pictures makes far fewer
+MOST_VOTES = 30  # of one visitor within PERIOD; whoever looks at the images makes far fewer
 PERIOD = 60  # seconds
 HIDDEN: dict[str, Any] = {"api_name": False, "api_visibility": "private"}
-ASK = "Choose a picture first."
-CHANGED = "Those pictures are not asked about any more; here are the next ones."
+ASK = "Choose an image first."
+CHANGED = "Those images are not asked about any more; here are the next ones."
 THANKS = "## Thank you\n\nThat was the last one; every choice has been kept."
 CSS = """
 .study { display: flex; flex-wrap: wrap; gap: 12px; }
@@ -60,7 +60,7 @@ class Question:
     """What the page shows next. key names its item, and is empty after the last one."""
 
     heading: str
-    pictures: str
+    images: str
     key: str
     letters: str
 
@@ -84,12 +84,12 @@ class Study:
         if not left:
             return Question(THANKS, "", "", "")
         item = self.items[left[0]]
-        shown = [item.pictures[k] for k in shuffle_for(visitor, item)]
+        shown = [item.images[k] for k in shuffle_for(visitor, item)]
         letters = LETTERS[: len(shown)]
         text = html.escape(item.target)
         return Question(
             f"## {len(order) - len(left) + 1} of {len(order)}: “{text}”\n\n"
-            "Which picture fits these words best and still shows the same person?",
+            "Which image fits these words best and still shows the same person?",
             _figures(item.portrait, shown),
             item.key,
             letters,
@@ -102,13 +102,13 @@ class Study:
     def vote(self, visitor: str, key: str, letter: str) -> bool:
         """Keep a choice on the item of a key; False if the visitor had made one before.
 
-        Raises RequestError for a letter that no picture has, for more than ``MOST_VOTES`` of a
+        Raises RequestError for a letter that no image has, for more than ``MOST_VOTES`` of a
         visitor within ``PERIOD`` seconds, and as ``Votes.add``.
         """
         check_visitor(visitor)
         if self.votes.recent(visitor, PERIOD) >= MOST_VOTES:
             raise RequestError(
-                f"You have made {MOST_VOTES} choices within {PERIOD} seconds: look at the pictures "
+                f"You have made {MOST_VOTES} choices within {PERIOD} seconds: look at the images "
                 "for a while, and choose again."
             )
         item = next(item for item in self.items if item.key == key)
@@ -122,9 +122,9 @@ class Study:
 def _figures(portrait: str, shown: Sequence[str]) -> str:
     captions = ("before", *LETTERS[: len(shown)])
     figures = (
-        f'<figure><img alt="{caption}" src="data:image/webp;base64,{picture}">'
+        f'<figure><img alt="{caption}" src="data:image/webp;base64,{image}">'
         f"<figcaption>{caption}</figcaption></figure>"
-        for caption, picture in zip(captions, (portrait, *shown), strict=True)
+        for caption, image in zip(captions, (portrait, *shown), strict=True)
     )
     return f'<div class="study">{"".join(figures)}</div>'
 
@@ -152,17 +152,17 @@ def build_study(study: Study) -> gr.Blocks:
         key = gr.Textbox(visible="hidden", elem_id="item")
         gr.Markdown(f"# {TITLE}")
         heading = gr.Markdown()
-        pictures = gr.HTML()
+        images = gr.HTML()
         choice = gr.Radio(letters, label="Your choice", elem_id="choice", visible=False)
         button = gr.Button("Choose", variant="primary", elem_id="choose", visible=False)
-        outputs = [heading, pictures, key, choice, button]
+        outputs = [heading, images, key, choice, button]
 
         def show(visitor: str) -> tuple[object, ...]:
             question = study.next(visitor)
             asked = bool(question.key)
             return (
                 question.heading,
-                question.pictures,
+                question.images,
                 question.key,
                 gr.update(value=None, visible=asked),
                 gr.update(visible=asked),

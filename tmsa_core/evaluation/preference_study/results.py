@@ -22,7 +22,7 @@ HEAD = ("at_once", "text", "method", "votes", "share", "low", "high", "paper")
 class Share:
     """How often a method was chosen of those that showed it, with its 95 % interval over votes.
 
-    at_once: how many pictures were shown. votes: how many showed the method. paper: the number
+    at_once: how many images were shown. votes: how many showed the method. paper: the number
     printed in Table 1, None where it has none.
     """
 
@@ -79,12 +79,12 @@ def preference_table(votes: Sequence[Vote]) -> str:
     every = shares(votes)
     for at_once in dict.fromkeys(share.at_once for share in every):
         group = [share for share in every if share.at_once == at_once]
-        parts += [f"{at_once} pictures at once:", _table(group, votes)]
+        parts += [f"{at_once} images at once:", _table(group, votes)]
     return "\n\n".join(parts)
 
 
 def _table(group: Sequence[Share], votes: Sequence[Vote]) -> str:
-    """The shares of one number of pictures, a row for each text."""
+    """The shares of one number of images, a row for each text."""
     methods = list(dict.fromkeys(share.method for share in group))
     compared = [s.method for s in group if s.paper is not None]
     columns = [c for c in paper.COLUMNS if paper.METHOD_OF[c] in compared]

@@ -86,7 +86,7 @@ class Votes:
         """
         check_visitor(visitor)
         if chosen not in shown:
-            raise RequestError("The choice is none of the pictures that were shown: choose again.")
+            raise RequestError("The choice is none of the images that were shown: choose again.")
         row = (visitor, item.key, item.prompt, " ".join(shown), chosen)
         with self._open() as connection:
             done = connection.execute(

@@ -138,9 +138,9 @@ def train_clip(options: Options) -> None:
         said = captions(portraits, words)
         share = done / IMAGES
         set_rate(optimiser, RATE * min(1.0, done / 20_000 + 0.05) * (1 - share) ** 0.7 + 1e-5)
-        pictures = jitter(pool.images(index), rng).to(device)
-        with torch.autocast(pictures.device.type, torch.bfloat16):
-            seen = F.normalize(model.model.encode_image(model.preprocess(pictures)).float(), dim=1)
+        images = jitter(pool.images(index), rng).to(device)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            seen = F.normalize(model.model.encode_image(model.preprocess(images)).float(), dim=1)
         read = model.embed_texts([c.text for c in said])
         true = true_of(said, portraits).to(device)
         contrast = contrastive_loss(seen, read, true, temperature["log"].clamp(0, 4.6).exp())

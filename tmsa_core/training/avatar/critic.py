@@ -1,7 +1,7 @@
 """Sharpening: a critic of small places, and what it teaches the generator.
 
 A pixel loss is content with the average of all places where an outline may lie; a critic is not.
-Pictures come in pairs here, so that it also sees what is there at a coarse glance, and says of
+Images come in pairs here, so that it also sees what is there at a coarse glance, and says of
 every place whether its detail is real (Isola et al. 2017, pix2pix, with the hinge loss of Miyato
 et al. 2018). Its features say *which* detail is missing: feature matching (Wang et al. 2018,
 pix2pixHD, eq. 4).
@@ -23,7 +23,7 @@ FOOLING = 0.05  # weight of the critic's verdict
 
 
 class Critic(nn.Module):
-    """Judges every place of a picture, some 26 pixels wide, beside a coarse glance at the truth."""
+    """Judges every place of an image, some 26 pixels wide, beside a coarse glance at the truth."""
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()

@@ -45,7 +45,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture and the points of the N faces in it, (N, 68, 2) float64 in pixels."""
+    """An image and the points of the N faces in it, (N, 68, 2) float64 in pixels."""
 
     image: Image.Image
     landmarks: np.ndarray
@@ -53,14 +53,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Measures:
-    """How well faces are found in ``pictures`` scenes with ``faces`` faces.
+    """How well faces are found in ``images`` scenes with ``faces`` faces.
 
     landmark_error and corner_error are means over the faces found, the first over all 68 points
     relative to the distance of the eyes, the second over the crop's corners relative to its side;
     corner_error_95 is the 95th percentile.
     """
 
-    pictures: int
+    images: int
     faces: int
     detection_rate: float
     false_positives: float
@@ -131,10 +131,10 @@ def evaluate_finder(
     finder: FaceFinder, count: int, seed: int, max_roll: float = MAX_ROLL
 ) -> Measures:
     """Measure a finder on ``count`` scenes of no, one or several faces."""
-    pictures = faces = found = false = 0
+    images = faces = found = false = 0
     errors, corner_errors = [], []
     for sample in random_samples(count, seed, people=(0, 1, 1, 1, 2, 3), max_roll=max_roll):
-        pictures, faces = pictures + 1, faces + len(sample.landmarks)
+        images, faces = images + 1, faces + len(sample.landmarks)
         try:
             hits = [face.landmarks.numpy() for face in finder.find(sample.image)]
         except NoFaceError:
@@ -144,10 +144,10 @@ def evaluate_finder(
         errors += [landmark_error(*pair) for pair in pairs]
         corner_errors += [corner_error(*pair) for pair in pairs]
     return Measures(
-        pictures,
+        images,
         faces,
         found / max(faces, 1),
-        false / max(pictures, 1),
+        false / max(images, 1),
         float(np.mean(errors)),
         float(np.mean(corner_errors)),
         float(np.percentile(corner_errors, 95)),
@@ -178,7 +178,7 @@ def random_samples(
 ) -> Iterator[Sample]:
     """``count`` scenes, each with as many people as an equal draw from ``people`` says.
 
-    heads: range of head heights in pixels, drawn logarithmically. room: range of the picture's
+    heads: range of head heights in pixels, drawn logarithmically. room: range of the image's
     longer side in largest heads. distractors: share of scenes with a further face that lies or
     stands on its head and is not among the landmarks. costumes: share of portraits that are put
     into a costume, beyond those that wear one anyway.
@@ -229,7 +229,7 @@ def _spots(
     heads: tuple[float, float],
     max_roll: float,
 ) -> list[_Spot]:
-    """Up to ``count`` places for heads that lie in the picture and apart from each other."""
+    """Up to ``count`` places for heads that lie in the image and apart from each other."""
     spots: list[_Spot] = []
     for _ in range(count * 8):
         side = HEAD_TO_CROP * float(np.exp(rng.uniform(*np.log(heads))))
@@ -246,7 +246,7 @@ def _spots(
 def _put(
     image: Image.Image, portrait: Portraits, spot: _Spot, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw one portrait into the picture, as a cut-out or a square. -> (68, 2) landmarks"""
+    """Draw one portrait into the image, as a cut-out or a square. -> (68, 2) landmarks"""
     width = rng.choice((1.0, 1.25, 1.6))  # how much of head and shoulders shows
     view = aligned_views(portrait)
     view[:, :, :2] *= width
@@ -258,7 +258,7 @@ def _put(
     turn = rotation(spot.roll)
     scale = spot.side * width / resolution
     middle = (resolution - 1) / 2
-    # Pillow wants the way back, from picture pixels to portrait pixels, between corners.
+    # Pillow wants the way back, from image pixels to portrait pixels, between corners.
     back = turn.T / scale
     offset = middle + 0.5 - back @ (spot.x + 0.5, spot.y + 0.5)
     way = (image.size, Image.Transform.AFFINE, (*back[0], offset[0], *back[1], offset[1]))

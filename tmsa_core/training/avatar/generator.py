@@ -7,7 +7,7 @@ training from scratch. Every portrait is shown beside itself with one attribute 
 that changed weighs as much as all the rest (``pixels.py``), or freckles and earrings, too small to
 count, would never be learnt. Pairs whose change is drawn by many small parts are shown more often.
 In the last phase a critic takes away the blur that a pixel loss leaves, and CLIP misses what it
-sees in one picture and not in the other.
+sees in one image and not in the other.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def phase_at(done: int) -> tuple[Phase, float]:
 
 
 def meaning_loss(clip: Clip, made: Tensor, real: Tensor) -> Tensor:
-    """cosd(E_I(made), E_I(real)): what CLIP sees in one picture and not in the other. -> scalar"""
+    """cosd(E_I(made), E_I(real)): what CLIP sees in one image and not in the other. -> scalar"""
     with torch.autocast(real.device.type, torch.bfloat16):
         with torch.no_grad():
             wanted = clip.embed_images(real)

@@ -1,6 +1,6 @@
 """The avatar HFGI: what e4e's inversion misses, drawn back in, also after an edit.
 
-The losses are those of HFGI (Wang et al. 2022, section 3.4): the picture comes back through its own
+The losses are those of HFGI (Wang et al. 2022, section 3.4): the image comes back through its own
 code, and the aligner undoes a random distortion of the residual. Photos give no more than that;
 the drawn world knows how a portrait looks after an edit, so most of every batch is edited pairs,
 and both networks also learn what of the residual is still true then.

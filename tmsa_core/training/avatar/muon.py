@@ -3,7 +3,7 @@ hidden layers in neural networks").
 
 Adam gives every entry of a weight the same say; here every direction of a matrix gets it. What few
 portraits show, such as earrings, so does not have to wait for what all show. When the renderer is
-distilled, it takes two thirds of the pictures that Adam takes to the same error.
+distilled, it takes two thirds of the images that Adam takes to the same error.
 """
 
 from __future__ import annotations

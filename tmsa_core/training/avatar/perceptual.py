@@ -1,6 +1,6 @@
 """Perceptual distance (Zhang et al. 2018, LPIPS) in the features of our own networks.
 
-LPIPS compares pictures by what a network's layers see, each position brought to unit length. Its
+LPIPS compares images by what a network's layers see, each position brought to unit length. Its
 own weights come with networks trained on photos; in the drawn world CLIP's image tower takes
 their place, and every channel weighs the same.
 """
@@ -16,7 +16,7 @@ from tmsa_core.networks.clip import Clip
 
 
 def clip_features(clip: Clip, images: Tensor) -> list[Tensor]:
-    """What the layers of CLIP's residual tower see, at the pictures' own size.
+    """What the layers of CLIP's residual tower see, at the images' own size.
 
     images (B,3,H,W) in [-1,1] -> one (B,C,h,w) for each of its stages.
     """

@@ -1,4 +1,4 @@
-"""Pictures against pictures: the pixel loss, and where it counts more."""
+"""Images against images: the pixel loss, and where it counts more."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SOFT = 0.03  # errors up to about here count by their square
-PART = 1.0  # weight of what a changed attribute draws, beside the picture, which weighs 1
-FAINT = 3e-4  # mean difference of two pictures that hardly show the change
+PART = 1.0  # weight of what a changed attribute draws, beside the image, which weighs 1
+FAINT = 3e-4  # mean difference of two images that hardly show the change
 AROUND = 7  # side in pixels of the square whose average is no detail
 
 

@@ -177,7 +177,7 @@ def real_pairs(
         images: Functions that each read one batch (B,3,R,R), values from -1 to 1.
         studio: Embeds.
         encoder: Inverts.
-        content: The share of the images' height that holds the picture.
+        content: The share of the images' height that holds the image.
         tick: Told after each batch how many more images are done.
         parts: Where to keep what is ready; None to keep nothing.
 

@@ -1,4 +1,4 @@
-"""Real images for the alignment: a folder of pictures, checked before any long work."""
+"""Real images for the alignment: a folder of images, checked before any long work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEWEST = 16
 SMALLEST_SIDE = 256  # what CLIP and e4e see, unless the domain's crops are smaller
 
 
-class Pictures(Protocol):
+class Images(Protocol):
     """Aligned crops by number."""
 
     def __len__(self) -> int: ...
@@ -33,17 +33,17 @@ class Pictures(Protocol):
         ...
 
     def shown(self, count: int) -> Tensor:
-        """Numbers of up to ``count`` pictures, always the same, for sample grids."""
+        """Numbers of up to ``count`` images, always the same, for sample grids."""
         ...
 
     def digest(self) -> str:
-        """Names the set of pictures, for caches."""
+        """Names the set of images, for caches."""
         ...
 
 
 @dataclass(frozen=True)
-class PictureFolder:
-    """The pictures of a folder as crops of a domain, with the SHA-256 of each file."""
+class ImageFolder:
+    """The images of a folder as crops of a domain, with the SHA-256 of each file."""
 
     paths: tuple[Path, ...]
     hashes: tuple[str, ...]
@@ -57,11 +57,11 @@ class PictureFolder:
         return torch.cat([self._crop(self.paths[i]) for i in index.tolist()])
 
     def shown(self, count: int) -> Tensor:
-        """Indices of the first ``count`` pictures, for the sample grid."""
+        """Indices of the first ``count`` images, for the sample grid."""
         return torch.arange(len(self))[:count]
 
     def digest(self) -> str:
-        """Tells this set of pictures from others."""
+        """Tells this set of images from others."""
         return hashlib.sha256("\n".join(self.hashes).encode()).hexdigest()
 
     def _crop(self, path: Path) -> Tensor:
@@ -71,43 +71,41 @@ class PictureFolder:
         return to_tensor(crop_without_face(photo, size)[0])
 
 
-def open_pictures(folder: Path, domain: Domain) -> PictureFolder:
-    """Check every picture of a folder and open it.
+def open_images(folder: Path, domain: Domain) -> ImageFolder:
+    """Check every image of a folder and open it.
 
     Raises RequestError for a folder that is missing, empty or too small, ImageError for the first
-    picture that cannot be read, is too small, or is no aligned crop.
+    image that cannot be read, is too small, or is no aligned crop.
     """
     if not folder.is_dir():
-        raise RequestError(f"There is no folder {folder}: give one with pictures.")
+        raise RequestError(f"There is no folder {folder}: give one with images.")
     paths = tuple(sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES))
     if len(paths) < FEWEST:
         raise RequestError(
-            f"{folder} holds {len(paths)} pictures, at least {FEWEST} are needed: add more, or "
+            f"{folder} holds {len(paths)} images, at least {FEWEST} are needed: add more, or "
             "leave the folder out to train on synthetic images alone."
         )
-    return PictureFolder(paths, _check_all(paths, domain), domain)
+    return ImageFolder(paths, _check_all(paths, domain), domain)
 
 
 def _check_all(paths: Sequence[Path], domain: Domain) -> tuple[str, ...]:
-    """The SHA-256 of every picture, the first that cannot be used stopping it all."""
+    """The SHA-256 of every image, the first that cannot be used stopping it all."""
     with ThreadPoolExecutor() as pool:
         checks = [pool.submit(_check, path, domain) for path in paths]
         try:
-            return tuple(
-                c.result() for c in tqdm(checks, "pictures checked", unit="image", delay=2)
-            )
+            return tuple(c.result() for c in tqdm(checks, "images checked", unit="image", delay=2))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _check(path: Path, domain: Domain) -> str:
-    """Read a picture to its last pixel, as training will: many formats have no checksums."""
+    """Read an image to its last pixel, as training will: many formats have no checksums."""
     try:
         data = path.read_bytes()
         width, height = load_image(data).size
     except (OSError, ImageError) as error:
         raise ImageError(
-            f"{path} cannot be read as a picture of at most {MAX_PIXELS // 1_000_000} megapixels: "
+            f"{path} cannot be read as an image of at most {MAX_PIXELS // 1_000_000} megapixels: "
             "repair or remove it."
         ) from error
     least = min(domain.resolution, SMALLEST_SIDE)

@@ -33,7 +33,7 @@ from tmsa_core.training.mapper.calibrate import calibrate_mapper
 from tmsa_core.training.mapper.calibration_texts import embed_pairs
 from tmsa_core.training.mapper.closed_form import blank_mapper, closed_form
 from tmsa_core.training.mapper.export import save_mapper
-from tmsa_core.training.mapper.image_folder import Pictures
+from tmsa_core.training.mapper.image_folder import Images
 from tmsa_core.training.mapper.losses import adaption, in_domain, in_domain_image, space_alignment
 from tmsa_core.training.mapper.presets import Preset
 from tmsa_core.training.run import Options, Run, set_rate, update_average
@@ -96,7 +96,7 @@ def train_alignment(
     bundle: Bundle,
     preset: Preset,
     options: Options,
-    pictures: Pictures | None,
+    real_images: Images | None,
     name: str,
     until: int | None = None,
 ) -> Alignment:
@@ -113,17 +113,17 @@ def train_alignment(
             f"{accelerator.num_processes} processes cannot share batches of {preset.batch} pairs "
             f"and {preset.image_batch} images evenly: use a number that divides both."
         )
-    check_bundle(bundle, pictures is not None)
+    check_bundle(bundle, real_images is not None)
     images = preset.iterations * preset.batch
     run = Run(name, options, images, "image", quiet=not accelerator.is_main_process)
-    check_configuration(run, configuration(bundle, preset, options, pictures))
-    if pictures is None and accelerator.is_main_process:
+    check_configuration(run, configuration(bundle, preset, options, real_images))
+    if real_images is None and accelerator.is_main_process:
         tqdm.write("Note: without real images losses (1) and (4) are left out.", file=sys.stderr)
     device = str(accelerator.device)
     generator, clip = bundle.load("generator", device), bundle.load("clip", device)
     studio = Studio(generator, clip, device, accelerator.num_processes)
     with accelerator.main_process_first():
-        bank = make_bank(bundle, studio, preset, options.seed, pictures, run.folder)
+        bank = make_bank(bundle, studio, preset, options.seed, real_images, run.folder)
     studio.evaluations = len(bank.w)
     state = new_alignment(studio, bank, preset, options.seed)
     state.step = run.resume(state.parts())
@@ -138,10 +138,10 @@ def train_alignment(
                 run.log(state.step, evaluations=evaluations, rate=rate, **losses)
             if accelerator.is_main_process and run.due():
                 run.keep(state.parts(), state.step)
-                show(state, pictures, run)
+                show(state, real_images, run)
         if accelerator.is_main_process:
             run.keep(state.parts(), state.step)
-            show(state, pictures, run)
+            show(state, real_images, run)
         accelerator.wait_for_everyone()
     state.seconds = run.seconds
     return state
@@ -266,10 +266,10 @@ def make_bank(
     studio: Studio,
     preset: Preset,
     seed: int,
-    pictures: Pictures | None,
+    real_images: Images | None,
     folder: Path,
 ) -> Bank:
-    """Draw and invert what the run learns from; kept on disk until a network or picture changes."""
+    """Draw and invert what the run learns from; kept on disk until a network or image changes."""
     count = preset.bank or MEASURING_PAIRS
     key = {"weights": bundle.fingerprint(("generator", "clip")), "count": count, "seed": seed}
 
@@ -280,17 +280,17 @@ def make_bank(
 
     def invert(parts: Parts) -> dict[str, Tensor]:
         encoder, content = bundle.load("e4e", studio.device), find_domain(bundle.domain).content
-        rows = torch.arange(len(pictures)).split(REAL_BATCH)
-        with tqdm(total=len(pictures), desc="e4e codes", unit="image", mininterval=10) as bar:
-            images = [partial(pictures.images, batch) for batch in rows]
+        rows = torch.arange(len(real_images)).split(REAL_BATCH)
+        with tqdm(total=len(real_images), desc="e4e codes", unit="image", mininterval=10) as bar:
+            images = [partial(real_images.images, batch) for batch in rows]
             real, codes = real_pairs(images, studio, encoder, content, bar.update, parts)
         return {"real": real, "inverted": codes}
 
     drawn = cached(folder, "synthetic", key, draw)
-    if pictures is None:
+    if real_images is None:
         empty = drawn["w"].new_zeros(0, studio.generator.levels, drawn["w"].shape[1])
         return Bank(**drawn, real=drawn["synthetic"][:0], inverted=empty)
-    key = {"weights": bundle.fingerprint(("clip", "e4e")), "pictures": pictures.digest()}
+    key = {"weights": bundle.fingerprint(("clip", "e4e")), "real_images": real_images.digest()}
     return Bank(**drawn, **cached(folder, "real", key, invert))
 
 
@@ -301,7 +301,7 @@ def check_bundle(bundle: Bundle, real: bool) -> None:
 
 
 def configuration(
-    bundle: Bundle, preset: Preset, options: Options, pictures: Pictures | None
+    bundle: Bundle, preset: Preset, options: Options, real_images: Images | None
 ) -> dict[str, object]:
     """Everything that a resumed run must share with the one it goes on from, as JSON."""
     return {
@@ -309,7 +309,7 @@ def configuration(
         "weights": bundle.fingerprint(("generator", "clip", "e4e")),
         "preset": json.loads(json.dumps(asdict(preset))),
         "seed": options.seed,
-        "pictures": pictures.digest() if pictures is not None else None,
+        "real_images": real_images.digest() if real_images is not None else None,
     }
 
 
@@ -388,11 +388,11 @@ def averaged(accelerator: Accelerator, losses: dict[str, Tensor]) -> dict[str, f
 
 
 @torch.no_grad()
-def show(state: Alignment, pictures: Pictures | None, run: Run) -> None:
+def show(state: Alignment, real_images: Images | None, run: Run) -> None:
     """Write the sample grid: images above what G makes of M's code for them."""
     studio, bank = state.studio, state.bank
-    if pictures is not None:
-        shown = pictures.images(pictures.shown(SHOWN)).to(studio.device)
+    if real_images is not None:
+        shown = real_images.images(real_images.shown(SHOWN)).to(studio.device)
     else:
         shown = studio.generator.synthesise(bank.subjects(SHOWN).to(studio.device)).clamp(-1, 1)
     codes = state.average(studio.clip.embed_images(shown))

@@ -89,7 +89,7 @@ def model_card(bundle: Bundle, metadata: Mapping[str, object], repository: str) 
     body = f"""
 # TMSA mapping network: {facts.title}
 
-Maps CLIP embeddings, of pictures or texts, to the {facts.levels} x 512 latent codes (W+) of the
+Maps CLIP embeddings, of images or texts, to the {facts.levels} x 512 latent codes (W+) of the
 StyleGAN2 generator of the domain `{bundle.domain}` ({facts.resolution} pixels). The difference of
 two texts' codes is an edit: `{facts.neutral_text}` -> `{facts.examples[0][1]}`.
 

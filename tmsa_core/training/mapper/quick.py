@@ -46,7 +46,7 @@ class QuickReport:
     """What a quick alignment made and what it cost.
 
     evaluations: images that the generator drew. noise: the chosen penalty, as a length.
-    round_trip: its figure, the mean cosine of picture and text movements.
+    round_trip: its figure, the mean cosine of image and text movements.
     """
 
     domain: str
@@ -98,9 +98,9 @@ def quick_align(
     def tick(count: int) -> None:
         nonlocal done
         done += count
-        tell(0.8 * done / pairs, f"Drawing and embedding pictures: {done} of {pairs}")
+        tell(0.8 * done / pairs, f"Drawing and embedding images: {done} of {pairs}")
 
-    tell(0.0, "Drawing and embedding pictures")
+    tell(0.0, "Drawing and embedding images")
     key = {"weights": bundle.fingerprint(("generator", "clip")), "count": pairs, "seed": seed}
     parts = Parts(bundle.cache / domain / "quick.parts", key)
     bank = synthetic_bank(studio, pairs, seed, tick, parts)

@@ -1,4 +1,4 @@
-"""Encoded pictures: every format that Pillow writes, in every mode, whole and damaged."""
+"""Encoded images: every format that Pillow writes, in every mode, whole and damaged."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def formats() -> tuple[str, ...]:
     return tuple(sorted(Image.SAVE))
 
 
-def picture(rng: Random, base: Image.Image) -> bytes:
-    """A picture's file: mostly damaged or odd, sometimes whole. base: a portrait."""
+def random_image(rng: Random, base: Image.Image) -> bytes:
+    """An image's file: mostly damaged or odd, sometimes whole. base: a portrait."""
     make = rng.choice((_whole, _whole, _cut, _flipped, _flipped, _huge, _with_recipe, _large))
     return make(rng, base)
 
 
 def in_mode(image: Image.Image, mode: str, rng: Random) -> Image.Image:
-    """The picture in a mode; deep modes get values that their files may hold."""
+    """The image in a mode; deep modes get values that their files may hold."""
     if mode in ("I", "F", "I;16"):
         grey = np.asarray(image.convert("L"), dtype=np.float32)
         odd = rng.choice((1.0, 257.0, 1 / 255, -1.0, np.nan, np.inf)) if mode == "F" else 200
@@ -48,7 +48,7 @@ def in_mode(image: Image.Image, mode: str, rng: Random) -> Image.Image:
 
 
 def encode(image: Image.Image, form: str, rng: Random) -> bytes:
-    """The picture in a format; as PNG where the format does not hold such a picture."""
+    """The image in a format; as PNG where the format does not hold such an image."""
     options: dict[str, object] = {}  # never both: libavif crashes on a turned animation
     if rng.random() < 0.3:
         exif = Image.Exif()
@@ -117,7 +117,7 @@ def _huge_ppm(side: int) -> bytes:
 def _huge_jpeg_2000(side: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, "JPEG2000")
-    # Width and height of the picture and of its one tile are all 64, and nothing else near is.
+    # Width and height of the image and of its one tile are all 64, and nothing else near is.
     return buffer.getvalue().replace(struct.pack(">I", 64), struct.pack(">I", side))
 
 
