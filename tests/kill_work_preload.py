@@ -2,7 +2,7 @@
 
 import accelerate  # noqa: F401
 import huggingface_hub  # noqa: F401
+
 import tmsa_core.editing.batch
-import tmsa_core.weights.convert
 import tmsa_core.editing.editor
 import tmsa_core.training.mapper.loop  # noqa: F401

@@ -89,7 +89,9 @@ def world(
         yield hub, folder
 
 
-def told(bundle: Bundle, hub: Hub, roles: tuple[str, ...] = ROLES, **options: bool) -> list[str]:
+def show_errors(
+    bundle: Bundle, hub: Hub, roles: tuple[str, ...] = ROLES, **options: bool
+) -> list[str]:
     """Complete a bundle; the news."""
     news: list[str] = []
 
@@ -117,11 +119,11 @@ def test_a_domain_is_downloaded_converted_and_kept(world):
     status = {d.key: d for d in list_domains()}["ffhq"]
     assert not status.available and "download ffhq" in status.reason
     assert {d.name for d in status.missing} == set(PLACES.values())
-    told(bundle, hub)
+    show_errors(bundle, hub)
     assert sorted(received(hub)) == sorted(f"{r}/{f}" for r, f in PLACES.items())
     assert {bundle.path(role).suffix for role in ROLES} == {".safetensors", ".dat"}
     assert not list(bundle.cache.rglob("*.pt"))
-    told(bundle, hub, thorough=True)
+    show_errors(bundle, hub, thorough=True)
     assert len(received(hub)) == 3
     status = {d.key: d for d in list_domains()}["ffhq"]
     assert status.available and not status.missing and not status.can_edit
@@ -131,7 +133,7 @@ def test_a_domain_is_downloaded_converted_and_kept(world):
 def test_images_are_inverted_without_a_mapper_and_edited_with_one(world, portrait):
     hub, _ = world
     bundle = open_bundle("ffhq")
-    told(bundle, hub)
+    show_errors(bundle, hub)
     editor = load_editor("ffhq", device="cpu")
     assert (editor.domain.resolution, editor.domain.levels) == (64, 10)
     prepared = editor.prepare(portrait, aligned=True)
@@ -156,7 +158,7 @@ def test_the_quick_alignment_makes_photos_editable(world, portrait, monkeypatch,
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
     hub, _ = world
     bundle = open_bundle("ffhq")
-    told(bundle, hub)
+    show_errors(bundle, hub)
     assert not {d.key: d for d in list_domains()}["ffhq"].can_edit
     assert main(["train", "ffhq", "--quick", "--pairs", "64", "--device", "cpu"]) == 0
     assert f"{bundle.path('mapper')}: 64 pairs" in capsys.readouterr().out
@@ -177,7 +179,7 @@ def test_cars_are_stretched_into_the_middle_and_come_back_in_their_proportions(w
     manifest = json.loads((folder / "bundle.json").read_text()) | {"domain": "car"}
     (folder.parent / "car").mkdir()
     (folder.parent / "car" / "bundle.json").write_text(json.dumps(manifest))
-    told(open_bundle("car"), hub)
+    show_errors(open_bundle("car"), hub)
     editor = load_editor("car", device="cpu")
     photo = Image.new("RGB", (300, 180), (200, 30, 30))
     prepared = editor.prepare(photo)
@@ -207,14 +209,14 @@ def test_a_page_starts_with_portraits_where_photos_cannot_be_had(world, monkeypa
 def test_loading_mends_what_is_damaged(world, monkeypatch):
     hub, _ = world
     bundle = open_bundle("ffhq")
-    told(bundle, hub)
+    show_errors(bundle, hub)
     path = bundle.path("clip")
     path.write_bytes(path.read_bytes()[::-1])
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(DownloadError, match="clip.safetensors"):
         load_editor("ffhq", device="cpu")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    told(bundle, hub, thorough=True)
+    show_errors(bundle, hub, thorough=True)
     assert load_editor("ffhq", device="cpu").sample(1).crop.size == (64, 64)
 
 
@@ -223,7 +225,7 @@ def test_loading_mends_what_is_damaged(world, monkeypatch):
 def test_a_wrong_file_in_the_cache_is_named_and_fetched_again(world, role, kind):
     hub, _ = world
     bundle = open_bundle("ffhq")
-    told(bundle, hub)
+    show_errors(bundle, hub)
     path = bundle.path(role)
     content = bytearray(path.read_bytes())
     if kind == "damaged":
@@ -235,7 +237,7 @@ def test_a_wrong_file_in_the_cache_is_named_and_fetched_again(world, role, kind)
         path.write_bytes(content[:1000])
     else:
         path.unlink()
-    news = told(bundle, hub, thorough=True)
+    news = show_errors(bundle, hub, thorough=True)
     assert kind == "gone" or news[0].startswith(f"{path.name} is damaged")
     assert len(received(hub)) == 4
     bundle.load(role)
@@ -244,10 +246,10 @@ def test_a_wrong_file_in_the_cache_is_named_and_fetched_again(world, role, kind)
 def test_a_damaged_manifest_in_the_cache_is_written_anew(world):
     hub, _ = world
     bundle = open_bundle("ffhq")
-    told(bundle, hub)
+    show_errors(bundle, hub)
     manifest = bundle.path("e4e").parent / "bundle.json"
     manifest.write_text(manifest.read_text()[:100])
-    told(bundle, hub)
+    show_errors(bundle, hub)
     assert received(hub).count("ours/e4e/e4e.pt") == 2
     assert {"generator", "e4e"} == json.loads(manifest.read_text())["files"].keys()
     bundle.load("e4e")
@@ -257,7 +259,7 @@ def test_files_put_into_the_folder_by_hand_need_no_network(world, public_files):
     hub, folder = world
     for name, path in public_files.items():
         shutil.copyfile(path, folder / name)
-    told(open_bundle("ffhq"), hub)
+    show_errors(open_bundle("ffhq"), hub)
     assert not hub.log
     assert (folder / "e4e.pt").exists()
     assert open_bundle("ffhq").path("landmarks") == folder / "points.dat"
@@ -268,11 +270,11 @@ def test_networks_converted_by_hand_are_known_by_their_origin(world, public_file
 
     hub, folder = world
     convert("e4e", public_files["e4e.pt"], folder)
-    told(open_bundle("ffhq"), hub, ("generator", "e4e"))
+    show_errors(open_bundle("ffhq"), hub, ("generator", "e4e"))
     assert not hub.log
     other = write_checkpoint("e4e", folder.parent / "other.pt", SMALL, namespace="other/")
     convert("e4e", other, folder)
-    told(open_bundle("ffhq"), hub, ("generator", "e4e"))
+    show_errors(open_bundle("ffhq"), hub, ("generator", "e4e"))
     assert received(hub) == ["ours/e4e/e4e.pt"]
 
 
@@ -286,13 +288,15 @@ def test_own_weights_are_named_and_used_if_asked_for(world, capsys, monkeypatch)
         open_bundle("ffhq").path("generator")
     assert main(["domains"]) == 0
     assert capsys.readouterr().out.count("is there, but it is not the published file") == 2
-    news = told(open_bundle("ffhq"), hub, ("generator",))
+    news = show_errors(open_bundle("ffhq"), hub, ("generator",))
     assert news[0].startswith("generator.safetensors is there, but it is not the published file")
     assert open_bundle("ffhq").path("generator") != folder / "generator.safetensors"
     asked = len(hub.log)
     monkeypatch.setenv("TMSA_OWN_WEIGHTS", "1")
     bundle = open_bundle("ffhq")
-    assert not told(bundle, hub, ("generator", "e4e"), thorough=True) and len(hub.log) == asked
+    assert (
+        not show_errors(bundle, hub, ("generator", "e4e"), thorough=True) and len(hub.log) == asked
+    )
     assert bundle.path("generator") == folder / "generator.safetensors"
     assert bundle.load("generator").resolution == SMALL["stylegan2"]["resolution"]
 
@@ -335,7 +339,7 @@ def test_aligning_cars_and_churches_needs_no_file(world, tmp_path, monkeypatch, 
 
 def test_a_sample_needs_only_the_generator(world, tmp_path, portrait, monkeypatch, capsys):
     hub, folder = world
-    told(open_bundle("ffhq"), hub, ("generator",))
+    show_errors(open_bundle("ffhq"), hub, ("generator",))
     open_bundle("ffhq").path("e4e").unlink()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     out = tmp_path / "portrait.png"
@@ -363,7 +367,7 @@ def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):
         "kind": "hfgi", "file": "hfgi.safetensors", "optional": True, "howto": "convert its ckpt.pt"
     }  # fmt: skip
     (folder / "bundle.json").write_text(json.dumps(manifest))
-    told(open_bundle("ffhq"), hub, ("clip", "landmarks"))
+    show_errors(open_bundle("ffhq"), hub, ("clip", "landmarks"))
     sizes = SMALL | {"e4e": SMALL["e4e"] | {"input_size": 256}}  # as the public aligner's
     source = write_checkpoint("hfgi", folder / "ckpt.pt", sizes)
     assert main(["convert", "hfgi", str(source), str(folder)]) == 0
@@ -374,7 +378,7 @@ def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):
     (folder / "later").rename(folder / "hfgi.safetensors")
     assert editor.inversions == ("e4e", "hfgi")
     plain, full = (editor.prepare(portrait, inversion=i, aligned=True) for i in editor.inversions)
-    assert full.missed.shape == (3, 256, 256) and torch.equal(plain.w_plus, full.w_plus)
+    assert full.residual.shape == (3, 256, 256) and torch.equal(plain.w_plus, full.w_plus)
     with torch.inference_mode():  # the network's own forward, around the unedited image
         seen = to_tensor(editor.align(portrait, aligned=True).seen)
         hfgi, generator = editor.bundle.load("hfgi"), editor.bundle.load("generator")
@@ -387,7 +391,7 @@ def test_a_look_alike_in_the_folder_is_named_and_not_used(world):
     hub, folder = world
     (folder / "points.dat").write_bytes(b"no predictor")
     (folder / "e4e.pt").write_bytes(b"no encoder")
-    news = told(open_bundle("ffhq"), hub)
+    news = show_errors(open_bundle("ffhq"), hub)
     assert [name for name in ("points.dat", "e4e.pt") if any(name in n for n in news)]
     assert open_bundle("ffhq").path("landmarks") != folder / "points.dat"
 
@@ -397,7 +401,7 @@ def test_a_network_of_another_size_says_so(world):
     manifest = json.loads((folder / "bundle.json").read_text())
     manifest["files"]["generator"]["architecture"] = {"resolution": 1024}
     (folder / "bundle.json").write_text(json.dumps(manifest))
-    told(open_bundle("ffhq"), hub)
+    show_errors(open_bundle("ffhq"), hub)
     with pytest.raises(BundleError, match="its resolution is 64 instead of 1024"):
         load_editor("ffhq", device="cpu")
 
@@ -408,7 +412,7 @@ def test_a_checkpoint_of_another_layout_says_so(world, public_files):
     manifest["downloads"]["e4e.pt"]["layout"] = "arcface"
     (folder / "bundle.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="e4e.pt"):
-        told(open_bundle("ffhq"), hub)
+        show_errors(open_bundle("ffhq"), hub)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
@@ -419,7 +423,7 @@ def test_a_full_disk_is_one_sentence(world):
     store.mkdir(parents=True)
     (store / "e4e.pt.part").symlink_to("/dev/full")
     with pytest.raises(DownloadError, match=r"^The disk is full: e4e.pt .*kept\.$"):
-        told(bundle, hub)
+        show_errors(bundle, hub)
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(world, monkeypatch):
@@ -427,7 +431,7 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(world, monkeypatch):
     (folder.parent / "file").write_text("in the way")
     monkeypatch.setenv("TMSA_CACHE", str(folder.parent / "file"))
     with pytest.raises(DownloadError, match="set TMSA_CACHE"):
-        told(open_bundle("ffhq"), hub)
+        show_errors(open_bundle("ffhq"), hub)
 
 
 def test_without_the_hub_the_other_domains_work(world, monkeypatch):

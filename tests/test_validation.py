@@ -45,10 +45,10 @@ from tmsa_core.text.templates import clean_text
 from tmsa_core.ui.edit_stack import Layer, new_history
 from tmsa_core.ui.links import from_query, from_recipe
 from tmsa_core.validation import (
-    MOST_LAYERS,
-    as_stack,
-    checked_alpha,
-    checked_threshold,
+    MAX_LAYERS,
+    check_alpha,
+    check_requests,
+    check_threshold,
     choose_face,
     number,
     parse_levels,
@@ -56,7 +56,7 @@ from tmsa_core.validation import (
     whole,
 )
 
-MOST_LETTERS = 300
+MAX_CHARACTERS = 300
 EDIT = EditRequest("human face", "smiling human face")
 HUGE = 10**400
 HUGER = 10**5000  # more digits than Python writes
@@ -73,7 +73,7 @@ def refusal(error: type[TmsaError], call: Callable[..., Any], *values: Any, **na
         call(*values, **named)
     message = str(caught.value)
     assert message and "\n" not in message and message.isprintable()
-    assert len(message) <= MOST_LETTERS
+    assert len(message) <= MAX_CHARACTERS
     assert message.rstrip().endswith((".", '".'))
     return message
 
@@ -87,14 +87,17 @@ def one_more(**fields: Any) -> list[EditRequest]:
 
 
 VALUES: list[tuple[Callable[..., Any], Any, type[TmsaError], str]] = [
-    *((as_stack, wrong, RequestError, "EditRequest") for wrong in (LONG, None, 3, [EDIT, "smile"])),
-    (as_stack, [], RequestError, "empty"),
     *(
-        (checked_alpha, wrong, StrengthError, "use a number from -10 to 10")
+        (check_requests, wrong, RequestError, "EditRequest")
+        for wrong in (LONG, None, 3, [EDIT, "smile"])
+    ),
+    (check_requests, [], RequestError, "empty"),
+    *(
+        (check_alpha, wrong, StrengthError, "use a number from -10 to 10")
         for wrong in (True, "1", LONG, None, np.nan, float("inf"), 10.01, HUGE, HUGER, 1j, DEEP)
     ),
     *(
-        (checked_threshold, wrong, RequestError, "threshold is")
+        (check_threshold, wrong, RequestError, "threshold is")
         for wrong in (-0.01, 1, float("nan"), None, LONG, HUGE, HUGER, DEEP)
     ),
     *(
@@ -135,7 +138,7 @@ VALUES: list[tuple[Callable[..., Any], Any, type[TmsaError], str]] = [
     ),
     *(
         (lambda wrong: stacked(EDIT, wrong), wrong, RequestError, "more_edits")
-        for wrong in ("{", "[" * 200_000, 3, "3", [3], [{}] * MOST_LAYERS, DEEP)
+        for wrong in ("{", "[" * 200_000, 3, "3", [3], [{}] * MAX_LAYERS, DEEP)
     ),
     *(
         (from_recipe, wrong, RequestError, "recipe cannot be read")
@@ -399,7 +402,7 @@ def test_a_command_refuses_in_one_short_sentence(
     assert main(ARGUMENTS[case]) in (1, 2)
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("\n") == 1
-    assert len(said.err) <= len("Error: \n") + MOST_LETTERS
+    assert len(said.err) <= len("Error: \n") + MAX_CHARACTERS
 
 
 def test_a_name_that_is_no_unicode_is_printed(
@@ -441,5 +444,5 @@ def test_huge_numbers_are_refused_over_http(server: str, case: str) -> None:
     asked = httpx.post(calls, json={"data": NUMBERS_BY_HTTP[case]}, timeout=60)
     with httpx.stream("GET", f"{calls}/{asked.json()['event_id']}", timeout=120) as answer:
         said = "".join(answer.iter_text())
-    assert "event: error" in said and len(said) < 2 * MOST_LETTERS
+    assert "event: error" in said and len(said) < 2 * MAX_CHARACTERS
     assert "number" in said or "seed is" in said or "truncation is" in said

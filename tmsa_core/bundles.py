@@ -91,9 +91,9 @@ class Bundle:
                     f"{path.name} does not fit the {self.domain} bundle: its {name} is "
                     f"{quoted(found.get(name))} instead of {number}."
                 )
-        return load_network(self.files_kind(role), path, device, dtype)
+        return load_network(self.kind_of(role), path, device, dtype)
 
-    def files_kind(self, role: str) -> str:
+    def kind_of(self, role: str) -> str:
         """The network kind of a role."""
         return self._entry(role).kind
 
@@ -183,7 +183,7 @@ class Bundle:
         if entry is None or entry.sha256 or self.accepts_own:
             return ""
         path = self.folder / entry.file
-        if not path.is_file() or _is_what_it_should_be(path, self.downloads.get(entry.download)):
+        if not path.is_file() or _matches_download(path, self.downloads.get(entry.download)):
             return ""
         return (
             f"{path.name} is there, but it is not the published file and is not used: set "
@@ -200,7 +200,7 @@ class Bundle:
             path = folder / entry.file
             if not path.is_file():
                 continue
-            if self.accepts_own or _is_what_it_should_be(path, download):
+            if self.accepts_own or _matches_download(path, download):
                 return path, replace(entry, sha256=sha256(path))
         for folder in (own, self.cache / download.key) if download else (own,):
             made = read_entries(folder).get(role)
@@ -231,7 +231,7 @@ class Bundle:
         return hashlib.sha256(joined.encode()).hexdigest()[:12]
 
 
-def _is_what_it_should_be(path: Path, download: Download | None) -> bool:
+def _matches_download(path: Path, download: Download | None) -> bool:
     """Whether a file that no manifest describes is the download, or was converted from it."""
     if download is None or download.sha256 is None:
         return True
@@ -256,7 +256,7 @@ def open_bundle(domain: str, folder: str | Path | None = None) -> Bundle:
     return Bundle(folder, manifest.domain, manifest.files, manifest.downloads, manifest.notice)
 
 
-def quiet(sentence: str, done: int, total: int) -> None:
+def no_progress(sentence: str, done: int, total: int) -> None:
     """A report that nobody reads."""
 
 
@@ -270,7 +270,7 @@ def missing_downloads(bundle: Bundle, roles: Collection[str]) -> tuple[Download,
 def complete(
     bundle: Bundle,
     roles: Collection[str],
-    report: Report = quiet,
+    report: Report = no_progress,
     thorough: bool = False,
     endpoint: str | None = None,
 ) -> None:

@@ -72,7 +72,7 @@ class PreparedFace:
     face: Face | None = None
     faces: tuple[Face, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
-    missed: Tensor | None = None
+    residual: Tensor | None = None
 
 
 @dataclass(frozen=True)

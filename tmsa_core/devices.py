@@ -38,7 +38,7 @@ def find_device(name: str | torch.device, mps: bool = True) -> str:
     return name
 
 
-def says_when_full(function: Callable[P, R]) -> Callable[P, R]:
+def report_out_of_memory(function: Callable[P, R]) -> Callable[P, R]:
     """The same function, with a MemoryFullError where the device's memory does not suffice."""
 
     @wraps(function)

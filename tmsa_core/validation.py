@@ -10,13 +10,13 @@ from numbers import Integral, Real
 from tmsa_core.datatypes import EditRequest, Face
 from tmsa_core.errors import RequestError, StrengthError, quoted, shortened
 
-MOST_LAYERS = 8
-MOST_STEPS = 15
+MAX_LAYERS = 8
+MAX_STEPS = 15
 
 ALPHA_LIMIT = 10.0
 
 
-def as_stack(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest, ...]:
+def check_requests(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest, ...]:
     """One edit or several, as several; RequestError for an empty list and for what is no edit."""
     if isinstance(request, EditRequest):
         return (request,)
@@ -43,7 +43,7 @@ def choose_face(faces: Sequence[Face], index: int) -> Face:
     return faces[index]
 
 
-def checked_alpha(alpha: float) -> float:
+def check_alpha(alpha: float) -> float:
     """A strength as a float; StrengthError where it is no number or beyond ``ALPHA_LIMIT``."""
     number = finite_number(alpha)
     if number is None or abs(number) > ALPHA_LIMIT:
@@ -54,7 +54,7 @@ def checked_alpha(alpha: float) -> float:
     return number
 
 
-def checked_threshold(threshold: float) -> float:
+def check_threshold(threshold: float) -> float:
     """A share in [0, 1) as a float; RequestError for all else."""
     number = finite_number(threshold)
     if number is None or not 0 <= number < 1:
@@ -104,8 +104,8 @@ def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
     """``steps`` evenly spaced strengths, both ends included."""
     first, last = number(alpha_from, "alpha_from"), number(alpha_to, "alpha_to")
     count = whole(steps, "steps")
-    if not 2 <= count <= MOST_STEPS:
-        raise RequestError(f"steps must be from 2 to {MOST_STEPS}, not {quoted(count)}.")
+    if not 2 <= count <= MAX_STEPS:
+        raise RequestError(f"steps must be from 2 to {MAX_STEPS}, not {quoted(count)}.")
     if not (math.isfinite(first) and math.isfinite(last)):
         raise RequestError("alpha_from and alpha_to must be finite numbers.")
     return [round(first + (last - first) * i / (count - 1), 6) for i in range(count)]

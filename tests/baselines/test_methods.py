@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.tiny_world import CLIP_DIM, LEVELS, RESOLUTION, SETTINGS, W_DIM, tiny_world
+from tests.tiny_networks import CLIP_DIM, LEVELS, RESOLUTION, SETTINGS, W_DIM, tiny_networks
 from tmsa_core import baselines
 from tmsa_core.baselines import (
     METHODS,
     Edit,
+    FrozenNetworks,
     Texts,
-    World,
     clip2stylegan,
     obstacle,
     styleclip_global,
@@ -41,8 +41,8 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return tiny_world(tmp_path)
+def world(tmp_path: Path) -> FrozenNetworks:
+    return tiny_networks(tmp_path)
 
 
 @pytest.fixture
@@ -50,14 +50,16 @@ def codes() -> Tensor:
     return torch.randn(2, LEVELS, W_DIM, generator=torch.Generator().manual_seed(1))
 
 
-def save_text_encoder(world: World) -> None:
+def save_text_encoder(world: FrozenNetworks) -> None:
     """The one part that needs captioned images, which only drawn portraits have."""
     parts = tedigan.fit_text_encoder(torch.randn(50, CLIP_DIM), torch.randn(50, W_DIM))
     save_part(world, tedigan.PART, parts, 1.0)
 
 
 @pytest.mark.parametrize("key", METHODS)
-def test_every_method_edits_and_leaves_alpha_zero_alone(key: str, world: World, codes: Tensor):
+def test_every_method_edits_and_leaves_alpha_zero_alone(
+    key: str, world: FrozenNetworks, codes: Tensor
+):
     save_text_encoder(world)
     before = world.generator.synthesise(codes).clamp(-1, 1)
     edit = METHODS[key].find_edit(world, codes, TEXTS)
@@ -68,7 +70,7 @@ def test_every_method_edits_and_leaves_alpha_zero_alone(key: str, world: World, 
 
 
 @pytest.mark.parametrize("key", [key for key, m in METHODS.items() if m.prepare or m.prepare_text])
-def test_what_is_prepared_once_is_kept_with_its_cost(key: str, world: World):
+def test_what_is_prepared_once_is_kept_with_its_cost(key: str, world: FrozenNetworks):
     save_text_encoder(world)
     method = replace(METHODS[key])
 
@@ -82,7 +84,7 @@ def test_what_is_prepared_once_is_kept_with_its_cost(key: str, world: World):
     assert {path: path.stat().st_mtime_ns for path in world.parts.iterdir()} == files
 
 
-def test_edits_of_one_image_do_not_depend_on_its_neighbours(world: World, codes: Tensor):
+def test_edits_of_one_image_do_not_depend_on_its_neighbours(world: FrozenNetworks, codes: Tensor):
     both = styleclip_optimise.find_edit(world, codes, TEXTS).w_shift
     alone = styleclip_optimise.find_edit(world, codes[1:], TEXTS).w_shift
     torch.testing.assert_close(both[1:], alone, atol=0.1, rtol=0)
@@ -98,7 +100,7 @@ def test_the_optimisers_learning_rate_has_the_authors_ramps():
     assert factors[299] < 0.001
 
 
-def test_a_heavy_l2_keeps_the_code_where_it_was(world: World, codes: Tensor):
+def test_a_heavy_l2_keeps_the_code_where_it_was(world: FrozenNetworks, codes: Tensor):
     def length(l2: float) -> float:
         settings = styleclip_optimise.Settings(steps=6, l2=l2)
         return float(styleclip_optimise.find_edit(world, codes, TEXTS, settings).w_shift.norm())
@@ -106,14 +108,14 @@ def test_a_heavy_l2_keeps_the_code_where_it_was(world: World, codes: Tensor):
     assert length(10.0) < length(0.0)
 
 
-def test_the_mapper_moves_only_its_groups(world: World, codes: Tensor, monkeypatch):
+def test_the_mapper_moves_only_its_groups(world: FrozenNetworks, codes: Tensor, monkeypatch):
     settings = styleclip_mapper.Settings(steps=1, batch=1, groups=("course", "medium"))
     monkeypatch.setitem(styleclip_mapper.SETTINGS, "photos", settings)
     shift = styleclip_mapper.find_edit(world, codes, TEXTS).w_shift
     assert shift[:, :8].abs().min() > 0 and not shift[:, 8:].any()
 
 
-def test_a_mapper_belongs_to_its_text(world: World):
+def test_a_mapper_belongs_to_its_text(world: FrozenNetworks):
     assert styleclip_mapper.part_name(TEXTS) == styleclip_mapper.part_name(Texts("x", TEXTS.target))
     assert styleclip_mapper.part_name(TEXTS) != styleclip_mapper.part_name(Texts("face", "sad"))
 
@@ -125,7 +127,9 @@ def test_beta_is_the_largest_that_leaves_more_than_twenty_channels():
     assert styleclip_global.automatic_beta(torch.full((50,), 0.05)) == pytest.approx(0.05)
 
 
-def test_beta_leaves_more_channels_where_there_are_no_faces(world: World, codes, monkeypatch):
+def test_beta_leaves_more_channels_where_there_are_no_faces(
+    world: FrozenNetworks, codes, monkeypatch
+):
     asked = []
 
     def beta(relevance: Tensor, fewest: int) -> float:
@@ -146,7 +150,7 @@ def test_channels_below_beta_stay_and_the_strongest_moves_by_one():
     torch.testing.assert_close(step, torch.tensor([0.25, -1.0, 0.5, 0.0]))
 
 
-def test_to_rgb_layers_are_never_edited(world: World):
+def test_to_rgb_layers_are_never_edited(world: FrozenNetworks):
     layers = styleclip_global.edited_layers(world.generator)
     assert layers == [0, 2, 3, 5, 6, 8, 9, 11, 12]
     styles = world.generator.to_styles(torch.zeros(1, LEVELS, W_DIM))
@@ -165,7 +169,7 @@ def test_public_generators_have_the_published_number_of_channels():
     assert sum(styles[i].shape[1] for i in layers) == 6048
 
 
-def test_measuring_channels_goes_on_after_an_interruption(world: World, monkeypatch):
+def test_measuring_channels_goes_on_after_an_interruption(world: FrozenNetworks, monkeypatch):
     whole = styleclip_global.prepare(world) and load_part(world, styleclip_global.PART)
     part_path(world, styleclip_global.PART).unlink()
     measure, calls = styleclip_global._direction, []
@@ -188,7 +192,7 @@ def test_measuring_channels_goes_on_after_an_interruption(world: World, monkeypa
     torch.testing.assert_close(norms, torch.ones_like(norms), atol=1e-2, rtol=0)
 
 
-def test_texts_of_one_meaning_have_no_direction(world: World, codes: Tensor):
+def test_texts_of_one_meaning_have_no_direction(world: FrozenNetworks, codes: Tensor):
     with pytest.raises(TextError, match="mean the same"):
         styleclip_global.find_edit(world, codes, Texts("face", "face"))
 
@@ -213,19 +217,21 @@ def test_the_text_encoder_recovers_a_linear_map():
     )
 
 
-def test_style_mixing_moves_the_medium_rows_onto_the_texts_code(world: World, codes: Tensor):
+def test_style_mixing_moves_the_medium_rows_onto_the_texts_code(
+    world: FrozenNetworks, codes: Tensor
+):
     save_text_encoder(world)
     mixed = codes + tedigan.find_mixing_edit(world, codes, TEXTS).w_shift
     assert torch.equal(mixed[:, :4], codes[:, :4]) and torch.equal(mixed[:, 8:], codes[:, 8:])
     torch.testing.assert_close(mixed[0, 4:8], mixed[1, 4:8])
 
 
-def test_style_mixing_without_captions_says_so(world: World, codes: Tensor):
+def test_style_mixing_without_captions_says_so(world: FrozenNetworks, codes: Tensor):
     with pytest.raises(RequestError, match="captioned"):
         tedigan.find_mixing_edit(world, codes, TEXTS)
 
 
-def test_a_step_in_style_space_equals_the_same_step_in_w_plus(world: World, codes: Tensor):
+def test_a_step_in_style_space_equals_the_same_step_in_w_plus(world: FrozenNetworks, codes: Tensor):
     shift = torch.randn(1, LEVELS, W_DIM)
     generator = world.generator
     ends = zip(generator.to_styles(codes + shift), generator.to_styles(codes), strict=True)
@@ -238,7 +244,7 @@ def test_a_step_in_style_space_equals_the_same_step_in_w_plus(world: World, code
     )
 
 
-def test_parts_that_came_with_the_bundle_are_not_made_again(world: World, tmp_path: Path):
+def test_parts_that_came_with_the_bundle_are_not_made_again(world: FrozenNetworks, tmp_path: Path):
     method = METHODS["styleclip_global"]
     cost = method.prepare(world)
     visitor = replace(world, parts=tmp_path / "own", with_bundle=world.parts)
@@ -268,7 +274,7 @@ def test_all_methods_of_a_domain_are_those_that_can_edit_its_images():
 
 
 def test_the_scoring_classifier_is_out_of_every_methods_reach():
-    assert "classifier" not in World.__dataclass_fields__
+    assert "classifier" not in FrozenNetworks.__dataclass_fields__
     script = (
         "import sys, tmsa_core.baselines, tmsa_core.training.avatar.renders; "
         "import tmsa_core.avatars.language.captions; "

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tmsa_core.editing import archives
-from tmsa_core.editing.archives import count_entries, harmless, read_entries
+from tmsa_core.editing.archives import count_entries, read_entries, safe_name
 from tmsa_core.errors import ImageError, RequestError
 
 PEAK = """
@@ -171,7 +171,7 @@ def test_a_member_that_states_less_than_it_holds_gives_no_more(tmp_path: Path) -
     ],
 )
 def test_names_with_several_roots_and_many_folders(name: str, safe: str) -> None:
-    assert harmless(name) == safe
+    assert safe_name(name) == safe
 
 
 def test_a_source_that_goes_away_is_one_failed_entry(tmp_path: Path) -> None:

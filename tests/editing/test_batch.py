@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 from tmsa_core import Editor, EditRequest, TmsaError
 from tmsa_core.cli.main import main
 from tmsa_core.editing import archives
-from tmsa_core.editing.archives import harmless, read_entries
+from tmsa_core.editing.archives import read_entries, safe_name
 from tmsa_core.editing.batch import BatchOptions, Row, run_batch, table
 from tmsa_core.errors import ImageError, RequestError, StrengthError
 from tmsa_core.imaging.metadata import encode_png, read_recipe
@@ -127,7 +127,7 @@ def test_names_of_results_are_given_once(
     ],
 )
 def test_names_are_made_harmless(name: str, safe: str) -> None:
-    assert harmless(name) == safe
+    assert safe_name(name) == safe
 
 
 def test_archive_that_swells_is_not_unpacked(

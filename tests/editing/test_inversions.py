@@ -49,10 +49,10 @@ def prepared(with_hfgi, portrait):
 def test_what_e4e_misses_is_kept(with_hfgi, prepared, portrait):
     plain = with_hfgi.prepare(portrait, aligned=True)
     assert with_hfgi.inversions == ("e4e", "hfgi")
-    assert prepared.inversion == "hfgi" and plain.missed is None
+    assert prepared.inversion == "hfgi" and plain.residual is None
     assert torch.equal(prepared.w_plus, plain.w_plus)
-    missed = np.asarray(portrait) / 127.5 - np.asarray(plain.inversion_crop) / 127.5
-    assert np.abs(prepared.missed.permute(1, 2, 0).numpy() - missed).max() < 0.01
+    residual = np.asarray(portrait) / 127.5 - np.asarray(plain.inversion_crop) / 127.5
+    assert np.abs(prepared.residual.permute(1, 2, 0).numpy() - residual).max() < 0.01
     assert prepared.inversion_crop.tobytes() != plain.inversion_crop.tobytes()
 
 
@@ -65,7 +65,7 @@ def test_an_edit_moves_the_code_and_keeps_the_residual(with_hfgi, prepared):
     result = with_hfgi.edit(prepared, GLASSES)
     shift = with_hfgi.shift(GLASSES.neutral_text, GLASSES.target_text)
     assert torch.allclose(result.w_plus, prepared.w_plus + shift, atol=1e-5)
-    plain = with_hfgi.edit(replace(prepared, missed=None, inversion="e4e"), GLASSES)
+    plain = with_hfgi.edit(replace(prepared, residual=None, inversion="e4e"), GLASSES)
     assert result.crop.tobytes() != plain.crop.tobytes()
 
 

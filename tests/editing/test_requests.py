@@ -6,23 +6,29 @@ import numpy as np
 import pytest
 
 from tmsa_core.datatypes import EditRequest
-from tmsa_core.validation import as_stack, checked_alpha, checked_threshold, finite_number, is_whole
+from tmsa_core.validation import (
+    check_alpha,
+    check_requests,
+    check_threshold,
+    finite_number,
+    is_whole,
+)
 
 EDIT = EditRequest("human face", "smiling human face")
 
 
 @pytest.mark.parametrize("edits", [EDIT, [EDIT], (EDIT,), iter([EDIT])])
 def test_one_edit_or_several_are_a_stack(edits):
-    assert as_stack(edits) == (EDIT,)
+    assert check_requests(edits) == (EDIT,)
 
 
 @pytest.mark.parametrize("alpha", [0, -10, 10.0, np.float32(1.5), np.int64(2), Fraction(1, 2)])
 def test_real_numbers_are_strengths(alpha):
-    assert checked_alpha(alpha) == float(alpha)
+    assert check_alpha(alpha) == float(alpha)
 
 
 def test_a_threshold_leaves_something():
-    assert checked_threshold(0) == 0 and checked_threshold(0.99) == 0.99
+    assert check_threshold(0) == 0 and check_threshold(0.99) == 0.99
 
 
 def test_truth_values_are_no_numbers():

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 
 from tmsa_core.editing.shift import semantic_shift, shift_direction
 from tmsa_core.editing.shift_refinement import (
-    best_way,
     cluster_direction,
     cluster_step,
     discriminant,
+    dominant_mode,
     refine,
     row_norm,
     two_clusters,
@@ -54,7 +54,7 @@ def test_of_two_ways_to_meet_a_text_the_better_one_is_taken(share):
     has = torch.rand(3000, generator=rng) < 0.5
     better = has & (torch.rand(3000, generator=rng) < share)
     scores = 0.2 * torch.randn(3000, generator=rng) + 2.0 * has + 0.7 * better
-    way = best_way(scores, two_clusters(scores).upper)
+    way = dominant_mode(scores, two_clusters(scores).upper)
     assert ((way > 0.5) == better).float().mean() > 0.95
 
 
@@ -64,19 +64,19 @@ def test_one_way_stays_whole_and_few_images_are_not_divided(count):
     has = torch.rand(count, generator=rng) < 0.3
     scores = 0.3 * torch.randn(count, generator=rng) + 2.0 * has
     members = two_clusters(scores).upper
-    assert torch.equal(best_way(scores, members), members)
+    assert torch.equal(dominant_mode(scores, members), members)
     outliers = torch.where(torch.rand(count, generator=rng) < 0.02, 3.0, 0.0)
     members = two_clusters(scores + has * outliers).upper
-    assert torch.equal(best_way(scores + has * outliers, members), members)
+    assert torch.equal(dominant_mode(scores + has * outliers, members), members)
     few = torch.arange(count) < 100
     members = few.float()
-    assert torch.equal(best_way(torch.randn(count, generator=rng), members), members)
+    assert torch.equal(dominant_mode(torch.randn(count, generator=rng), members), members)
 
 
 def test_scores_of_one_value_do_not_break():
     members = two_clusters(torch.ones(200)).upper
     assert torch.isfinite(members).all()
-    assert torch.isfinite(best_way(torch.ones(200), members)).all()
+    assert torch.isfinite(dominant_mode(torch.ones(200), members)).all()
 
 
 def test_a_discriminant_does_not_look_where_images_vary_for_other_reasons():

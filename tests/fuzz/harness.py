@@ -16,7 +16,7 @@ MOST_SECONDS = 10.0  # of an answer, on a machine that edits in REFERENCE
 REFERENCE = 1.0  # seconds of the reference edit on a free machine, generously
 MOST_GROWTH = 100 << 20  # bytes that a process keeps after its warm-up
 MOST_AT_ONCE = 500 << 20  # bytes that one case may need beyond what it found
-MOST_LETTERS = 1000  # of what a user is told
+MAX_CHARACTERS = 1000  # of what a user is told
 GIVE_UP = 2.0  # times the limit: then nobody waits any longer
 MOST_SHOWN = 160  # letters of a label
 EVERY = 25  # cases between two reference edits
@@ -150,10 +150,9 @@ def fault_of_sentence(sentence: str) -> str:
     """What is wrong with what a user is told."""
     if not sentence.strip():
         return "an error without a sentence"
-    if len(sentence) > MOST_LETTERS:
-        return (
-            f"a message of more than {MOST_LETTERS} letters: {' '.join(sentence[:40].split())} ..."
-        )
+    if len(sentence) > MAX_CHARACTERS:
+        start = " ".join(sentence[:40].split())
+        return f"a message of more than {MAX_CHARACTERS} letters: {start} ..."
     return ""
 
 

@@ -113,8 +113,12 @@ def sentence(text: str) -> str:
     """What an error says: the words of its JSON, or "" where it has none."""
     body = text.rpartition("event: error")[2].partition("data:")[2] or text
     try:
-        told = json.loads(body)
+        show_errors = json.loads(body)
     except ValueError:
         return "" if "Internal Server Error" in body else body.strip()
-    words = told.get("error") or told.get("detail") if isinstance(told, dict) else told
+    words = (
+        show_errors.get("error") or show_errors.get("detail")
+        if isinstance(show_errors, dict)
+        else show_errors
+    )
     return words if isinstance(words, str) else json.dumps(words) if words else ""

@@ -2,8 +2,8 @@ import torch
 import torch.nn.functional as F
 
 from tmsa_core.networks.fused_ops import (
-    bend_channels,
     blur,
+    channelwise_prelu,
     mix_channels,
     scale,
     scale_shift_activate,
@@ -50,7 +50,7 @@ def test_scale_shift_activate_without_noise():
 
 def test_bend_channels_is_prelu():
     x, slopes = inputs = tensors((2, 5, 4, 3), (5,))
-    check(bend_channels(x, slopes), F.prelu(x, slopes), inputs)
+    check(channelwise_prelu(x, slopes), F.prelu(x, slopes), inputs)
 
 
 def test_blur_filters_each_channel_and_its_gradient_is_the_transpose():

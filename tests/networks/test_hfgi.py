@@ -165,9 +165,9 @@ def test_without_conditions_it_is_plain_synthesis():
 def test_editing_in_two_steps_equals_one():
     network, drawing = hfgi(), generator()
     w_plus, w_edit, images = codes(drawing, 1), codes(drawing, 2), random_images(256)
-    missed = network.missed(drawing, images, w_plus)
+    residual = network.residual(drawing, images, w_plus)
     assert torch.equal(
-        network.fuse(drawing, missed, w_edit), network(drawing, images, w_plus, w_edit)
+        network.fuse(drawing, residual, w_edit), network(drawing, images, w_plus, w_edit)
     )
 
 
@@ -184,11 +184,11 @@ def test_samples_of_a_batch_do_not_meet():
 def test_wide_images_cover_the_middle_rows():
     network, drawing = hfgi(), generator(256)
     w_plus, images = codes(drawing, 1), random_images(256, height=192)
-    missed = network.missed(drawing, images, w_plus)
-    assert missed.shape == (2, 3, 256, 256)
-    assert not missed[:, :, :32].any() and not missed[:, :, 224:].any()
+    residual = network.residual(drawing, images, w_plus)
+    assert residual.shape == (2, 3, 256, 256)
+    assert not residual[:, :, :32].any() and not residual[:, :, 224:].any()
     first = drawing.synthesise(w_plus).clamp(-1, 1)
-    assert torch.allclose(missed[:, :, 32:224], images - first[:, :, 32:224])
+    assert torch.allclose(residual[:, :, 32:224], images - first[:, :, 32:224])
 
 
 @torch.no_grad()

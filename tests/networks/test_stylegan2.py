@@ -253,7 +253,7 @@ def test_drawing_twice_equals_two_drawings(side):
     w_plus = torch.randn(2, generator.levels, 16)
     change = (torch.randn(2, 8, side, side), torch.randn(2, 8, side, side))
     with torch.inference_mode():
-        plain, redraw = generator.draw_twice(w_plus, side)
+        plain, redraw = generator.synthesise_with_redraw(w_plus, side)
         assert torch.equal(plain, generator.synthesise(w_plus))
         changed = generator.synthesise(w_plus, features={side: change})
         assert torch.equal(redraw(change), changed) and not torch.equal(plain, changed)

@@ -17,7 +17,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from tmsa_core import Editor
-from tmsa_core.api.lenient_blocks import NO_ROOM, ForgivingBlocks
+from tmsa_core.api.lenient_blocks import NO_ROOM, LenientBlocks
 from tmsa_core.errors import ImageError
 from tmsa_core.server.file_leases import NOT_SENT, Leases
 from tmsa_core.server.file_values import FILE_COMPONENTS, NO_FILE
@@ -32,7 +32,7 @@ VICTIM, MALLORY = "victim", "mallory"
 class Site:
     """A page, and the files on its server that only others may use."""
 
-    blocks: ForgivingBlocks
+    blocks: LenientBlocks
     upload: str
     forbidden: dict[str, str]
 

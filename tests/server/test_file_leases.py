@@ -265,9 +265,9 @@ def test_a_cache_that_cannot_be_written_is_told_in_a_sentence(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "cache"))
-    with pytest.raises(RequestError, match="GRADIO_TEMP_DIR") as told:
+    with pytest.raises(RequestError, match="GRADIO_TEMP_DIR") as show_errors:
         CacheFolder()
-    assert str(tmp_path) not in str(told.value)
+    assert str(tmp_path) not in str(show_errors.value)
 
 
 def test_what_was_never_registered_goes_when_it_is_old(tmp_path: Path) -> None:

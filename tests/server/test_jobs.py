@@ -1,10 +1,10 @@
 """A visitor's wish to stop reaches that visitor's work alone."""
 
-from tmsa_core.server.jobs import Stops
+from tmsa_core.server.jobs import CancellationFlags
 
 
 def test_only_what_is_under_way_can_be_cancelled():
-    stops = Stops()
+    stops = CancellationFlags()
     assert not stops.cancel("me")
     stops.begin("me")
     assert stops.cancel("me") and stops.of("me").is_set()
@@ -13,7 +13,7 @@ def test_only_what_is_under_way_can_be_cancelled():
 
 
 def test_others_go_on_and_a_new_start_forgets_the_last_wish():
-    stops = Stops()
+    stops = CancellationFlags()
     stops.begin("me")
     stops.begin("you")
     stops.cancel("me")
@@ -23,7 +23,7 @@ def test_others_go_on_and_a_new_start_forgets_the_last_wish():
 
 
 def test_ending_twice_is_no_error():
-    stops = Stops()
+    stops = CancellationFlags()
     stops.end("me")
     stops.begin("me")
     stops.end("me")

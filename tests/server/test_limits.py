@@ -19,7 +19,7 @@ from tmsa_core import Editor, EditRequest
 from tmsa_core.errors import ImageError, TextError
 from tmsa_core.imaging.images import MAX_JPEG2000_PIXELS, load_image
 from tmsa_core.server.limits import Limits, LimitsMiddleware
-from tmsa_core.text.templates import MOST_CLEANED, MOST_RAW, clean_text
+from tmsa_core.text.templates import MAX_CHARACTERS_CLEANED, MAX_RAW_CHARACTERS, clean_text
 from tmsa_core.ui.page import build_ui, launch_options
 
 DEADLINE = 120.0  # seconds
@@ -171,7 +171,11 @@ def test_routes_that_the_page_does_not_use_are_closed(client: httpx.Client, name
 
 @pytest.mark.parametrize(
     "text",
-    [LONG_LIGATURE * 300_000, LONG_LIGATURE * (MOST_CLEANED // 18 + 1), "a" * (MOST_RAW + 1)],
+    [
+        LONG_LIGATURE * 300_000,
+        LONG_LIGATURE * (MAX_CHARACTERS_CLEANED // 18 + 1),
+        "a" * (MAX_RAW_CHARACTERS + 1),
+    ],
     ids=["many ligatures", "long after cleaning", "long as it arrives"],
 )
 def test_a_long_text_is_refused_before_it_is_cleaned(editor: Editor, text: str) -> None:
@@ -181,7 +185,7 @@ def test_a_long_text_is_refused_before_it_is_cleaned(editor: Editor, text: str) 
         lambda: editor.shift("human face", text),
         lambda: editor.shift(text, "human face"),
         lambda: editor.embed_text(text),
-        lambda: editor.draw_code(text),
+        lambda: editor.w_plus_of_text(text),
         lambda: editor.edit(editor.sample(1), [EditRequest("human face", text)]),
     ):
         with pytest.raises(TextError, match="too long"):

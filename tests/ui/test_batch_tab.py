@@ -14,10 +14,10 @@ from tmsa_core import Editor
 from tmsa_core.errors import BundleError, TmsaError
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
-from tmsa_core.server.jobs import Supplies
+from tmsa_core.server.jobs import SetupJobs
 from tmsa_core.ui.about import CONSENT, licences
-from tmsa_core.ui.batch_tab import BatchHandlers, BatchWishes, progress_html
-from tmsa_core.ui.domain_panel import find_status, world_words
+from tmsa_core.ui.batch_tab import BatchControls, BatchHandlers, progress_html
+from tmsa_core.ui.domain_panel import domain_words, find_status
 from tmsa_core.ui.strings import duration
 
 
@@ -29,17 +29,17 @@ def handlers(editor: Editor) -> BatchHandlers:
 @pytest.fixture
 def wishes(
     tmp_path: Path, portrait: Image.Image, editor: Editor, monkeypatch: pytest.MonkeyPatch
-) -> BatchWishes:
+) -> BatchControls:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     photo = editor.bundle.folder / "samples"
     files = [str(path) for path in sorted(photo.glob("*.png"))[:2]]
     (tmp_path / "bad.png").write_bytes(b"no image")
     target = "human face with sunglasses"
-    return BatchWishes([str(tmp_path / "bad.png")], files, "human face", target, 1.0)
+    return BatchControls([str(tmp_path / "bad.png")], files, "human face", target, 1.0)
 
 
 def test_batch_shows_progress_and_gives_an_archive(
-    handlers: BatchHandlers, wishes: BatchWishes
+    handlers: BatchHandlers, wishes: BatchControls
 ) -> None:
     handlers.begin("me")
     screens = list(handlers.run(wishes, "me"))
@@ -55,7 +55,7 @@ def test_batch_shows_progress_and_gives_an_archive(
 
 
 def test_a_batch_that_cannot_begin_says_why_in_place_of_the_last_one(
-    handlers: BatchHandlers, wishes: BatchWishes
+    handlers: BatchHandlers, wishes: BatchControls
 ) -> None:
     work = handlers.run(dataclasses.replace(wishes, files=None, folder=None), "me")
     screen = next(work)
@@ -66,14 +66,16 @@ def test_a_batch_that_cannot_begin_says_why_in_place_of_the_last_one(
 
 
 def test_files_of_a_batch_that_never_began_go_with_the_visitor(
-    handlers: BatchHandlers, wishes: BatchWishes
+    handlers: BatchHandlers, wishes: BatchControls
 ) -> None:
     handlers.claim("me", *wishes.files)
     handlers.leases.leave("me")
     assert not Path(wishes.files[0]).exists()
 
 
-def test_cancelled_batch_gives_what_was_done(handlers: BatchHandlers, wishes: BatchWishes) -> None:
+def test_cancelled_batch_gives_what_was_done(
+    handlers: BatchHandlers, wishes: BatchControls
+) -> None:
     assert "no batch" in handlers.cancel("me")
     handlers.begin("me")
     work = handlers.run(wishes, "me")
@@ -87,7 +89,9 @@ def test_cancelled_batch_gives_what_was_done(handlers: BatchHandlers, wishes: Ba
     assert "before the first" in last["status"] and "archive" not in last
 
 
-def test_batch_without_files_or_text_says_so(handlers: BatchHandlers, wishes: BatchWishes) -> None:
+def test_batch_without_files_or_text_says_so(
+    handlers: BatchHandlers, wishes: BatchControls
+) -> None:
     for change in ({"files": None, "folder": None}, {"target_text": ""}, {"domain": "cats"}):
         with pytest.raises(TmsaError):
             list(handlers.run(dataclasses.replace(wishes, **change), "me"))
@@ -100,7 +104,7 @@ def test_time_left_is_readable() -> None:
 
 
 def test_work_for_a_world_goes_on_beside_the_page() -> None:
-    supplies, go = Supplies(), threading.Event()
+    supplies, go = SetupJobs(), threading.Event()
 
     def work(report) -> None:  # noqa: ANN001
         report(0.5, "Fetching a.pt")
@@ -112,7 +116,7 @@ def test_work_for_a_world_goes_on_beside_the_page() -> None:
             break
         thread.join(0.01)
     assert supplies.start("ffhq", work) is None  # one at a time
-    words = world_words(find_status("ffhq"), supplies.job("ffhq"))
+    words = domain_words(find_status("ffhq"), supplies.job("ffhq"))
     assert "Fetching a.pt (50%)" in words and "meanwhile" in words
     go.set()
     thread.join(20)
@@ -120,20 +124,20 @@ def test_work_for_a_world_goes_on_beside_the_page() -> None:
 
 
 def test_failed_work_is_told_and_can_be_tried_again() -> None:
-    supplies = Supplies()
+    supplies = SetupJobs()
 
     def fail(report) -> None:  # noqa: ANN001
         raise BundleError("The Hub cannot be reached; try again later.")
 
     supplies.start("ffhq", fail).join(20)
     status = find_status("ffhq")
-    assert "The Hub cannot be reached" in world_words(status, supplies.job("ffhq"))
+    assert "The Hub cannot be reached" in domain_words(status, supplies.job("ffhq"))
     assert supplies.start("ffhq", lambda report: None) is not None
 
 
 def test_missing_worlds_say_what_they_lack() -> None:
-    assert world_words(find_status("avatar"), None) == ""
-    words = world_words(find_status("ffhq"), None)
+    assert domain_words(find_status("avatar"), None) == ""
+    words = domain_words(find_status("ffhq"), None)
     assert "cannot be edited here yet" in words
 
 

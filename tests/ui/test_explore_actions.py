@@ -28,7 +28,7 @@ from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.samples import Samples, sample_names
 from tmsa_core.ui import explore_actions as ui_explore
-from tmsa_core.ui.edit_actions import Handlers, Visit
+from tmsa_core.ui.edit_actions import EditSession, Handlers
 from tmsa_core.ui.explore_actions import MINE, Explore
 from tmsa_core.ui.explore_layout import TAKES, grid_portraits, grid_prompts, moving_html
 from tmsa_core.ui.latent_map import image_point, place, spaces_figure, text_point
@@ -52,7 +52,7 @@ def explore(editor: Editor) -> Explore:
 
 
 @pytest.fixture(scope="module")
-def visit(explore: Explore) -> Visit:
+def visit(explore: Explore) -> EditSession:
     return Handlers(explore.editors, explore.samples, explore.leases).portrait(3, "me")["visit"]
 
 
@@ -61,7 +61,7 @@ def pixels(path: str) -> np.ndarray:
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def test_strip_holds_each_strength(explore: Explore, visit: Visit, editor: Editor) -> None:
+def test_strip_holds_each_strength(explore: Explore, visit: EditSession, editor: Editor) -> None:
     strip = explore.strip(visit, REQUEST, -1, 1, 3)
     assert [caption for _, caption in strip] == ["-1", "+0", "+1"]
     assert np.abs(pixels(strip[1][0]) - np.asarray(visit.prepared.crop)).max() <= 1
@@ -72,7 +72,7 @@ def test_strip_holds_each_strength(explore: Explore, visit: Visit, editor: Edito
         explore.strip(visit, REQUEST, -1, 1, 99)
 
 
-def test_grid_is_prompts_by_portraits(explore: Explore, visit: Visit) -> None:
+def test_grid_is_prompts_by_portraits(explore: Explore, visit: EditSession) -> None:
     path = explore.grid(visit, "human face", "old human face\n\nbald human face\n", [MINE], 1.0)
     assert pixels(path).shape == (TITLE_HEIGHT + TILE, 3 * TILE, 3)
     assert [edit["target_text"] for edit in read_recipe(path)["edits"]] == [
@@ -105,7 +105,7 @@ def test_morph_moves_there_and_back(kind: str) -> None:
             assert image.is_animated and image.size == (33, 32)
 
 
-def test_morph_is_a_file_that_the_page_plays(explore: Explore, visit: Visit) -> None:
+def test_morph_is_a_file_that_the_page_plays(explore: Explore, visit: EditSession) -> None:
     path = explore.morph(visit, REQUEST, 0, 1, 3, "gif")
     assert Path(path).suffix == ".gif" and "<img" in moving_html(path, "a <b>")
     assert "<video" in moving_html("a.mp4", "x") and "<b>" not in moving_html(path, "a <b>")
@@ -116,7 +116,7 @@ def test_morph_is_a_file_that_the_page_plays(explore: Explore, visit: Visit) -> 
 
 
 def test_mp4_is_refused_in_one_sentence_where_av_is_missing(
-    explore: Explore, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    explore: Explore, visit: EditSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     assert animation_kinds() == ("gif", "webp")
@@ -148,7 +148,7 @@ def test_portrait_is_drawn_from_a_text(explore: Explore, editor: Editor) -> None
         explore.draw(" ", 1.0)
 
 
-def test_map_places_images_and_texts_in_both_spaces(editor: Editor, visit: Visit) -> None:
+def test_map_places_images_and_texts_in_both_spaces(editor: Editor, visit: EditSession) -> None:
     points = [image_point(editor, str(i), "portrait", editor.sample(i)) for i in range(5)]
     points += [text_point(editor, "a pirate", "your text")]
     points += [image_point(editor, "me", "yours", visit.prepared)]
@@ -164,7 +164,7 @@ def test_map_places_images_and_texts_in_both_spaces(editor: Editor, visit: Visit
         place(points[:3], "PCA")
 
 
-def test_methods_are_put_side_by_side(explore: Explore, visit: Visit, editor: Editor) -> None:
+def test_methods_are_put_side_by_side(explore: Explore, visit: EditSession, editor: Editor) -> None:
     *_, shown = explore.compare(visit, REQUEST, ["tmsa"])
     assert [caption.split(",")[0] for _, caption in shown][:2] == ["portrait", "inversion"]
     ours = editor.edit(visit.prepared, REQUEST).crop
@@ -172,13 +172,13 @@ def test_methods_are_put_side_by_side(explore: Explore, visit: Visit, editor: Ed
 
 
 def test_a_training_of_minutes_shows_its_steps_and_can_be_cancelled(
-    explore: Explore, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    explore: Explore, visit: EditSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ui_explore, "parts_folder", lambda editor: tmp_path)
-    told: list[tuple[tuple[int, int], str]] = []
+    show_errors: list[tuple[tuple[int, int], str]] = []
 
     def progress(share: tuple[int, int], desc: str, unit: str) -> None:
-        told.append((share, desc))
+        show_errors.append((share, desc))
         if share == (3, 1000):
             assert explore.cancel("me")
 
@@ -186,12 +186,12 @@ def test_a_training_of_minutes_shows_its_steps_and_can_be_cancelled(
     methods = ["tmsa", "styleclip_mapper", "clip2stylegan"]
     *_, shown = explore.compare(visit, REQUEST, methods, owner="me", progress=progress)
     assert len(shown) == 3, "what was ready stays, and nothing after it is made"
-    assert told[-1][0] == (3, 1000) and "latent mapper" in told[-1][1]
+    assert show_errors[-1][0] == (3, 1000) and "latent mapper" in show_errors[-1][1]
     assert not list(tmp_path.rglob("*.safetensors")), "half a mapper was kept"
     assert not explore.cancel("me")
 
 
-def test_a_comparison_can_be_cancelled_while_it_waits(explore: Explore, visit: Visit) -> None:
+def test_a_comparison_can_be_cancelled_while_it_waits(explore: Explore, visit: EditSession) -> None:
     explore.begin("me")
     assert explore.cancel("me")
     *_, shown = explore.compare(visit, REQUEST, ["tmsa"], owner="me")
@@ -209,12 +209,12 @@ def test_every_method_that_takes_long_says_so_beforehand() -> None:
 
 
 def test_another_world_is_explored_with_its_own_editor(
-    world, editor: Editor, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    world, editor: Editor, visit: EditSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Photos in miniature, beside the drawn world that the page started with."""
     hub, _ = world
     bundle = open_bundle("ffhq")
-    test_supply.told(bundle, hub)
+    test_supply.show_errors(bundle, hub)
     test_supply.keep_mapper(bundle)
     explore = explore_of(editor)
     names = grid_portraits("ffhq")

@@ -11,7 +11,7 @@ from tmsa_core.errors import RequestError
 from tmsa_core.ui.edit_stack import History, Stack, new_history
 from tmsa_core.ui.html import stack_html
 from tmsa_core.ui.links import Setting, from_query, from_recipe, to_query
-from tmsa_core.validation import MOST_LAYERS, parse_levels
+from tmsa_core.validation import MAX_LAYERS, parse_levels
 
 A, B, C = (EditRequest("human face", text) for text in ("a", "b", "c"))
 
@@ -51,7 +51,7 @@ def test_stack_refuses_what_is_not_there(stack: Stack) -> None:
     for action, index in (("choose", 3), ("toggle", -1), ("up", 9), ("explode", 0)):
         with pytest.raises(RequestError):
             stack.act(action, index)
-    full = new_history([A] * MOST_LAYERS).now
+    full = new_history([A] * MAX_LAYERS).now
     with pytest.raises(RequestError, match="remove one"):
         full.add(B)
 

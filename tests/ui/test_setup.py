@@ -15,7 +15,7 @@ from tests.conftest import free_port
 from tmsa_core import Editor
 from tmsa_core.bundles import checkpoints_folder, complete, open_bundle
 from tmsa_core.errors import BundleError, RequestError
-from tmsa_core.server.jobs import Report, Supplies
+from tmsa_core.server.jobs import Report, SetupJobs
 from tmsa_core.server.settings import make_settings
 from tmsa_core.training.mapper.quick import quick_align
 from tmsa_core.ui.page import build_ui, launch_options
@@ -116,7 +116,7 @@ def test_events_that_run_networks_are_closed_to_direct_calls(closed: tuple[gr.Bl
 
 
 def test_only_one_domain_is_set_up_at_a_time() -> None:
-    supplies, go = Supplies(), threading.Event()
+    supplies, go = SetupJobs(), threading.Event()
 
     def work(report: Report) -> None:
         report(0.5, "Half of it")

@@ -265,7 +265,7 @@ def test_other_calls_are_refused_wherever_they_hide(call, tmp_path):
             return call[0], call[1:]
 
     content = checkpoint("e4e", SMALL)
-    content["opts"] = argparse.Namespace(**content["opts"], harmless=Call())
+    content["opts"] = argparse.Namespace(**content["opts"], safe_name=Call())
     with pytest.raises(BundleError, match=f"nothing in it was run.*{call[0].__name__}"):
         convert("e4e", saved(content, tmp_path), tmp_path / "out")
 

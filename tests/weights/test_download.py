@@ -51,11 +51,11 @@ class Told:
 
 def got(hub: Hub, folder: Path, download: Download = DOWNLOAD) -> Told:
     """Fetch, and check that the file is the right one and nothing else is left behind."""
-    told = Told()
-    path = fetch(download, folder, told, hub.address)
+    show_errors = Told()
+    path = fetch(download, folder, show_errors, hub.address)
     assert path.read_bytes() == CONTENT
     assert not list(folder.glob("*.part"))
-    return told
+    return show_errors
 
 
 def refusal(hub: Hub, folder: Path, download: Download = DOWNLOAD) -> str:
@@ -68,9 +68,9 @@ def refusal(hub: Hub, folder: Path, download: Download = DOWNLOAD) -> str:
 
 
 def test_a_file_arrives_once_with_its_progress(hub, tmp_path):
-    told = got(hub, tmp_path)
-    assert told.progress[-1] == (len(CONTENT), len(CONTENT))
-    assert told.progress == sorted(told.progress) and not told.news
+    show_errors = got(hub, tmp_path)
+    assert show_errors.progress[-1] == (len(CONTENT), len(CONTENT))
+    assert show_errors.progress == sorted(show_errors.progress) and not show_errors.news
     requests = len(hub.log)
     got(hub, tmp_path)
     assert len(hub.log) == requests
@@ -88,9 +88,9 @@ def test_resets_and_truncation_are_resumed_where_they_happened(hub, tmp_path):
 
 def test_what_an_earlier_process_received_is_kept(hub, tmp_path):
     (tmp_path / "model.pt.part").write_bytes(CONTENT[:200_000])
-    told = got(hub, tmp_path)
+    show_errors = got(hub, tmp_path)
     assert hub.bodies(str(FIRST)) == ["bytes=200000-"]
-    assert told.progress[0][0] > 200_000
+    assert show_errors.progress[0][0] > 200_000
 
 
 def test_a_server_that_ignores_ranges_is_received_from_the_start(hub, tmp_path):
@@ -101,9 +101,9 @@ def test_a_server_that_ignores_ranges_is_received_from_the_start(hub, tmp_path):
 
 def test_a_damaged_part_is_found_named_and_fetched_from_the_start(hub, tmp_path):
     (tmp_path / "model.pt.part").write_bytes(b"x" * 200_000)
-    told = got(hub, tmp_path)
+    show_errors = got(hub, tmp_path)
     assert hub.bodies(str(FIRST)) == ["bytes=200000-", ""]
-    assert "model.pt.part was damaged" in told.news[0]
+    assert "model.pt.part was damaged" in show_errors.news[0]
 
 
 def test_a_part_that_is_too_long_is_not_used(hub, tmp_path):
@@ -119,9 +119,9 @@ def test_a_wrong_file_in_the_folder_is_named_and_fetched_again(hub, tmp_path, na
         "look-alike": bytes(len(CONTENT)),
     }
     (tmp_path / "model.pt").write_bytes(wrong[name])
-    told = got(hub, tmp_path)
-    assert str(tmp_path / "model.pt") in told.news[0]
-    assert ("1,000 bytes" if name == "partial" else "SHA-256") in told.news[0]
+    show_errors = got(hub, tmp_path)
+    assert str(tmp_path / "model.pt") in show_errors.news[0]
+    assert ("1,000 bytes" if name == "partial" else "SHA-256") in show_errors.news[0]
 
 
 def test_a_look_alike_on_the_hub_is_refused_before_it_is_received(hub, tmp_path):
@@ -197,8 +197,8 @@ def test_the_hubs_own_cache_is_looked_into_first(hub, tmp_path):
     assert fetch(DOWNLOAD, tmp_path, Told(), hub.address) == snapshot / "model.pt"
     assert not hub.log
     (snapshot / "model.pt").write_bytes(CONTENT[::-1])
-    told = got(hub, tmp_path)
-    assert str(snapshot / "model.pt") in told.news[0]
+    show_errors = got(hub, tmp_path)
+    assert str(snapshot / "model.pt") in show_errors.news[0]
 
 
 def test_a_file_whose_hash_nobody_stated_is_that_of_the_pinned_commit(hub, tmp_path):

@@ -54,7 +54,7 @@ LARGE_FACES = 640  # pixels of the longer side at which large faces are looked f
 LARGE_TURNED_FACES = 560  # the same in turned copies,
 SMALL_FACES = 1280  # and smaller ones
 SMALLEST_FACE = 60  # pixels in the image: no smaller face is looked for
-MOST_PIXELS = 7_000_000  # of the copy in which the smallest faces are looked for
+MAX_SCANNED_PIXELS = 7_000_000  # of the copy in which the smallest faces are looked for
 _LARGEST_ENLARGEMENT = 3.0
 _WORTHWHILE = 1.1  # a further copy is searched only if it is this many times larger
 _GROUP = 1 / 8  # a largest face below this share of the longer side: there may be smaller ones
@@ -342,7 +342,7 @@ def _look(view: Callable[[], View], detector: Detector) -> tuple[View, list[tupl
 
 def _finest_scale(size: tuple[int, int], window: int) -> float:
     """Copy's pixels per image pixel that show the smallest faces the time allows."""
-    affordable = math.sqrt(MOST_PIXELS / (size[0] * size[1]))
+    affordable = math.sqrt(MAX_SCANNED_PIXELS / (size[0] * size[1]))
     moderate = min(SMALL_FACES / max(size), _LARGEST_ENLARGEMENT)
     return max(min(window / SMALLEST_FACE, affordable), moderate)
 

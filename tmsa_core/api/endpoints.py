@@ -19,9 +19,9 @@ from tmsa_core.editing.archives import count_entries
 from tmsa_core.editing.batch import BatchOptions, run_batch
 from tmsa_core.editing.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
-from tmsa_core.imaging.metadata import add_notice, annotate, encode_png
+from tmsa_core.imaging.metadata import add_watermark, annotate, encode_png
 from tmsa_core.server.editors import Editors
-from tmsa_core.server.events import LONG, MODEL, image_input, told
+from tmsa_core.server.events import LONG, MODEL, image_input, show_errors
 from tmsa_core.server.fair_queue import is_awaited
 from tmsa_core.server.file_leases import Leases, write_whole
 from tmsa_core.server.file_lists import FileList
@@ -86,7 +86,7 @@ class Endpoints:
         requests = stacked(first, more_edits)
         prepared = _prepare(editor, image, inversion, face, aligned)
         result = editor.edit(prepared, requests)
-        edited = add_notice(result.image) if notice else result.image
+        edited = add_watermark(result.image) if notice else result.image
         notes = {"notes": list(result.notes)} if result.notes else {}
         return annotate(edited, editor.recipe(requests, inversion) | notes)
 
@@ -378,7 +378,7 @@ def _publish(
 ) -> None:
     @wraps(function)
     def endpoint(*args: Any) -> Any:
-        answer = as_files(told(function)(*args), leases)
+        answer = as_files(show_errors(function)(*args), leases)
         leases.answer(*files_in(answer))
         return answer
 

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from tmsa_core.errors import ImageError, RequestError, TmsaError
 from tmsa_core.server.addresses import without_addresses
-from tmsa_core.server.events import spoken
+from tmsa_core.server.events import as_gradio_error
 from tmsa_core.server.fair_queue import FairQueue
 from tmsa_core.server.file_leases import NOT_SENT, Leases, write_whole
 from tmsa_core.server.file_lists import file_objects
@@ -45,7 +45,7 @@ MOST_QUOTED = 60  # letters of a name in a message
 MISFITS = (TypeError, *NO_ENDPOINT)  # what Gradio raises of a call that does not fit
 
 
-class ForgivingBlocks(gr.Blocks):
+class LenientBlocks(gr.Blocks):
     """Blocks that fill in the values a call leaves out, and say in a sentence what is wrong.
 
     Every endpoint and every event of the page passes through ``process_api``, which admits only
@@ -59,7 +59,7 @@ class ForgivingBlocks(gr.Blocks):
         super().__init__(**settings)
         self.leases = leases
 
-    def queue(self, *args: Any, **settings: Any) -> ForgivingBlocks:
+    def queue(self, *args: Any, **settings: Any) -> LenientBlocks:
         """Gradio's ``queue``, with a queue that lets those go first who listen."""
         super().queue(*args, **settings)
         self._queue: Queue = FairQueue.like(self._queue)
@@ -88,7 +88,7 @@ class ForgivingBlocks(gr.Blocks):
         client = self._client(session_hash, event_id, request)
         paths: list[str] = []
         try:
-            with spoken_errors():
+            with gradio_errors():
                 if iterator is None:  # a further step has the values of the first one
                     inputs = await run_sync(self._with_files, function, inputs, client)
                     name = str(function.api_name or function.name)
@@ -168,25 +168,25 @@ class ForgivingBlocks(gr.Blocks):
         except (gr.Error, ComponentProcessingError):
             raise
         except ValidationError as error:  # only files have a form that Gradio insists on
-            raise spoken(RequestError(NO_FILE.format(block_fn.api_name))) from error
+            raise as_gradio_error(RequestError(NO_FILE.format(block_fn.api_name))) from error
         except InvalidPathError as error:
-            raise spoken(ImageError(NOT_SENT)) from error
+            raise as_gradio_error(ImageError(NOT_SENT)) from error
 
 
 @contextmanager
-def spoken_errors() -> Iterator[None]:
+def gradio_errors() -> Iterator[None]:
     """Turn our errors, and those of a full disk, into what Gradio shows."""
     try:
         yield
     except TmsaError as error:
-        raise spoken(error) from error
+        raise as_gradio_error(error) from error
     except RecursionError as error:
-        raise spoken(RequestError(TOO_DEEP)) from error
+        raise as_gradio_error(RequestError(TOO_DEEP)) from error
     except (OSError, ComponentProcessingError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:
             raise
-        raise spoken(RequestError(NO_ROOM)) from error
+        raise as_gradio_error(RequestError(NO_ROOM)) from error
 
 
 async def refuse_call(request: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import RequestError
-from tmsa_core.validation import MOST_LAYERS, number, parse_levels
+from tmsa_core.validation import MAX_LAYERS, number, parse_levels
 
 FIELDS = {
     "neutral_text": {"type": "string"},
@@ -25,7 +25,7 @@ FORM = 'a list such as [{"target_text": "old human face", "alpha": 0.5}]'
 def edit_list(**settings: Any) -> gr.JSON:
     """An input for a list of edits, which tells scripts and agents what is in one."""
     item = {"type": "object", "properties": FIELDS, "required": ["target_text"]}
-    schema = {"type": "array", "items": item, "maxItems": MOST_LAYERS - 1}
+    schema = {"type": "array", "items": item, "maxItems": MAX_LAYERS - 1}
     component = gr.JSON([], **settings)
     component.api_info = lambda: schema  # type: ignore[method-assign]
     return component
@@ -38,9 +38,9 @@ def stacked(first: EditRequest, more: Any) -> list[EditRequest]:
     Raises RequestError where the list cannot be read or is too long.
     """
     edits = _read(more)
-    if len(edits) >= MOST_LAYERS:
+    if len(edits) >= MAX_LAYERS:
         raise RequestError(
-            f"more_edits lists {len(edits)} edits; at most {MOST_LAYERS - 1} can follow the first."
+            f"more_edits lists {len(edits)} edits; at most {MAX_LAYERS - 1} can follow the first."
         )
     return [first, *(_edit(raw, i, first) for i, raw in enumerate(edits, start=1))]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from tmsa_core.avatars.drawing.accessories import draw_earrings, draw_eyewear, draw_headwear
 from tmsa_core.avatars.drawing.body import draw_background, draw_body, draw_vampire_collar
 from tmsa_core.avatars.drawing.canvas import Canvas
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.costumes import draw_face_paint
 from tmsa_core.avatars.drawing.eyes import draw_brow_frown, draw_brows, draw_eyes
 from tmsa_core.avatars.drawing.facial_hair import draw_facial_hair, draw_moustache
@@ -47,7 +47,7 @@ from tmsa_core.avatars.params import Portraits
 
 __all__ = ["Rendering", "aligned_views", "crop_views", "face_landmarks", "render"]
 
-LAYERS: tuple[Callable[[Sketch], None], ...] = (  # from back to front
+LAYERS: tuple[Callable[[DrawingContext], None], ...] = (  # from back to front
     draw_background,
     draw_rear_hair,
     draw_body,
@@ -139,7 +139,7 @@ def _draw(
 ) -> Tensor:
     """(4, height, width): red, green, blue in [0, 1] and the background mask."""
     canvas = Canvas(g, view, height, width)
-    sketch = Sketch(sitter, g, palette_of(sitter), canvas, frame)
+    sketch = DrawingContext(sitter, g, palette_of(sitter), canvas, frame)
     for layer in LAYERS:
         layer(sketch)
     canvas.planes[:3].clamp_(0, 1)

@@ -18,12 +18,21 @@ from tmsa_core.baselines import (
     tedigan,
     tmsa,
 )
-from tmsa_core.baselines.interface import Edit, Texts, World, open_world
+from tmsa_core.baselines.interface import Edit, FrozenNetworks, Texts, open_networks
 from tmsa_core.errors import RequestError, quoted
 
-__all__ = ["METHODS", "Edit", "Method", "Texts", "World", "check_methods", "obstacle", "open_world"]
+__all__ = [
+    "METHODS",
+    "Edit",
+    "Method",
+    "Texts",
+    "FrozenNetworks",
+    "check_methods",
+    "obstacle",
+    "open_networks",
+]
 
-FindEdit = Callable[[World, Tensor, Texts], Edit]
+FindEdit = Callable[[FrozenNetworks, Tensor, Texts], Edit]
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,8 @@ class Method:
 
     title: str
     find_edit: FindEdit
-    prepare: Callable[[World], float | None] | None = None
-    prepare_text: Callable[[World, Texts], float] | None = None
+    prepare: Callable[[FrozenNetworks], float | None] | None = None
+    prepare_text: Callable[[FrozenNetworks, Texts], float] | None = None
     searches: bool = False
     mapper: bool = False
     strengths: tuple[float, ...] = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from tmsa_core.baselines.interface import (
     Edit,
+    FrozenNetworks,
     Texts,
-    World,
     load_part,
     part_path,
     part_seconds,
@@ -51,7 +51,7 @@ SETTINGS = {"avatar": Settings(samples=2_048)}
 """Where a domain differs: a CPU draws that many portraits in half a minute."""
 
 
-def find_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:
+def find_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
     """The normal of the boundary, the same for every code.
 
     Its length is the distance of the means of the two sides along it, so that alpha = 1 goes from
@@ -81,7 +81,7 @@ def boundary_step(scores: Tensor, codes: Tensor, settings: Settings) -> Tensor:
 
 
 @torch.inference_mode()
-def prepare(world: World) -> float:
+def prepare(world: FrozenNetworks) -> float:
     """Draw the images and find the components unless that is done; the seconds that it took."""
     if not part_path(world, PART).exists():
         from sklearn.decomposition import PCA
@@ -96,7 +96,7 @@ def prepare(world: World) -> float:
     return part_seconds(world, PART)
 
 
-def _samples(world: World, count: int) -> tuple[Tensor, Tensor]:
+def _samples(world: FrozenNetworks, count: int) -> tuple[Tensor, Tensor]:
     """Codes (count,w_dim) of random images and their embeddings (count,clip_dim)."""
     generator = world.generator
     z = torch.randn(count, generator.w_dim, generator=torch.Generator().manual_seed(1))

@@ -38,7 +38,7 @@ def no_tick(done: int, steps: int) -> None:
 
 
 @dataclass(frozen=True)
-class World:
+class FrozenNetworks:
     """The frozen networks of a domain, as methods may use them.
 
     The classifier that scores edits is none of them. identity is None where a domain has no
@@ -60,13 +60,13 @@ class World:
     tick: Tick = no_tick
 
 
-def open_world(bundle: Bundle, parts: Path, device: str = "cpu") -> World:
+def open_networks(bundle: Bundle, parts: Path, device: str = "cpu") -> FrozenNetworks:
     """Load a bundle's networks; parts go into a folder of ``parts`` named after the weights.
 
     Those that lie in the bundle's own ``baselines`` folder, under the same name, need not be made.
     """
     weights = bundle.fingerprint(STEERED)
-    return World(
+    return FrozenNetworks(
         bundle.domain,
         bundle.load("generator", device),
         bundle.load("e4e", device),
@@ -107,7 +107,7 @@ def encoder_input(images: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(images, min(images.shape[-1], 256))
 
 
-def part_path(world: World, name: str) -> Path:
+def part_path(world: FrozenNetworks, name: str) -> Path:
     """Where a part of this name lies: with the bundle, or where this machine made it, or would."""
     file = f"{name}.safetensors"
     if world.with_bundle is not None and (world.with_bundle / file).exists():
@@ -116,19 +116,19 @@ def part_path(world: World, name: str) -> Path:
 
 
 def save_part(
-    world: World, name: str, tensors: Mapping[str, Tensor], seconds: float, **settings: Any
+    world: FrozenNetworks, name: str, tensors: Mapping[str, Tensor], seconds: float, **settings: Any
 ) -> None:
     """Keep tensors, in half precision, with what they cost."""
     origin = {"seconds": round(seconds, 2)} | settings
     save_tensors("baseline", tensors, part_path(world, name), origin)
 
 
-def load_part(world: World, name: str) -> dict[str, Tensor]:
+def load_part(world: FrozenNetworks, name: str) -> dict[str, Tensor]:
     """Tensors that ``save_part`` kept; BundleError if there are none."""
     return load_tensors("baseline", part_path(world, name), world.device)
 
 
-def part_seconds(world: World, name: str) -> float:
+def part_seconds(world: FrozenNetworks, name: str) -> float:
     """What a part cost."""
     return float(read_metadata(part_path(world, name))["origin"]["seconds"])
 

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from tmsa_core.baselines.interface import (
     Edit,
+    FrozenNetworks,
     Texts,
-    World,
     load_part,
     part_path,
     part_seconds,
@@ -35,7 +35,7 @@ PART = "styleclip_global"
 BATCH = 32
 BETAS = tuple(round(0.29 - 0.01 * i, 2) for i in range(20))  # 0.29, 0.28 ... 0.10
 FACES = ("avatar", "ffhq")
-FEWEST, FEWEST_ELSEWHERE = 20, 100  # channels that the automatic beta leaves at least: on faces
+MIN_IMAGES, FEWEST_ELSEWHERE = 20, 100  # channels that the automatic beta leaves at least: on faces
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ SETTINGS: dict[str, Settings] = {}
 """Where a domain differs: nowhere so far."""
 
 
-def find_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:
+def find_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
     """The step of section 6, the same for every code. TextError for texts of equal meaning."""
     neutral, target = (embed_text(world.clip, t) for t in (texts.neutral, texts.target))
     if torch.allclose(neutral, target, atol=1e-6):
@@ -61,12 +61,12 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:
     prepare(world)
     part = load_part(world, PART)
     relevance = part["directions"] @ F.normalize(target - neutral, dim=0)  # (channels,)
-    fewest = FEWEST if world.domain in FACES else FEWEST_ELSEWHERE
+    fewest = MIN_IMAGES if world.domain in FACES else FEWEST_ELSEWHERE
     step = channel_step(relevance, automatic_beta(relevance, fewest)) * part["std"]
     return Edit(style_shift=to_layers(world.generator, step))
 
 
-def automatic_beta(relevance: Tensor, fewest: int = FEWEST) -> float:
+def automatic_beta(relevance: Tensor, fewest: int = MIN_IMAGES) -> float:
     """The largest of 0.29, 0.28 ... 0.10 that leaves more than ``fewest`` channels, or else 0.10.
 
     relevance: (channels,). Where even 0.10 leaves none, the strength of the most relevant channel.
@@ -100,7 +100,7 @@ def to_layers(generator: Generator, step: Tensor) -> tuple[Tensor, ...]:
 
 
 @torch.inference_mode()
-def prepare(world: World) -> float:
+def prepare(world: FrozenNetworks) -> float:
     """Measure every channel unless that is done; the seconds that it took.
 
     What is done is kept layer by layer, so that the same call goes on after an interruption.
@@ -136,7 +136,7 @@ def prepare(world: World) -> float:
 
 
 def _statistics(
-    world: World, settings: Settings
+    world: FrozenNetworks, settings: Settings
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Of truncated random codes, layer by layer: mean and deviation (channels,), the first codes.
 
@@ -159,7 +159,7 @@ def _statistics(
 
 
 def _direction(
-    world: World, codes: Sequence[Tensor], layer: int, channel: int, ends: Sequence[Tensor]
+    world: FrozenNetworks, codes: Sequence[Tensor], layer: int, channel: int, ends: Sequence[Tensor]
 ) -> Tensor:
     """(clip_dim,) unit: how CLIP sees one channel go from the low end to the high one.
 

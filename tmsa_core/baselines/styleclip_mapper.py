@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import trange
 
-from tmsa_core.baselines.interface import Edit, Texts, World, part_path, plain_text
+from tmsa_core.baselines.interface import Edit, FrozenNetworks, Texts, part_path, plain_text
 from tmsa_core.networks.styleclip import LevelsMapper
 from tmsa_core.weights.network_files import load_network, read_metadata, save_network
 
@@ -47,7 +47,7 @@ SETTINGS = {"avatar": Settings(steps=1_000, batch=4)}
 """Where a domain differs: small networks and few attributes, and a CPU to train on."""
 
 
-def find_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:
+def find_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
     """0.1 M_t(w) for every code, M_t being trained first if it has not been."""
     prepare_text(world, texts)
     model = load_network(KIND, part_path(world, part_name(texts)), world.device)
@@ -60,7 +60,7 @@ def part_name(texts: Texts) -> str:
     return "mapper-" + hashlib.sha256(texts.target.encode()).hexdigest()[:12]
 
 
-def prepare_text(world: World, texts: Texts) -> float:
+def prepare_text(world: FrozenNetworks, texts: Texts) -> float:
     """Train the mapper of a text unless it is there; the seconds that it took."""
     path = part_path(world, part_name(texts))
     if not path.exists():
@@ -73,7 +73,7 @@ def prepare_text(world: World, texts: Texts) -> float:
     return float(read_metadata(path)["origin"]["seconds"])
 
 
-def train(world: World, text: str, settings: Settings, seed: int = 0) -> LevelsMapper:
+def train(world: FrozenNetworks, text: str, settings: Settings, seed: int = 0) -> LevelsMapper:
     """A mapper for one text, trained on the generator's own codes."""
     rng = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -90,7 +90,7 @@ def train(world: World, text: str, settings: Settings, seed: int = 0) -> LevelsM
     return model
 
 
-def _codes(world: World, count: int, rng: torch.Generator) -> Tensor:
+def _codes(world: FrozenNetworks, count: int, rng: torch.Generator) -> Tensor:
     """(count,L,w_dim) of random images."""
     z = torch.randn(count, world.generator.w_dim, generator=rng).to(world.device)
     with torch.no_grad():
@@ -98,7 +98,7 @@ def _codes(world: World, count: int, rng: torch.Generator) -> Tensor:
 
 
 def _loss(
-    world: World, model: LevelsMapper, w: Tensor, target: Tensor, settings: Settings
+    world: FrozenNetworks, model: LevelsMapper, w: Tensor, target: Tensor, settings: Settings
 ) -> Tensor:
     """The weighted sum of the losses on codes w (B,L,w_dim), a scalar; target is (clip_dim,)."""
     edited = w + SCALE * model(w)

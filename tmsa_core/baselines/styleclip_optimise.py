@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tmsa_core.baselines.interface import Edit, Texts, World, plain_text
+from tmsa_core.baselines.interface import Edit, FrozenNetworks, Texts, plain_text
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ def rate_factor(t: float, ramp_up: float = 0.05, ramp_down: float = 0.25) -> flo
     return (0.5 - 0.5 * math.cos(math.pi * down)) * min(1.0, t / ramp_up)
 
 
-def find_edit(world: World, w_plus: Tensor, texts: Texts, settings: Settings | None = None) -> Edit:
+def find_edit(
+    world: FrozenNetworks, w_plus: Tensor, texts: Texts, settings: Settings | None = None
+) -> Edit:
     """Optimise every code by itself; the batch shares only the arithmetic."""
     settings = settings or SETTINGS.get(world.domain, Settings())
     target = plain_text(world.clip, texts.target)
@@ -67,7 +69,7 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts, settings: Settings | N
 
 
 @torch.no_grad()
-def _identity(world: World, w_plus: Tensor) -> Tensor | None:
+def _identity(world: FrozenNetworks, w_plus: Tensor) -> Tensor | None:
     """Identity embeddings (B,E) of the unedited images, None where there is no such network."""
     if world.identity is None:
         return None

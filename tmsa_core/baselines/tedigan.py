@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tmsa_core.baselines.interface import (
     Edit,
+    FrozenNetworks,
     Texts,
-    World,
     encoder_input,
     load_part,
     part_path,
@@ -52,7 +52,9 @@ SETTINGS: dict[str, Settings] = {}
 """Where a domain differs: nowhere so far."""
 
 
-def find_edit(world: World, w_plus: Tensor, texts: Texts, settings: Settings | None = None) -> Edit:
+def find_edit(
+    world: FrozenNetworks, w_plus: Tensor, texts: Texts, settings: Settings | None = None
+) -> Edit:
     """The CLIP-guided form: optimise every code by itself."""
     settings = settings or SETTINGS.get(world.domain, Settings())
     target = plain_text(world.clip, texts.target)
@@ -77,7 +79,7 @@ def find_edit(world: World, w_plus: Tensor, texts: Texts, settings: Settings | N
     return Edit(w_shift=(w - w_plus).detach())
 
 
-def find_mixing_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:
+def find_mixing_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
     """The style-mixing form: rows 4 to 7 go over to the text's code, alpha being the share.
 
     Those rows hold what texts about faces mostly speak of; the paper picks rows by hand.
@@ -89,7 +91,7 @@ def find_mixing_edit(world: World, w_plus: Tensor, texts: Texts) -> Edit:
     return Edit(w_shift=rows * (w + encoder["code"] - w_plus))
 
 
-def prepare(world: World) -> float:
+def prepare(world: FrozenNetworks) -> float:
     """Fit the text encoder unless that is done; the seconds that it took.
 
     CLIP's text tower stands in for the paper's recurrent network, since it has read such
@@ -122,7 +124,7 @@ def fit_text_encoder(texts: Tensor, codes: Tensor) -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def captioned_codes(world: World) -> Iterator[tuple[Tensor, Tensor]]:
+def captioned_codes(world: FrozenNetworks) -> Iterator[tuple[Tensor, Tensor]]:
     """Text embeddings (N,clip_dim) and e4e codes (N,w_dim) of captioned images, in batches."""
     if world.domain != "avatar":
         raise RequestError(

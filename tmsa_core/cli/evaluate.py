@@ -104,12 +104,12 @@ def prepare_baselines(
     device: Device = "cpu",
 ) -> None:
     """Train and measure what the baselines need beforehand; `evaluate` does it too, when needed."""
-    from tmsa_core.baselines import METHODS, Texts, open_world
+    from tmsa_core.baselines import METHODS, Texts, open_networks
     from tmsa_core.bundles import open_bundle
     from tmsa_core.devices import find_device
 
     names = _methods(methods, domain)
-    world = open_world(open_bundle(domain), parts or _parts(domain), find_device(device))
+    world = open_networks(open_bundle(domain), parts or _parts(domain), find_device(device))
     for name in names:
         method = METHODS[name]
         if method.prepare and (seconds := method.prepare(world)) is not None:

@@ -18,7 +18,7 @@ from tmsa_core.version import VERSION
 
 # Click's base of all usage errors. Typer imports Click or, from some version on, brings its own.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-MOST_LETTERS = 250  # of what Click says about wrong usage
+MAX_CHARACTERS = 250  # of what Click says about wrong usage
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
 
@@ -119,7 +119,7 @@ def _unusable(arguments: Sequence[str]) -> str:
 
 def _cut(message: str) -> str:
     """A message of Click, which quotes what was given in full."""
-    return re.sub(r"\S{61,}", lambda word: shortened(word[0]), message)[:MOST_LETTERS]
+    return re.sub(r"\S{61,}", lambda word: shortened(word[0]), message)[:MAX_CHARACTERS]
 
 
 def _disk_words(error: OSError) -> str:

@@ -20,9 +20,9 @@ from pathlib import Path, PurePosixPath
 
 from tmsa_core.errors import ImageError, RequestError
 
-MOST_IMAGES = 1000
-MOST_BYTES = 64 << 20  # of one image's file, unpacked
-MOST_BYTES_IN_ALL = 2 << 30  # of all archives of a batch, unpacked
+MAX_IMAGES = 1000
+MAX_BYTES = 64 << 20  # of one image's file, unpacked
+MAX_TOTAL_BYTES = 2 << 30  # of all archives of a batch, unpacked
 MOST_DIRECTORY_BYTES = 1 << 20  # of an archive's table of contents: about 10,000 files
 MOST_SWELLING = 200  # how much larger an archive may become; images hardly become larger
 SMALL_BYTES = 64 << 20  # up to here an archive may swell as it likes
@@ -97,26 +97,26 @@ def read_entries(sources: Iterable[Path]) -> Iterator[Entry]:
 
     Raises:
         RequestError: At once, where a source is missing or is an archive that is damaged or not
-            to be trusted, or where all hold more than ``MOST_IMAGES`` or ``MOST_BYTES_IN_ALL``.
+            to be trusted, or where all hold more than ``MAX_IMAGES`` or ``MAX_TOTAL_BYTES``.
     """
     sources = list(sources)
     count = count_entries(sources)
-    if count > MOST_IMAGES:
+    if count > MAX_IMAGES:
         raise RequestError(
-            f"There are {count} files, more than the {MOST_IMAGES} of one batch: "
+            f"There are {count} files, more than the {MAX_IMAGES} of one batch: "
             "divide them into several."
         )
     if not count:
         raise RequestError("There is no file in the batch: give images, a folder or a ZIP.")
-    if sum(_unpacked_bytes(source) for source in sources) > MOST_BYTES_IN_ALL:
+    if sum(_unpacked_bytes(source) for source in sources) > MAX_TOTAL_BYTES:
         raise RequestError(
-            f"The archives hold more than the {_amount(MOST_BYTES_IN_ALL)} of one batch: "
+            f"The archives hold more than the {_amount(MAX_TOTAL_BYTES)} of one batch: "
             "divide them into several."
         )
     return itertools.chain.from_iterable(map(_entries_of, sources))
 
 
-def harmless(name: str) -> str:
+def safe_name(name: str) -> str:
     """A relative path that stays below where it is put: no roots, drives, "..", control letters."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     clean = ["".join(c for c in part if c.isprintable() and c not in '/:*?"<>|') for part in parts]
@@ -136,7 +136,7 @@ def _entries_of(source: Path) -> Iterator[Entry]:
     except (RequestError, *_DAMAGED) as error:
         gone = f"{_last(source.name)} has changed or is gone: give it again."
         words = str(error) if isinstance(error, RequestError) else gone
-        yield Entry(harmless(source.name), ImageError(words))
+        yield Entry(safe_name(source.name), ImageError(words))
 
 
 def _members(source: Path) -> Sequence[Path | zipfile.ZipInfo]:
@@ -211,19 +211,19 @@ def _is_hidden(name: str) -> bool:
 
 def _from_disk(path: Path, name: str) -> Entry:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            return Entry(harmless(name), _too_large(name))
-        return Entry(harmless(name), path.read_bytes())
+        if path.stat().st_size > MAX_BYTES:
+            return Entry(safe_name(name), _too_large(name))
+        return Entry(safe_name(name), path.read_bytes())
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        return Entry(harmless(name), ImageError(f"{_last(name)} cannot be opened: {reason}."))
+        return Entry(safe_name(name), ImageError(f"{_last(name)} cannot be opened: {reason}."))
 
 
 def _from_archive(source: Path) -> Iterator[Entry]:
     members = _archive_members(source)
     with _open_archive(source) as archive:
         for member in members:
-            yield Entry(harmless(member.filename), _unpack(archive, member))
+            yield Entry(safe_name(member.filename), _unpack(archive, member))
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageError:
@@ -232,7 +232,7 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageE
     ``zipfile`` gives at most as many bytes as the table of contents states.
     """
     name = _last(member.filename)
-    if member.file_size > MOST_BYTES:
+    if member.file_size > MAX_BYTES:
         return _too_large(name)
     if member.compress_type not in PACKINGS:
         return ImageError(f"{name} is packed in an unusual way: pack it again as an ordinary ZIP.")
@@ -243,7 +243,7 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageE
         with archive.open(member) as file:
             while block := file.read(_BLOCK):
                 size += len(block)
-                if size > MOST_BYTES:
+                if size > MAX_BYTES:
                     return _too_large(name)
                 blocks.append(block)
     except _UNSUPPORTED:
@@ -254,12 +254,12 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageE
 
 
 def _too_large(name: str) -> ImageError:
-    return ImageError(f"{_last(name)} has more than {_amount(MOST_BYTES)}: use a smaller image.")
+    return ImageError(f"{_last(name)} has more than {_amount(MAX_BYTES)}: use a smaller image.")
 
 
 def _last(name: str) -> str:
     """The last part of a path for a message, short and on one line."""
-    return harmless(name).rpartition("/")[2][:60]
+    return safe_name(name).rpartition("/")[2][:60]
 
 
 def _amount(count: int) -> str:

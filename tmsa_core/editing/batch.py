@@ -20,12 +20,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
 from tmsa_core.datatypes import EditRequest
-from tmsa_core.editing.archives import Entry, harmless, read_entries, source_files
+from tmsa_core.editing.archives import Entry, read_entries, safe_name, source_files
 from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.files import check_writable, replacing, safe_cell
 from tmsa_core.imaging.images import load_image
-from tmsa_core.imaging.metadata import add_notice, encode_image
+from tmsa_core.imaging.metadata import add_watermark, encode_image
 
 TABLE = "scores.csv"
 RECIPE = "recipe.json"
@@ -178,7 +178,7 @@ def _edit_one(
     prepared = editor.prepare(photo, options.inversion, options.face, aligned=options.aligned)
     result = editor.edit(prepared, requests)
     scores = editor.scores(prepared, result)
-    image = add_notice(result.image) if options.notice else result.image
+    image = add_watermark(result.image) if options.notice else result.image
     recipe = editor.recipe(requests, options.inversion)
     encoded = encode_image(image, recipe, suffix=f".{options.format}")
     notes = list(result.notes)
@@ -208,7 +208,7 @@ def _cell(value: object) -> object:
 
 def _output_name(name: str, suffix: str, taken: set[str]) -> str:
     """Where the result lies in the archive: the image's own path, once only."""
-    stem = str(PurePosixPath(harmless(name)).with_suffix(""))
+    stem = str(PurePosixPath(safe_name(name)).with_suffix(""))
     candidate, count = f"{stem}.{suffix}", 1
     while candidate.lower() in taken:
         count += 1

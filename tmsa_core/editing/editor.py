@@ -22,7 +22,7 @@ from tmsa_core.align.paste import paste_back, restore_whole
 from tmsa_core.availability import first_inversion, inversions_here
 from tmsa_core.bundles import Bundle
 from tmsa_core.datatypes import AlignedImage, EditRequest, EditResult, Levels, PreparedFace
-from tmsa_core.devices import says_when_full
+from tmsa_core.devices import report_out_of_memory
 from tmsa_core.domains import INVERSIONS, Domain
 from tmsa_core.editing.scores import Scorer, Scores
 from tmsa_core.editing.shift import embed_text, keep_largest, level_mask, semantic_shift
@@ -32,8 +32,14 @@ from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.hfgi import HFGI
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.text.templates import MOST_CLEANED, clean_text
-from tmsa_core.validation import as_stack, checked_alpha, checked_threshold, finite_number, is_whole
+from tmsa_core.text.templates import MAX_CHARACTERS_CLEANED, clean_text
+from tmsa_core.validation import (
+    check_alpha,
+    check_requests,
+    check_threshold,
+    finite_number,
+    is_whole,
+)
 from tmsa_core.version import VERSION
 
 if TYPE_CHECKING:
@@ -116,9 +122,9 @@ class Editor:
         with _timed(timings, "invert"):
             seen = to_tensor(found.seen)
             w_plus = self._invert(seen)
-            missed = self._missed(seen, w_plus) if inversion == "hfgi" else None
+            residual = self._residual(seen, w_plus) if inversion == "hfgi" else None
         with _timed(timings, "synthesise"):
-            inversion_crop = self._synthesise(w_plus, missed)
+            inversion_crop = self._synthesise(w_plus, residual)
         return PreparedFace(
             self.domain.key,
             found.photo,
@@ -130,7 +136,7 @@ class Editor:
             found.face,
             found.faces,
             timings,
-            missed,
+            residual,
         )
 
     def edit(
@@ -141,13 +147,13 @@ class Editor:
         G(w + sum of alpha dw). Raises TextError, StrengthError and RequestError for fields that
         cannot be used.
         """
-        requests = as_stack(request)
+        requests = check_requests(request)
         self._check_face(prepared)
         timings: dict[str, float] = {}
         with _timed(timings, "shift"):
             w_plus = prepared.w_plus + self.total_shift(requests)
         with _timed(timings, "synthesise"):
-            crop = self._synthesise(w_plus, prepared.missed)
+            crop = self._synthesise(w_plus, prepared.residual)
         with _timed(timings, "paste_back"):
             image = crop
             if requests[-1].paste_back and prepared.transform is not None:
@@ -165,7 +171,7 @@ class Editor:
         image may differ from that of ``edit`` by one grey level, as sums are in another order.
         Raises what ``edit`` does.
         """
-        stacks = [as_stack(edit) for edit in edits]
+        stacks = [check_requests(edit) for edit in edits]
         if len(stacks) != len(faces):
             raise RequestError(
                 f"Got {len(faces)} faces and {len(stacks)} edits: give one edit, or one list of "
@@ -175,7 +181,7 @@ class Editor:
             self._check_face(face)
         results: dict[int, EditResult] = {}
         for plain in (True, False):  # with a residual and without are two ways to draw
-            alike = [i for i, face in enumerate(faces) if (face.missed is None) is plain]
+            alike = [i for i, face in enumerate(faces) if (face.residual is None) is plain]
             for start in range(0, len(alike), BATCH):
                 part = alike[start : start + BATCH]
                 made = self._edit_batch([faces[i] for i in part], [stacks[i] for i in part])
@@ -206,9 +212,9 @@ class Editor:
         Raises TextError, StrengthError and RequestError for fields that cannot be used.
         """
         total = torch.zeros(self.domain.levels, 512)
-        for request in as_stack(requests):
-            alpha = checked_alpha(request.alpha)
-            threshold = checked_threshold(request.threshold)
+        for request in check_requests(requests):
+            alpha = check_alpha(request.alpha)
+            threshold = check_threshold(request.threshold)
             mask = level_mask(request.levels, self.domain.levels)
             shift = keep_largest(self.shift(request.neutral_text, request.target_text), threshold)
             total = total + alpha * mask * shift
@@ -226,11 +232,11 @@ class Editor:
         if share is None or not 0 <= share <= 1:
             raise RequestError(f"truncation is {quoted(truncation)}; use a number from 0 to 1.")
         z = torch.randn(1, 512, generator=torch.Generator().manual_seed(int(seed)))
-        w_plus = self._draw_code(z, share)
+        w_plus = self._sample_w_plus(z, share)
         crop = self._synthesise(w_plus)
         return PreparedFace(self.domain.key, crop, crop, crop, w_plus, "sample")
 
-    @says_when_full
+    @report_out_of_memory
     def embed_image(self, crop: Image.Image) -> Tensor:
         """E_I: (512,) unit embedding of a crop."""
         with torch.inference_mode():
@@ -240,13 +246,13 @@ class Editor:
                 .clone()
             )
 
-    @says_when_full
+    @report_out_of_memory
     def embed_text(self, text: str) -> Tensor:
         """E_T, averaged over the prompt bank: (512,) unit embedding of a text."""
         return self._embed(self._clean(text, "text")).cpu().clone()
 
-    @says_when_full
-    def draw_code(self, text: str) -> Tensor:
+    @report_out_of_memory
+    def w_plus_of_text(self, text: str) -> Tensor:
         """M(E_T(text)), (L,512): the code of what a text describes (Figure 7 of the paper)."""
         with torch.inference_mode():
             embedding = self._embed(self._clean(text, "text"))
@@ -258,7 +264,7 @@ class Editor:
         strength: 1 is the text's own code, 0 the average face. Raises TextError, StrengthError.
         """
         average = self._need_mapper().latent_avg.float().cpu()
-        code = average + checked_alpha(strength) * (self.draw_code(text) - average)
+        code = average + check_alpha(strength) * (self.w_plus_of_text(text) - average)
         crop = self._synthesise(code)
         return PreparedFace(self.domain.key, crop, crop, crop, code, "sample")
 
@@ -269,7 +275,7 @@ class Editor:
         """
         if not isinstance(text, str):
             raise TextError(f"The text is {quoted(text)}: write it as a text.")
-        return self._clip.tokenizer.unknown_words(text[:MOST_CLEANED])
+        return self._clip.tokenizer.unknown_words(text[:MAX_CHARACTERS_CLEANED])
 
     def recipe(
         self, requests: Sequence[EditRequest], inversion: str | None = None
@@ -282,11 +288,11 @@ class Editor:
             {
                 "neutral_text": r.neutral_text,
                 "target_text": r.target_text,
-                "alpha": checked_alpha(r.alpha),  # numbers of NumPy have no place in JSON
+                "alpha": check_alpha(r.alpha),  # numbers of NumPy have no place in JSON
                 "levels": self._named_levels(r.levels),
-                "threshold": checked_threshold(r.threshold),
+                "threshold": check_threshold(r.threshold),
             }
-            for r in (as_stack(requests) if requests else ())
+            for r in (check_requests(requests) if requests else ())
         ]
         return {
             "software": f"TMSA {VERSION}",
@@ -338,37 +344,37 @@ class Editor:
             return restore_whole(face.photo, crop, self.domain.content)
         return paste_back(face.photo, crop, face.transform, face.inversion_crop)
 
-    @says_when_full
+    @report_out_of_memory
     @torch.inference_mode()
     def _invert(self, image: Tensor) -> Tensor:
         w_plus = self._need_encoder()(image.to(self.device, self._dtype))  # (1,L,512)
         return w_plus[0].float().cpu().clone()
 
-    @says_when_full
+    @report_out_of_memory
     @torch.inference_mode()
-    def _missed(self, image: Tensor, w_plus: Tensor) -> Tensor:
+    def _residual(self, image: Tensor, w_plus: Tensor) -> Tensor:
         codes = w_plus[None].to(self.device, self._dtype)
-        missed = self._hfgi.missed(self._generator, image.to(self.device), codes)
-        return missed[0].float().cpu().clone()
+        residual = self._hfgi.residual(self._generator, image.to(self.device), codes)
+        return residual[0].float().cpu().clone()
 
-    @says_when_full
+    @report_out_of_memory
     @torch.inference_mode()
-    def _synthesise(self, w_plus: Tensor, missed: Tensor | None = None) -> Image.Image:
+    def _synthesise(self, w_plus: Tensor, residual: Tensor | None = None) -> Image.Image:
         """w_plus (L,512), missed (3,S,S)."""
-        return to_image(self._pixels(w_plus[None], None if missed is None else missed[None]))
+        return to_image(self._pixels(w_plus[None], None if residual is None else residual[None]))
 
-    @says_when_full
+    @report_out_of_memory
     @torch.inference_mode()
-    def _synthesise_batch(self, codes: Tensor, missed: Tensor | None) -> list[Image.Image]:
+    def _synthesise_batch(self, codes: Tensor, residual: Tensor | None) -> list[Image.Image]:
         """codes (B,L,512), missed (B,3,S,S)."""
-        return [to_image(image) for image in self._pixels(codes, missed)]
+        return [to_image(image) for image in self._pixels(codes, residual)]
 
-    def _pixels(self, codes: Tensor, missed: Tensor | None) -> Tensor:
+    def _pixels(self, codes: Tensor, residual: Tensor | None) -> Tensor:
         """codes (B,L,512), and with HFGI what they miss (B,3,S,S) -> (B,3,R,R) on the CPU."""
         codes = codes.to(self.device, self._dtype)
-        if missed is None:
+        if residual is None:
             return self._generator.synthesise(codes).float().cpu()
-        return self._hfgi.fuse(self._generator, missed.to(self.device), codes).float().cpu()
+        return self._hfgi.fuse(self._generator, residual.to(self.device), codes).float().cpu()
 
     @functools.cached_property
     def _clip(self) -> Clip:
@@ -390,9 +396,9 @@ class Editor:
                 for face, stack in zip(faces, stacks, strict=True)
             ]
         with _timed(timings, "synthesise"):
-            missed = [face.missed for face in faces if face.missed is not None]
+            residual = [face.residual for face in faces if face.residual is not None]
             images = self._synthesise_batch(
-                torch.stack(codes), torch.stack(missed) if missed else None
+                torch.stack(codes), torch.stack(residual) if residual else None
             )
         each = {stage: seconds / len(codes) for stage, seconds in timings.items()}
         results = []
@@ -403,13 +409,13 @@ class Editor:
             results.append(EditResult(image, crop, code, stack, each, self._notes(stack)))
         return results
 
-    @says_when_full
+    @report_out_of_memory
     @torch.inference_mode()
-    def _draw_code(self, z: Tensor, truncation: float) -> Tensor:
+    def _sample_w_plus(self, z: Tensor, truncation: float) -> Tensor:
         w = self._generator.map(z.to(self.device, self._dtype), truncation)
         return self._generator.broadcast(w)[0].float().cpu().clone()
 
-    @says_when_full
+    @report_out_of_memory
     def _score(self, prepared: PreparedFace, result: EditResult) -> Scores:
         return self._scorer.score(prepared, result)
 
@@ -435,7 +441,7 @@ class Editor:
             raise BundleError("A mapper was made in the meantime: load the domain again.")
         return self._mapper
 
-    @says_when_full
+    @report_out_of_memory
     def _compute_shift(self, neutral: str, target: str) -> Tensor:
         mapper = self._need_mapper()
         return semantic_shift(mapper, self._embed(neutral), self._embed(target)).float().cpu()

@@ -10,21 +10,21 @@ import torch
 from tmsa_core.align.aligner import Aligner
 from tmsa_core.align.landmarks import FaceFinder
 from tmsa_core.availability import align_roles, needed_roles
-from tmsa_core.bundles import Bundle, complete, open_bundle, quiet
-from tmsa_core.devices import find_device, says_when_full
+from tmsa_core.bundles import Bundle, complete, no_progress, open_bundle
+from tmsa_core.devices import find_device, report_out_of_memory
 from tmsa_core.domains import OPTIONAL_ROLES, Domain, find_domain
 from tmsa_core.editing.editor import Editor, Wrapper
 from tmsa_core.errors import RequestError, quoted
 from tmsa_core.weights.download import Report
 
 
-@says_when_full
+@report_out_of_memory
 def load_editor(
     domain: str = "avatar",
     device: str = "auto",
     dtype: str | torch.dtype = "auto",
     folder: str | Path | None = None,
-    report: Report = quiet,
+    report: Report = no_progress,
     on_gpu: Wrapper | None = None,
     samples_only: bool = False,
 ) -> Editor:
@@ -54,7 +54,7 @@ def load_editor(
     facts = find_domain(domain)
     device = find_device(device)
     number = _find_dtype(dtype)
-    for name, function in (("report", report), ("on_gpu", on_gpu or quiet)):
+    for name, function in (("report", report), ("on_gpu", on_gpu or no_progress)):
         if not callable(function):
             raise RequestError(f"{name} is {quoted(function)}; give a function.")
     bundle = open_bundle(domain, folder)
@@ -97,7 +97,7 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
 
 
 def load_aligner(
-    domain: str = "avatar", folder: str | Path | None = None, report: Report = quiet
+    domain: str = "avatar", folder: str | Path | None = None, report: Report = no_progress
 ) -> Aligner:
     """What aligns images of a domain, after downloading what is missing of that alone.
 

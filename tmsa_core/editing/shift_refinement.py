@@ -78,7 +78,7 @@ def _means_apart(embeddings: Tensor, codes: Tensor, difference: Tensor) -> tuple
     """What lies between the mean codes of the two clusters (C,), and the split of the scores."""
     scores = discriminant(embeddings, difference)
     split = two_clusters(scores)
-    best = best_way(scores, split.upper)
+    best = dominant_mode(scores, split.upper)
     members = torch.stack([1 - split.upper, best, split.upper - best], dim=1)
     means = unmixed_means if split.is_two else weighted_means
     lower, upper, _ = means(members, codes)
@@ -121,7 +121,7 @@ def two_clusters(scores: Tensor) -> Split:
     return _split(x, STARTS, torch.ones_like(x))
 
 
-def best_way(scores: Tensor, members: Tensor) -> Tensor:
+def dominant_mode(scores: Tensor, members: Tensor) -> Tensor:
     """A cluster's members (N,) in [0, 1], or those of its upper part where it clearly is two.
 
     A text may be met in several ways, and the mean of two is neither: "smiling" is true with closed

@@ -53,7 +53,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Judges:
+class Evaluators:
     """CLIP, the identity network, and the classifier that was trained on renders alone."""
 
     clip: Clip

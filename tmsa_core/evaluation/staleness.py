@@ -26,7 +26,7 @@ def present_weights(bundle: Bundle) -> dict[str, str]:
     return {study: bundle.fingerprint(roles) for study, roles in STUDIES.items()}
 
 
-def age_note(measured: object, present: str | None) -> str:
+def staleness_note(measured: object, present: str | None) -> str:
     """One sentence where a study is older than the weights; empty where it is not, or unknown."""
     if present is None or measured == present:
         return ""

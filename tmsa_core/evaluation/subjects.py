@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.params import Portraits
-from tmsa_core.baselines import World
+from tmsa_core.baselines import FrozenNetworks
 from tmsa_core.baselines.interface import encoder_input
 from tmsa_core.errors import RequestError
 from tmsa_core.imaging.images import load_image, to_tensor
@@ -30,7 +30,7 @@ class Subjects:
 
 @torch.inference_mode()
 def find_subjects(
-    world: World, count: int, seed: int = TEST, folder: Path | None = None
+    world: FrozenNetworks, count: int, seed: int = TEST, folder: Path | None = None
 ) -> Subjects:
     """``count`` images and their e4e codes.
 
@@ -49,7 +49,7 @@ def find_subjects(
     return Subjects(images, codes, portraits)
 
 
-def _draw(world: World, count: int, seed: int) -> tuple[Tensor, Portraits]:
+def _draw(world: FrozenNetworks, count: int, seed: int) -> tuple[Tensor, Portraits]:
     from tmsa_core.avatars.render import render
     from tmsa_core.training.avatar.renders import held_out_portraits, to_bytes, to_range
 
@@ -59,14 +59,14 @@ def _draw(world: World, count: int, seed: int) -> tuple[Tensor, Portraits]:
     return to_range(to_bytes(torch.cat(parts))), portraits
 
 
-def _sample(world: World, count: int, seed: int) -> Tensor:
+def _sample(world: FrozenNetworks, count: int, seed: int) -> Tensor:
     z = torch.randn(count, world.generator.w_dim, generator=torch.Generator().manual_seed(seed))
     w = world.generator.map(z.to(world.device), 0.7)
     parts = [world.generator.synthesise(world.generator.broadcast(x)) for x in w.split(BATCH)]
     return torch.cat(parts).clamp(-1, 1)
 
 
-def _read_folder(world: World, folder: Path, count: int) -> Tensor:
+def _read_folder(world: FrozenNetworks, folder: Path, count: int) -> Tensor:
     """The first ``count`` images of a folder, by name, (count,3,R,R) in [-1,1]."""
     if not folder.is_dir():
         raise RequestError(f"There is no folder {folder}: name one with aligned crops.")

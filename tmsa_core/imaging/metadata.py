@@ -193,7 +193,7 @@ def _exif(texts: Mapping[str, str]) -> Image.Exif:
     return exif
 
 
-def add_notice(image: Image.Image, text: str = NOTICE) -> Image.Image:
+def add_watermark(image: Image.Image, text: str = NOTICE) -> Image.Image:
     """A copy of an RGB image with ``text`` on a dark strip in its lower right corner."""
     size = max(_SMALLEST, round(_SHARE * min(image.size)))
     font = ImageFont.load_default(size)

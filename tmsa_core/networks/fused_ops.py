@@ -91,7 +91,7 @@ class _ScaleShiftActivate(torch.autograd.Function):
         return grad.mul_(per_channel(gain, grad)), to_gain, to_bias, to_strength, None
 
 
-class _BendChannels(torch.autograd.Function):
+class _ChannelwisePrelu(torch.autograd.Function):
     """PReLU of x (B,C,H,W) by slopes (C,)."""
 
     @staticmethod
@@ -149,9 +149,9 @@ def scale_shift_activate(
     return _ScaleShiftActivate.apply(x, gain, bias, strength, noise)
 
 
-def bend_channels(x: Tensor, slopes: Tensor) -> Tensor:
+def channelwise_prelu(x: Tensor, slopes: Tensor) -> Tensor:
     """PReLU: x (B,C,H,W) where positive, times slopes (C,) elsewhere."""
-    return _BendChannels.apply(x, slopes)
+    return _ChannelwisePrelu.apply(x, slopes)
 
 
 def blur(x: Tensor, kernel: Tensor) -> Tensor:

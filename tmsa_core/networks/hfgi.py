@@ -160,7 +160,7 @@ class HFGI(nn.Module):
         """Generator output (B,3,R,R), clamped first and then brought to (B,3,S,S)."""
         return bilinear(images.clamp(-1, 1), self.size)
 
-    def missed(self, generator: Generator, images: Tensor, w_plus: Tensor) -> Tensor:
+    def residual(self, generator: Generator, images: Tensor, w_plus: Tensor) -> Tensor:
         """The residual: images (B,3,H,W) in [-1,1] and their codes (B,L,512) -> (B,3,S,S).
 
         Images whose longer side is not S are brought to it.
@@ -184,14 +184,14 @@ class HFGI(nn.Module):
         Two passes of the generator: a preview of the edit, to which the residual is aligned, and
         the image itself.
         """
-        preview, redraw = generator.draw_twice(w_edit, self.side)
+        preview, redraw = generator.synthesise_with_redraw(w_edit, self.side)
         return redraw(self.conditions(residual, self.small(preview)))
 
     def forward(
         self, generator: Generator, images: Tensor, w_plus: Tensor, w_edit: Tensor
     ) -> Tensor:
         """images (B,3,H,W) in [-1,1], their codes and edited codes (B,L,512) -> (B,3,R,R)."""
-        return self.fuse(generator, self.missed(generator, images, w_plus), w_edit)
+        return self.fuse(generator, self.residual(generator, images, w_plus), w_edit)
 
 
 def bilinear(x: Tensor, side: int) -> Tensor:

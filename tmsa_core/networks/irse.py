@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tmsa_core.networks.fused_ops import bend_channels
+from tmsa_core.networks.fused_ops import channelwise_prelu
 
 WIDTHS = (64, 128, 256, 512)  # IR-SE50
 UNITS = (3, 4, 14, 3)
@@ -23,7 +23,7 @@ class ChannelSlopes(nn.PReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,C,H,W) -> (B,C,H,W)."""
-        return bend_channels(x, self.weight)
+        return channelwise_prelu(x, self.weight)
 
 
 class SqueezeExcite(nn.Module):

@@ -351,7 +351,7 @@ class Generator(nn.Module):
         blocks = range(self.resolutions.index(last))
         return self._blocks(blocks, x, image, styles, maps, features)[1]
 
-    def draw_twice(self, w_plus: Tensor, side: int) -> tuple[Tensor, Redraw]:
+    def synthesise_with_redraw(self, w_plus: Tensor, side: int) -> tuple[Tensor, Redraw]:
         """The skip of w_plus (B,L,w_dim), and what draws it anew with the features of ``side``
         scaled and shifted: ``synthesise`` without and with ``features``.
 
@@ -361,11 +361,11 @@ class Generator(nn.Module):
         maps = self._noise_maps("buffers", w_plus.shape[0], None)
         start = self.resolutions[1:].index(side)
         x, image = self._blocks(range(start), *self._lowest(styles, maps), styles, maps, {})
-        x = self._enlarged(start, x, styles, maps)
+        x = self._upsample(start, x, styles, maps)
         above = range(start + 1, len(self.to_rgbs))
 
         def drawn(change: Change | None) -> Tensor:
-            y, skip = self._settled(start, x, image, styles, maps, change)
+            y, skip = self._finish_block(start, x, image, styles, maps, change)
             return self._blocks(above, y, skip, styles, maps, {})[1]
 
         return drawn(None), drawn
@@ -387,16 +387,16 @@ class Generator(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Whole blocks, each twice as large: features (B,C,r,r) and image (B,3,r,r) after them."""
         for b in blocks:
-            x = self._enlarged(b, x, styles, maps)
+            x = self._upsample(b, x, styles, maps)
             change = features.get(self.resolutions[b + 1])
-            x, image = self._settled(b, x, image, styles, maps, change)
+            x, image = self._finish_block(b, x, image, styles, maps, change)
         return x, image
 
-    def _enlarged(self, b: int, x: Tensor, styles: Sequence[Tensor], maps: NoiseMaps) -> Tensor:
+    def _upsample(self, b: int, x: Tensor, styles: Sequence[Tensor], maps: NoiseMaps) -> Tensor:
         """The first convolution of block ``b``: (B,C,r/2,r/2) -> (B,C',r,r)."""
         return self.convs[2 * b](x, styles[3 * b + 2], maps[2 * b + 1])
 
-    def _settled(
+    def _finish_block(
         self,
         b: int,
         x: Tensor,

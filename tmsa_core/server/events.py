@@ -27,7 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def told(function: Callable[P, R]) -> Callable[P, R]:
+def show_errors(function: Callable[P, R]) -> Callable[P, R]:
     """The same function, with our errors turned into what Gradio shows a visitor or a script."""
 
     @wraps(function)
@@ -35,25 +35,25 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except TmsaError as error:
-            raise spoken(error) from error
+            raise as_gradio_error(error) from error
 
     return call
 
 
-def told_steps(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
-    """``told`` for a function that yields."""
+def show_errors_streaming(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
+    """``show_errors`` for a function that yields."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
         try:
             yield from function(*args, **kwargs)
         except TmsaError as error:
-            raise spoken(error) from error
+            raise as_gradio_error(error) from error
 
     return call
 
 
-def spoken(error: TmsaError) -> gr.Error:
+def as_gradio_error(error: TmsaError) -> gr.Error:
     """One of our errors as Gradio shows it."""
     return gr.Error(str(error), title="That did not work", print_exception=False)
 
@@ -65,7 +65,7 @@ def image_input(read: Callable[..., Any] = uploaded, **settings: Any) -> gr.Imag
     the component anew for the visitor, and this one's way of reading is lost.
     """
     component = gr.Image(type="filepath", image_mode=None, format="png", **settings)
-    component.preprocess = told(read)  # type: ignore[method-assign]
+    component.preprocess = show_errors(read)  # type: ignore[method-assign]
     return component
 
 

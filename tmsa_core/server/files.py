@@ -10,7 +10,7 @@ from PIL import Image
 
 from tmsa_core.errors import ImageError
 
-MOST_BYTES = 20 << 20  # of one image's file
+MAX_BYTES = 20 << 20  # of one image's file
 SHOWN_SIDE = 1024  # px; larger images are shown reduced and downloaded whole
 
 
@@ -32,8 +32,8 @@ def uploaded(payload: ImageData | None) -> str | None:
     """The file that a visitor or a script sent, unread.
 
     Gradio would open it, drop transparency on the way, and answer a broken file with an error
-    that says nothing; the editor reads it once, with all its checks. ``ForgivingBlocks`` has
-    admitted the file before. Raises ImageError for a file of more than ``MOST_BYTES``.
+    that says nothing; the editor reads it once, with all its checks. ``LenientBlocks`` has
+    admitted the file before. Raises ImageError for a file of more than ``MAX_BYTES``.
     """
     path = received(payload)
     if path:
@@ -51,8 +51,8 @@ def received(payload: ImageData | None) -> str | None:
 
 
 def check_bytes(path: str) -> None:
-    """Raise ImageError for a file of more than ``MOST_BYTES``."""
-    if Path(path).is_file() and Path(path).stat().st_size > MOST_BYTES:
+    """Raise ImageError for a file of more than ``MAX_BYTES``."""
+    if Path(path).is_file() and Path(path).stat().st_size > MAX_BYTES:
         raise ImageError(
-            f"The image has more than {MOST_BYTES >> 20} MB: save it smaller, or as a JPEG."
+            f"The image has more than {MAX_BYTES >> 20} MB: save it smaller, or as a JPEG."
         )

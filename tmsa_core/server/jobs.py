@@ -14,7 +14,7 @@ Work = Callable[["Report"], None]
 Report = Callable[[float, str], None]
 
 
-class Stops:
+class CancellationFlags:
     """A wish to stop for each visitor whose work waits or runs; many threads may ask."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Job:
         return not (self.done or self.failed)
 
 
-class Supplies:
+class SetupJobs:
     """Downloads and alignments in the background, one at a time, seen by every visitor."""
 
     def __init__(self) -> None:

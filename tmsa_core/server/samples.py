@@ -15,10 +15,8 @@ from tmsa_core.errors import BundleError, ImageError
 from tmsa_core.imaging.images import load_image
 from tmsa_core.server.file_leases import Leases
 
-MOST_SAMPLES = 8
-DRAWN = {
-    f"portrait-{seed}": seed for seed in range(1, MOST_SAMPLES + 1)
-}  # where there are no files
+MAX_SAMPLES = 8
+DRAWN = {f"portrait-{seed}": seed for seed in range(1, MAX_SAMPLES + 1)}  # where there are no files
 
 
 class Samples:
@@ -64,7 +62,7 @@ def sample_names(domain: str) -> tuple[str, ...]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted((folder / "samples").glob("*.png"))[:MOST_SAMPLES]
+    return sorted((folder / "samples").glob("*.png"))[:MAX_SAMPLES]
 
 
 def _portraits(editor: Editor) -> dict[str, Image]:

@@ -54,7 +54,7 @@ def _nothing(kind: str) -> Response:
     """The message by which Gradio's clients learn that there is no such stream."""
     message = {"msg": "unexpected_error", "message": NO_CALL, "success": False}
     message["session_not_found"] = True
-    told = f"data: {json.dumps(message)}\n\n"
+    show_errors = f"data: {json.dumps(message)}\n\n"
     if kind == "call":
-        told = f"event: error\ndata: {json.dumps(NO_CALL)}\n\n"
-    return Response(told, media_type="text/event-stream")
+        show_errors = f"event: error\ndata: {json.dumps(NO_CALL)}\n\n"
+    return Response(show_errors, media_type="text/event-stream")

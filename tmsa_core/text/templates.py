@@ -95,8 +95,10 @@ TEMPLATES: tuple[str, ...] = (
     "a tattoo of the {}.",
 )
 INVISIBLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories: control, surrogate, private, unassigned
-MOST_RAW = 10_000  # characters of a text as it arrives
-MOST_CLEANED = 2_000  # characters in NFKC form: far more than the 77 tokens that CLIP reads
+MAX_RAW_CHARACTERS = 10_000  # characters of a text as it arrives
+MAX_CHARACTERS_CLEANED = (
+    2_000  # characters in NFKC form: far more than the 77 tokens that CLIP reads
+)
 # Unicode's default ignorable code points: soft hyphens, joiners, marks of direction, variation
 # selectors, fillers and tags. They show nothing, and split a word into tokens that mean nothing.
 IGNORABLE = re.compile(
@@ -119,9 +121,9 @@ def clean_text(text: str | None, name: str = "text") -> str:
     if text is not None and not isinstance(text, str):
         raise TextError(f"The {name} is a {shortened(type(text).__name__)}: write it as a text.")
     given = text or ""
-    _check_length(len(given), MOST_RAW, name)
+    _check_length(len(given), MAX_RAW_CHARACTERS, name)
     normal = " ".join(unicodedata.normalize("NFKC", given).split())
-    _check_length(len(normal), MOST_CLEANED, name)  # one character may have become 18
+    _check_length(len(normal), MAX_CHARACTERS_CLEANED, name)  # one character may have become 18
     cleaned = " ".join(_visible(normal).split())
     if not cleaned:
         raise TextError(f'The {name} is empty: write a few words, such as "face with glasses".')

@@ -17,10 +17,10 @@ from tmsa_core.editing.archives import count_entries
 from tmsa_core.editing.batch import BatchOptions, Row, run_batch
 from tmsa_core.errors import TmsaError
 from tmsa_core.server.editors import Editors
-from tmsa_core.server.events import HIDDEN, ON_LONG, files_input, told_steps
+from tmsa_core.server.events import HIDDEN, ON_LONG, files_input, show_errors_streaming
 from tmsa_core.server.file_leases import Leases
-from tmsa_core.server.jobs import Stops
-from tmsa_core.ui.links import MOST_LETTERS, STRENGTHS
+from tmsa_core.server.jobs import CancellationFlags
+from tmsa_core.ui.links import MAX_CHARACTERS, STRENGTHS
 from tmsa_core.ui.strings import BATCH_WORDS, duration
 from tmsa_core.ui.widgets import Slider
 
@@ -29,7 +29,7 @@ WIDTHS = ["120px", "90px", "110px", "70px", "190px"]
 KINDS = [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")]
 
 
-class BatchScreen(TypedDict, total=False):
+class BatchUpdate(TypedDict, total=False):
     """What a step of a batch changes on the page, by the part's name."""
 
     status: Any
@@ -38,7 +38,7 @@ class BatchScreen(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class BatchWishes:
+class BatchControls:
     """The controls of the batch screen. files, folder: what was dropped in each place."""
 
     files: Sequence[str] | None
@@ -62,7 +62,7 @@ class BatchHandlers:
     def __init__(self, editors: Editors, leases: Leases) -> None:
         self.editors = editors
         self.leases = leases
-        self._stops = Stops()
+        self._stops = CancellationFlags()
 
     def begin(self, owner: str) -> None:
         """Before a batch waits for its turn: from now on it can be cancelled."""
@@ -78,7 +78,7 @@ class BatchHandlers:
         """Keep what a visitor has sent until the visitor leaves, whether a batch begins or not."""
         self.leases.take(owner, *paths)
 
-    def run(self, wishes: BatchWishes, owner: str = "") -> Iterator[BatchScreen]:
+    def run(self, wishes: BatchControls, owner: str = "") -> Iterator[BatchUpdate]:
         """Edit the images, one screen after each; the archive at the end."""
         stop = self._stops.of(owner)
         paths, rows = wishes.paths, []
@@ -92,28 +92,28 @@ class BatchHandlers:
             work = run_batch(editor, paths, [request], out, options)
             count = count_entries(paths)
             start = time.monotonic()
-            yield BatchScreen(status=progress_html(0, count, 0, None), table=[], archive=None)
+            yield BatchUpdate(status=progress_html(0, count, 0, None), table=[], archive=None)
             try:
                 while not stop.is_set() and (row := next(work, None)) is not None:
                     rows.append(row)
                     spent = time.monotonic() - start
                     left = spent / len(rows) * (count - len(rows))
-                    yield BatchScreen(
+                    yield BatchUpdate(
                         status=progress_html(len(rows), count, _failed(rows), left),
                         table=[cells(row) for row in rows],
                     )
             finally:
                 work.close()
         except TmsaError as error:
-            yield BatchScreen(status=status_html(str(error)), table=[], archive=None)
+            yield BatchUpdate(status=status_html(str(error)), table=[], archive=None)
             raise
         finally:
             self._stops.end(owner)
         if not rows:
-            yield BatchScreen(status=status_html("Cancelled before the first image."))
+            yield BatchUpdate(status=status_html("Cancelled before the first image."))
             return
         self.leases.take(owner, str(out))
-        yield BatchScreen(status=status_html(_summary(rows, count)), archive=str(out))
+        yield BatchUpdate(status=status_html(_summary(rows, count)), archive=str(out))
 
 
 def cells(row: Row) -> list[str]:
@@ -174,12 +174,12 @@ def lay_out_batch(
                 elem_id="batch-folder",
             )
             neutral = gr.Textbox(
-                texts[0], label="What they show", max_length=MOST_LETTERS, elem_id="batch-neutral"
+                texts[0], label="What they show", max_length=MAX_CHARACTERS, elem_id="batch-neutral"
             )
             target = gr.Textbox(
                 texts[1],
                 label="What they should show",
-                max_length=MOST_LETTERS,
+                max_length=MAX_CHARACTERS,
                 elem_id="batch-target",
             )
             alpha = Slider(*STRENGTHS, value=1, step=0.05, label="Strength", elem_id="batch-alpha")
@@ -217,7 +217,7 @@ def lay_out_batch(
     def stop(request: gr.Request) -> str:
         return handlers.cancel(request.session_hash or "")
 
-    @told_steps
+    @show_errors_streaming
     def run(
         files: list[str] | None,
         folder: list[str] | None,
@@ -229,7 +229,7 @@ def lay_out_batch(
         domain: str,
         request: gr.Request,
     ) -> Iterator[Any]:
-        wishes = BatchWishes(files, folder, neutral, target, alpha, kind, notice, domain)
+        wishes = BatchControls(files, folder, neutral, target, alpha, kind, notice, domain)
         for screen in handlers.run(wishes, request.session_hash or ""):
             yield {parts[name]: value for name, value in screen.items()}
 

@@ -10,14 +10,14 @@ from tmsa_core.availability import DomainStatus, list_domains, size_words
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
 from tmsa_core.server.editors import Editors
-from tmsa_core.server.events import HIDDEN, told
-from tmsa_core.server.jobs import Job, Supplies, align_work, download_work
+from tmsa_core.server.events import HIDDEN, show_errors
+from tmsa_core.server.jobs import Job, SetupJobs, align_work, download_work
 from tmsa_core.server.messages import plain_markdown
 
 EVERY = 1.0  # seconds between two looks at work under way
 
 
-def world_choices() -> list[tuple[str, str]]:
+def domain_choices() -> list[tuple[str, str]]:
     """(title, key) of every domain; the title says where one cannot be used yet."""
     return [(d.title if d.can_edit else f"{d.title} (not here yet)", d.key) for d in list_domains()]
 
@@ -47,7 +47,7 @@ def check_setup(status: DomainStatus, allowed: bool) -> None:
         raise RequestError(f"“{status.title}” is complete: there is nothing to set up.")
 
 
-def world_words(status: DomainStatus, job: Job | None) -> str:
+def domain_words(status: DomainStatus, job: Job | None) -> str:
     """What a domain lacks and what is being done about it, in Markdown; "" where all is here."""
     if job is not None and job.busy:
         return (
@@ -73,7 +73,7 @@ def world_words(status: DomainStatus, job: Job | None) -> str:
 
 
 @dataclass(frozen=True)
-class WorldParts:
+class DomainPanel:
     """What is shown below the choice of worlds while the chosen one cannot be used."""
 
     panel: gr.Group
@@ -83,21 +83,21 @@ class WorldParts:
     timer: gr.Timer
 
 
-def lay_out_worlds() -> WorldParts:
+def lay_out_domain_panel() -> DomainPanel:
     """Place the parts: why a world cannot be used, and buttons that change that."""
     with gr.Group(visible=False, elem_id="world") as panel:
         words = gr.Markdown(latex_delimiters=[], elem_id="world-words")
         with gr.Row():
             fetch = gr.Button("Download it", visible=False, elem_id="world-fetch")
             align = gr.Button("Make a quick alignment", visible=False, elem_id="world-align")
-    return WorldParts(panel, words, fetch, align, gr.Timer(EVERY, active=False))
+    return DomainPanel(panel, words, fetch, align, gr.Timer(EVERY, active=False))
 
 
-def connect_worlds(
+def connect_domain_panel(
     blocks: gr.Blocks,
-    parts: WorldParts,
+    parts: DomainPanel,
     domain: gr.components.Component,
-    supplies: Supplies,
+    supplies: SetupJobs,
     editors: Editors,
     allow_setup: bool,
 ) -> None:
@@ -108,7 +108,7 @@ def connect_worlds(
 
     Args:
         blocks: The page.
-        parts: What ``lay_out_worlds`` placed.
+        parts: What ``lay_out_domain_panel`` placed.
         domain: The choice of worlds.
         supplies: Work under way.
         editors: Of all visitors.
@@ -120,24 +120,24 @@ def connect_worlds(
         status, job = find_status(key), supplies.job(key)
         busy = job is not None and job.busy
         offered = allow_setup and not busy
-        text = world_words(status, job)
+        text = domain_words(status, job)
         return (
             gr.update(visible=bool(text)),
             gr.update(value=text),
             gr.update(visible=offered and bool(status.missing)),
             gr.update(visible=offered and status.available and not status.can_edit),
             gr.update(active=busy),
-            gr.skip() if busy else gr.update(choices=world_choices()),
+            gr.skip() if busy else gr.update(choices=domain_choices()),
         )
 
     # Hidden buttons do not stop a script, so these check again what ``look`` shows.
-    @told
+    @show_errors
     def start_download(key: str) -> tuple[dict, ...]:
         check_setup(find_status(key), allow_setup)
         supplies.start(key, download_work(key))
         return look(key)
 
-    @told
+    @show_errors
     def start_alignment(key: str) -> tuple[dict, ...]:
         check_setup(find_status(key), allow_setup)
         supplies.start(key, align_work(key, editors))

@@ -1,6 +1,6 @@
 """What happens on the editing screen: plain functions from values to values.
 
-Nothing of a visitor is kept here between calls. What belongs to a visitor, a ``Visit`` and a
+Nothing of a visitor is kept here between calls. What belongs to a visitor, a ``EditSession`` and a
 ``History``, is held by the page in that visitor's own session state and handed in again; the
 files that show it are noted in ``Leases`` and deleted when the visitor leaves.
 """
@@ -25,7 +25,7 @@ from tmsa_core.datatypes import EditRequest, EditResult, PreparedFace
 from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import ImageError, RequestError, TmsaError, quoted
 from tmsa_core.imaging.metadata import (
-    add_notice,
+    add_watermark,
     annotate,
     check_destination,
     encode_image,
@@ -33,7 +33,7 @@ from tmsa_core.imaging.metadata import (
     save_image,
 )
 from tmsa_core.server.editors import Editors
-from tmsa_core.server.events import spoken
+from tmsa_core.server.events import as_gradio_error
 from tmsa_core.server.file_leases import NOT_SENT, Leases
 from tmsa_core.server.files import data_url, shown
 from tmsa_core.server.messages import inform, plain_markdown, warn
@@ -47,7 +47,7 @@ RANDOM_SEEDS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Wishes:
+class EditControls:
     """The controls of the editing screen as they stand.
 
     image: the file in the input. whole: give the whole image and not the crop. notice: write
@@ -78,7 +78,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Visit:
+class EditSession:
     """One visitor's portrait. owner: the session. source: the file it was prepared from.
 
     photo, crop and inversion: the files that show it. seed, sample: which portrait it is, where
@@ -96,7 +96,7 @@ class Visit:
     sample: str | None = None
 
 
-class Screen(TypedDict, total=False):
+class PageUpdate(TypedDict, total=False):
     """What an action changes on the page, by the part's name; others keep what is there."""
 
     visit: Any
@@ -134,13 +134,13 @@ class Handlers:
 
     def edit(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         history: History,
-        wishes: Wishes,
+        wishes: EditControls,
         owner: str = "",
         progress: Progress = lambda *_, **__: None,
         how: Literal["apply", "add", "open"] = "apply",
-    ) -> Iterator[Screen]:
+    ) -> Iterator[PageUpdate]:
         """Edit the image by the texts in the controls.
 
         A new image is prepared first and shown at once. how: "apply" puts the controls' edit in
@@ -162,16 +162,16 @@ class Handlers:
             yield from self._rendered(visit, history.do(stack), wishes)
         except TmsaError as error:
             yield _failed(visit, wishes, error)
-            raise spoken(error) from error
+            raise as_gradio_error(error) from error
 
     def strength(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         history: History,
-        wishes: Wishes,
+        wishes: EditControls,
         index: int | None = None,
         count: int | None = None,
-    ) -> Iterator[Screen]:
+    ) -> Iterator[PageUpdate]:
         """An edit at another strength; a drag is one step of the history.
 
         index, count: which edit of how many was chosen when the hand came to rest, the chosen one
@@ -183,7 +183,9 @@ class Handlers:
         if changed is not history:
             yield from self._rendered(visit, changed, wishes)
 
-    def glance(self, visit: Visit | None, history: History, wishes: Wishes) -> Screen:
+    def preview(
+        self, visit: EditSession | None, history: History, wishes: EditControls
+    ) -> PageUpdate:
         """The image of another strength while the hand moves; no step of the history.
 
         It travels inside the answer, quickly encoded, recipe included, without scores. All else,
@@ -192,27 +194,27 @@ class Handlers:
         """
         moved = history.with_alpha(wishes.alpha)
         if visit is None or moved is history:
-            return Screen()
+            return PageUpdate()
         try:
             result = self._result(visit, moved.now, wishes)
         except TmsaError:
-            return Screen()
+            return PageUpdate()
         image = _marked(shown(result.image), wishes)
         recipe = self.recipe(visit, moved)
         drawn = visit.prepared.inversion == "sample"
         after = ImageData(url=data_url(encode_image(image, recipe, not drawn, ".jpg")))
         before = ImageData(path=self._before(visit, wishes))
-        return Screen(before_after=SliderData(root=(before, after)))
+        return PageUpdate(before_after=SliderData(root=(before, after)))
 
     def act(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         history: History,
-        wishes: Wishes,
+        wishes: EditControls,
         action: str,
         index: int = 0,
         count: int | None = None,
-    ) -> Iterator[Screen]:
+    ) -> Iterator[PageUpdate]:
         """A button of the stack: choose, toggle, up, down, remove, undo or redo.
 
         count: how many edits the page showed when the button was pressed. Where the stack has
@@ -220,7 +222,7 @@ class Handlers:
         """
         before = history
         if count is not None and count != len(history.now.layers):
-            yield controls(history.now.request) | stack_screen(history)
+            yield controls(history.now.request) | stack_update(history)
             return
         if action == "undo":
             history = history.undo()
@@ -230,23 +232,25 @@ class Handlers:
             history = replace(history, now=history.now.choose(index), kind="")
         else:
             history = history.do(history.now.act(action, index))
-        yield controls(history.now.request) | stack_screen(history)
+        yield controls(history.now.request) | stack_update(history)
         if visit is not None and history.now.active != before.now.active:
             yield from self._rendered(visit, history, wishes)
 
     def face(
-        self, visit: Visit | None, history: History, wishes: Wishes, index: int
-    ) -> Iterator[Screen]:
+        self, visit: EditSession | None, history: History, wishes: EditControls, index: int
+    ) -> Iterator[PageUpdate]:
         """Edit another face of the same image."""
         if visit is None or not 0 <= index < len(visit.prepared.faces):
             raise RequestError("That face is no longer there; load the image again.")
         editor = self.editors.get(visit.prepared.domain)
-        prepared = another_face(editor, visit.prepared, index)
+        prepared = prepare_other_face(editor, visit.prepared, index)
         visit = self._new_visit(visit.owner, visit.source, prepared)
         yield _portrait(visit)
         yield from self._rendered(visit, history, wishes)
 
-    def view(self, visit: Visit | None, history: History, wishes: Wishes) -> Iterator[Screen]:
+    def view(
+        self, visit: EditSession | None, history: History, wishes: EditControls
+    ) -> Iterator[PageUpdate]:
         """The same edits shown anew: whole or as a crop, with or without the notice."""
         if visit is not None:
             yield from self._rendered(visit, history, wishes)
@@ -255,19 +259,19 @@ class Handlers:
         """The file of a sample portrait, for the next edit to open like any image."""
         return self.samples.file(self.samples.names[index])
 
-    def portrait(self, seed: float | None, owner: str = "", domain: str = "") -> Screen:
+    def portrait(self, seed: float | None, owner: str = "", domain: str = "") -> PageUpdate:
         """Draw the portrait of a seed; the next edit goes on from it."""
         number = whole(seed or 0, "seed")
         prepared = self.editors.get(domain).sample(number)
         source = self.leases.keep(owner, prepared.crop)
         visit = self._new_visit(owner, source, prepared, seed=number)
-        return _portrait(visit) | Screen(image=visit.source, seed=number)
+        return _portrait(visit) | PageUpdate(image=visit.source, seed=number)
 
-    def random(self, owner: str = "", domain: str = "") -> Screen:
+    def random(self, owner: str = "", domain: str = "") -> PageUpdate:
         """Draw any portrait."""
         return self.portrait(secrets.randbelow(RANDOM_SEEDS), owner, domain)
 
-    def restore(self, image: str | None, owner: str = "") -> Screen:
+    def restore(self, image: str | None, owner: str = "") -> PageUpdate:
         """Where an image carries a recipe of ours, set the page as it says.
 
         Its portrait is drawn anew where the recipe names one of ours. Otherwise the image
@@ -278,7 +282,7 @@ class Handlers:
             self.leases.take(owner, image)
         recipe = _recipe_in(image)
         if recipe is None:
-            return Screen()
+            return PageUpdate()
         try:
             setting = from_recipe(recipe)
             if setting.seed is None and not self._is_here(setting.domain):
@@ -286,20 +290,20 @@ class Handlers:
             screen = self.setting(setting, owner)
         except TmsaError as error:
             warn(f"The recipe inside the image could not be followed. {error}")
-            return Screen()
+            return PageUpdate()
         if "image" in screen or "history" not in screen:
             return screen
         history = screen["history"]
         for i in range(len(history.now.layers)):
             history = replace(history, now=history.now.toggle(i))
-        return screen | stack_screen(history)
+        return screen | stack_update(history)
 
-    def setting(self, setting: Setting, owner: str = "") -> Screen:
+    def setting(self, setting: Setting, owner: str = "") -> PageUpdate:
         """The page as a link or a recipe says: its edits, world and inversion, and its portrait.
 
         Raises RequestError for a world that cannot be used here; nothing is downloaded for a link.
         """
-        screen = Screen()
+        screen = PageUpdate()
         if not self._is_here(setting.domain):
             raise RequestError(
                 f"The world {quoted(setting.domain)} is not here; choose a world in the list to "
@@ -315,23 +319,23 @@ class Handlers:
                 inform("What lay beyond the ends of a slider, {:g} and {:g} for the strength, was "
                         "brought to its end.".format(*STRENGTHS))  # fmt: skip
             history = new_history(edits)
-            screen |= controls(history.now.request) | stack_screen(history)
+            screen |= controls(history.now.request) | stack_update(history)
         if setting.seed is not None:
             screen |= self.portrait(setting.seed, owner, setting.domain)
         elif setting.sample in self.samples.names:
             screen["image"] = self.samples.file(setting.sample)
         return screen
 
-    def arrive(self, query: Iterable[tuple[str, str]], owner: str = "") -> Screen:
+    def arrive(self, query: Iterable[tuple[str, str]], owner: str = "") -> PageUpdate:
         """A visitor opens the page: the first sample, or what the link says."""
-        start = Screen(image=self.choose_sample(0))
+        start = PageUpdate(image=self.choose_sample(0))
         try:
             return start | self.setting(from_query(query), owner)
         except TmsaError as error:
             warn(f"The link could not be followed. {error}")
             return start
 
-    def link(self, visit: Visit | None, history: History) -> str:
+    def link(self, visit: EditSession | None, history: History) -> str:
         """The query of a link that brings these settings back; never the image."""
         setting = Setting(history.now.active)
         if visit is not None:
@@ -343,7 +347,7 @@ class Handlers:
         return to_query(setting)
 
     def download(
-        self, visit: Visit | None, history: History, wishes: Wishes, kind: str = "png"
+        self, visit: EditSession | None, history: History, wishes: EditControls, kind: str = "png"
     ) -> str:
         """Write the edited image at full size, with its recipe; the file's path."""
         if visit is None or not history.now.active:
@@ -357,7 +361,7 @@ class Handlers:
         self.leases.take(visit.owner, str(path))
         return str(path)
 
-    def recipe(self, visit: Visit, history: History) -> dict[str, object]:
+    def recipe(self, visit: EditSession, history: History) -> dict[str, object]:
         """What made the visitor's image, its portrait included where that is one of ours."""
         recipe = self.editors.get(visit.prepared.domain).recipe(history.now.active)
         ours = {"seed": visit.seed, "sample": visit.sample}
@@ -370,7 +374,7 @@ class Handlers:
             return True
         return any(status.key == domain and status.available for status in list_domains())
 
-    def _open(self, wishes: Wishes, owner: str, last: Visit | None) -> Visit:
+    def _open(self, wishes: EditControls, owner: str, last: EditSession | None) -> EditSession:
         """Prepare the image in the input; samples and drawn portraits are known already."""
         image = wishes.image
         if image is None and not wishes.arrived:
@@ -396,13 +400,13 @@ class Handlers:
         prepared: PreparedFace,
         seed: int | None = None,
         sample: str | None = None,
-    ) -> Visit:
+    ) -> EditSession:
         images = (shown(prepared.photo), prepared.crop, prepared.inversion_crop)
         files = [self.leases.keep(owner, image) for image in images]
         self.leases.take(owner, *([] if sample else [source]))
-        return Visit(owner, source, prepared, *files, seed=seed, sample=sample)
+        return EditSession(owner, source, prepared, *files, seed=seed, sample=sample)
 
-    def _before(self, visit: Visit, wishes: Wishes) -> str:
+    def _before(self, visit: EditSession, wishes: EditControls) -> str:
         """The file of the image as it was, written again where it was cleared away."""
         path = visit.photo if wishes.whole else visit.crop
         try:
@@ -411,18 +415,20 @@ class Handlers:
             image = shown(visit.prepared.photo) if wishes.whole else visit.prepared.crop
             return self.leases.keep(visit.owner, image)
 
-    def _result(self, visit: Visit, stack: Stack, wishes: Wishes) -> EditResult:
+    def _result(self, visit: EditSession, stack: Stack, wishes: EditControls) -> EditResult:
         requests = [replace(r, paste_back=wishes.whole) for r in stack.active]
         return self.editors.get(visit.prepared.domain).edit(visit.prepared, requests)
 
-    def _rendered(self, visit: Visit, history: History, wishes: Wishes) -> Iterator[Screen]:
+    def _rendered(
+        self, visit: EditSession, history: History, wishes: EditControls
+    ) -> Iterator[PageUpdate]:
         """The edited image first, its scores after it."""
         before = self._before(visit, wishes)
-        screen = Screen(visit=visit, history=history, before_after=(before, before))
-        screen |= stack_screen(history)
+        screen = PageUpdate(visit=visit, history=history, before_after=(before, before))
+        screen |= stack_update(history)
         if not history.now.active:
             notes = "No edit is switched on, so this is the image as it was."
-            yield screen | Screen(notes=notes, scores=scores_html(None))
+            yield screen | PageUpdate(notes=notes, scores=scores_html(None))
             return
         result = self._result(visit, history.now, wishes)
         drawn = visit.prepared.inversion == "sample"
@@ -434,10 +440,10 @@ class Handlers:
         screen["notes"] = describe(visit.prepared, result)
         yield screen
         editor = self.editors.get(visit.prepared.domain)
-        yield Screen(scores=scores_html(editor.scores(visit.prepared, result)))
+        yield PageUpdate(scores=scores_html(editor.scores(visit.prepared, result)))
 
 
-def another_face(editor: Editor, prepared: PreparedFace, index: int) -> PreparedFace:
+def prepare_other_face(editor: Editor, prepared: PreparedFace, index: int) -> PreparedFace:
     """The same photo, prepared for another of its faces; they need not be found again."""
     face = prepared.faces[index]
     crop, transform = align_crop(prepared.photo, face.landmarks, editor.domain.resolution)
@@ -447,10 +453,10 @@ def another_face(editor: Editor, prepared: PreparedFace, index: int) -> Prepared
     )
 
 
-def controls(request: EditRequest) -> Screen:
+def controls(request: EditRequest) -> PageUpdate:
     """The controls set to an edit."""
     levels = request.levels
-    return Screen(
+    return PageUpdate(
         neutral=request.neutral_text,
         target=request.target_text,
         alpha=request.alpha,
@@ -459,9 +465,9 @@ def controls(request: EditRequest) -> Screen:
     )
 
 
-def stack_screen(history: History) -> Screen:
+def stack_update(history: History) -> PageUpdate:
     """The stack's list and its buttons."""
-    return Screen(
+    return PageUpdate(
         history=history,
         stack=stack_html(history.now),
         undo=gr.update(interactive=bool(history.past)),
@@ -484,7 +490,7 @@ def download_name(requests: Iterable[EditRequest], kind: str = "png") -> str:
     return f"tmsa-{words or 'edit'}.{kind}"
 
 
-def _fits(visit: Visit, wishes: Wishes) -> bool:
+def _fits(visit: EditSession, wishes: EditControls) -> bool:
     """Whether the visit is what the controls ask to edit."""
     prepared = visit.prepared
     drawn = prepared.inversion == "sample"
@@ -496,8 +502,8 @@ def _fits(visit: Visit, wishes: Wishes) -> bool:
     )
 
 
-def _marked(image: Image, wishes: Wishes) -> Image:
-    return add_notice(image) if wishes.notice else image
+def _marked(image: Image, wishes: EditControls) -> Image:
+    return add_watermark(image) if wishes.notice else image
 
 
 def _recipe_in(image: str | None) -> Mapping[str, Any] | None:
@@ -507,8 +513,8 @@ def _recipe_in(image: str | None) -> Mapping[str, Any] | None:
         return None
 
 
-def _portrait(visit: Visit) -> Screen:
-    return Screen(
+def _portrait(visit: EditSession) -> PageUpdate:
+    return PageUpdate(
         visit=visit,
         before_after=(visit.photo, visit.photo),
         faces=faces_html(visit.prepared, visit.photo),
@@ -519,12 +525,12 @@ def _portrait(visit: Visit) -> Screen:
     )
 
 
-def _failed(visit: Visit | None, wishes: Wishes, error: TmsaError) -> Screen:
+def _failed(visit: EditSession | None, wishes: EditControls, error: TmsaError) -> PageUpdate:
     """Say what is wrong; clear what belongs to an earlier image."""
     message = f"**That did not work.** {plain_markdown(str(error))}"
     if visit is not None and visit.source == wishes.image:
-        return Screen(notes=message)
-    return Screen(
+        return PageUpdate(notes=message)
+    return PageUpdate(
         visit=None,
         before_after=None,
         faces="",

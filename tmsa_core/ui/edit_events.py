@@ -11,9 +11,16 @@ from tmsa_core.availability import first_inversion
 from tmsa_core.bundles import open_bundle
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import BundleError
-from tmsa_core.server.events import EACH_PRESS, HIDDEN, LAST_PRESS, ON_MODEL, told, told_steps
+from tmsa_core.server.events import (
+    EACH_PRESS,
+    HIDDEN,
+    LAST_PRESS,
+    ON_MODEL,
+    show_errors,
+    show_errors_streaming,
+)
 from tmsa_core.server.messages import inform
-from tmsa_core.ui.edit_actions import Handlers, Screen, Visit, Wishes, controls
+from tmsa_core.ui.edit_actions import EditControls, EditSession, Handlers, PageUpdate, controls
 from tmsa_core.ui.edit_layout import (
     CONTROLS,
     EditPage,
@@ -45,32 +52,32 @@ def connect_edit(
     given_back = [getattr(page, name) for name in CONTROLS]
     screen = [
         getattr(page, name)
-        for name in Screen.__annotations__
+        for name in PageUpdate.__annotations__
         if name not in ("image", "seed", "domain", "inversion", *CONTROLS)
     ]
     busy = {"show_progress": "minimal", "show_progress_on": page.before_after}
 
-    def given(data: dict[Any, Any]) -> tuple[Visit | None, History, Wishes]:
+    def given(data: dict[Any, Any]) -> tuple[EditSession | None, History, EditControls]:
         values = {name: data[part] for name, part in wishes.items()}
         edit = data[page.history].now.request
         for name in ("alpha", "threshold"):  # a field that is just being typed into is empty
             if values[name] is None:
                 values[name] = getattr(edit, name)
-        return data[page.visit], data[page.history], Wishes(**values)
+        return data[page.visit], data[page.history], EditControls(**values)
 
-    def shows(screen: Screen) -> dict[Any, Any]:
+    def shows(screen: PageUpdate) -> dict[Any, Any]:
         parts = {"domain": domain}
         return {parts.get(name) or getattr(page, name): value for name, value in screen.items()}
 
     def steps(
-        function: Callable[..., Iterator[Screen]], *said: str
+        function: Callable[..., Iterator[PageUpdate]], *said: str
     ) -> Callable[..., Iterator[Any]]:
         """An event that hands the state over and shows each screen that comes.
 
         said: what the function also wants to know of the event itself.
         """
 
-        @told_steps
+        @show_errors_streaming
         def event(data: dict[Any, Any], trigger: gr.EventData) -> Iterator[Any]:
             # Gradio empties the outputs of an event that yields nothing.
             yield {page.history: data[page.history]}
@@ -79,12 +86,12 @@ def connect_edit(
 
         return event
 
-    @told
-    def glance(data: dict[Any, Any]) -> Any:
-        return shows(handlers.glance(*given(data))) or gr.skip()
+    @show_errors
+    def preview(data: dict[Any, Any]) -> Any:
+        return shows(handlers.preview(*given(data))) or gr.skip()
 
     def editing(how: str) -> Callable[..., Iterator[Any]]:
-        @told_steps
+        @show_errors_streaming
         def event(
             data: dict[Any, Any],
             request: gr.Request,
@@ -96,23 +103,23 @@ def connect_edit(
         return event
 
     def acting(data: dict[Any, Any], *action: Any) -> Iterator[dict[Any, Any]]:
-        kept = Screen()
+        kept = PageUpdate()
         for screen in handlers.act(*given(data), *action):
             kept |= {name: value for name, value in screen.items() if name in CONTROLS}
             yield shows(kept | screen)
 
-    @told_steps
+    @show_errors_streaming
     def press(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
         yield from acting(data, event.action, event.index, event.count)
 
     def step(action: str) -> Callable[..., Iterator[Any]]:
-        @told_steps
+        @show_errors_streaming
         def event(data: dict[Any, Any]) -> Iterator[Any]:
             yield from acting(data, action)
 
         return event
 
-    @told_steps
+    @show_errors_streaming
     def press_face(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
         for screen in handlers.face(*given(data), event.index):
             yield shows(screen)
@@ -132,30 +139,30 @@ def connect_edit(
     def choose_sample(event: gr.SelectData) -> str:
         return handlers.choose_sample(event.index)
 
-    @told
+    @show_errors
     def draw(domain: str, request: gr.Request) -> Any:
         return shows(handlers.random(_owner(request), domain))
 
-    @told
+    @show_errors
     def draw_seed(seed: float | None, domain: str, request: gr.Request) -> Any:
         return shows(handlers.portrait(seed, _owner(request), domain))
 
-    @told
+    @show_errors
     def restore(data: dict[Any, Any], request: gr.Request) -> Any:
         _, _, now = given(data)
-        as_it_is = Screen(image=now.image, domain=now.domain, inversion=now.inversion)
+        as_it_is = PageUpdate(image=now.image, domain=now.domain, inversion=now.inversion)
         as_it_is |= controls(now.request)
         return opened_page(as_it_is | handlers.restore(now.image, _owner(request)))
 
     def arrive(request: gr.Request) -> Any:
         editor = handlers.editors.first
         start = first_inversion(editor.bundle)
-        first = Screen(domain=editor.domain.key, inversion=start)
+        first = PageUpdate(domain=editor.domain.key, inversion=start)
         first |= controls(start_history(editor).now.request)
         query = request.query_params.multi_items()
         return opened_page(first | handlers.arrive(query, _owner(request))) | {page.arrived: True}
 
-    def opened_page(screen: Screen) -> dict[Any, Any]:
+    def opened_page(screen: PageUpdate) -> dict[Any, Any]:
         """A whole setting, with the suggestions of its world."""
         return shows(screen) | {page.chips: chips_html(suggestions(screen["domain"]))}
 
@@ -193,7 +200,7 @@ def connect_edit(
     # Not "change": it also answers when another edit is chosen, whose strength it might then set.
     # Both are in one queue, so that no image of the drag comes after that of the hand at rest.
     moving = {"outputs": page.before_after, **HIDDEN, **ON_MODEL, **quick, **LAST_PRESS}
-    page.alpha.input(glance, inputs, **moving)
+    page.alpha.input(preview, inputs, **moving)
     page.alpha.release(steps(handlers.strength), **on, **quick, **EACH_PRESS)
     reported = steps(handlers.strength, "index", "count")
     page.rest.click(reported, **on, **quick, **EACH_PRESS)
@@ -211,14 +218,14 @@ def connect_edit(
 def _connect_output(
     page: EditPage,
     handlers: Handlers,
-    given: Callable[[dict[Any, Any]], tuple[Visit | None, History, Wishes]],
+    given: Callable[[dict[Any, Any]], tuple[EditSession | None, History, EditControls]],
     inputs: set[Any],
 ) -> None:
-    @told
+    @show_errors
     def download(data: dict[Any, Any]) -> str:
         return handlers.download(*given(data), data[page.kind])
 
-    def link(visit: Visit | None, history: History) -> str:
+    def link(visit: EditSession | None, history: History) -> str:
         inform("The link is copied, and stands in the address bar. It holds no image of yours.")
         return handlers.link(visit, history)
 

@@ -16,10 +16,10 @@ from tmsa_core.editing.editor import Editor
 from tmsa_core.server.events import (
     image_input,
 )
-from tmsa_core.ui.edit_actions import Visit
+from tmsa_core.ui.edit_actions import EditSession
 from tmsa_core.ui.edit_stack import History, new_history
 from tmsa_core.ui.html import chips_html, scores_html, stack_html
-from tmsa_core.ui.links import MOST_LETTERS, STRENGTHS, THRESHOLDS
+from tmsa_core.ui.links import MAX_CHARACTERS, STRENGTHS, THRESHOLDS
 from tmsa_core.ui.strings import presets
 from tmsa_core.ui.widgets import REPORT_BUTTON, REPORT_REST, BeforeAfter, Slider, small_image
 
@@ -93,7 +93,7 @@ def lay_out_edit(editor: Editor, samples: list[Any], leave: Callable[[str], None
     )
 
 
-def _ended(visit: Visit | None, leave: Callable[[str], None]) -> None:
+def _ended(visit: EditSession | None, leave: Callable[[str], None]) -> None:
     if visit is not None:
         leave(visit.owner)
 
@@ -129,14 +129,14 @@ def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
         request.neutral_text,
         label="What it shows",
         max_lines=2,
-        max_length=MOST_LETTERS,
+        max_length=MAX_CHARACTERS,
         elem_id="neutral",
     )
     target = gr.Textbox(
         request.target_text,
         label="What it should show",
         max_lines=3,
-        max_length=MOST_LETTERS,
+        max_length=MAX_CHARACTERS,
         elem_id="target",
     )
     chips = gr.HTML(

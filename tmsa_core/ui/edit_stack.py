@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import RequestError, quoted
-from tmsa_core.validation import MOST_LAYERS, checked_alpha, checked_threshold, is_whole
+from tmsa_core.validation import MAX_LAYERS, check_alpha, check_threshold, is_whole
 
-MOST_STEPS_BACK = 100
+MAX_UNDO_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Layer:
 
     def __post_init__(self) -> None:
         """Raise what the editor raises, before the page shows numbers that cannot be written."""
-        checked_alpha(self.request.alpha)
-        checked_threshold(self.request.threshold)
+        check_alpha(self.request.alpha)
+        check_threshold(self.request.threshold)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Stack:
 
     def add(self, request: EditRequest) -> Stack:
         """One more edit, which is then the chosen one. RequestError where there are too many."""
-        if len(self.layers) >= MOST_LAYERS:
-            raise RequestError(f"There are {MOST_LAYERS} edits already; remove one first.")
+        if len(self.layers) >= MAX_LAYERS:
+            raise RequestError(f"There are {MAX_LAYERS} edits already; remove one first.")
         return Stack((*self.layers, Layer(request)), len(self.layers))
 
     def choose(self, index: int) -> Stack:
@@ -124,7 +124,7 @@ class History:
             return self
         if kind and kind == self.kind:
             return replace(self, now=stack, future=())
-        return History(stack, (*self.past, self.now)[-MOST_STEPS_BACK:], (), kind)
+        return History(stack, (*self.past, self.now)[-MAX_UNDO_STEPS:], (), kind)
 
     def with_alpha(self, alpha: float, index: int | None = None) -> History:
         """An edit, the chosen one if not said, at another strength; a drag is one step."""
@@ -146,5 +146,5 @@ class History:
 
 def new_history(requests: Sequence[EditRequest]) -> History:
     """A history that begins with these edits, the last one chosen."""
-    layers = tuple(Layer(request) for request in requests[:MOST_LAYERS])
+    layers = tuple(Layer(request) for request in requests[:MAX_LAYERS])
     return History(Stack(layers, len(layers) - 1))

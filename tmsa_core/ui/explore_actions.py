@@ -26,9 +26,9 @@ from tmsa_core.imaging.contact_sheet import titled_grid
 from tmsa_core.imaging.metadata import annotate
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
-from tmsa_core.server.jobs import Stops
+from tmsa_core.server.jobs import CancellationFlags
 from tmsa_core.server.samples import Samples
-from tmsa_core.ui.edit_actions import Visit
+from tmsa_core.ui.edit_actions import EditSession
 from tmsa_core.ui.latent_map import Point, image_point, spaces_figure, text_point
 from tmsa_core.ui.strings import duration
 from tmsa_core.validation import number, strengths, whole
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Progress = Callable[..., Any]
-MOST_PROMPTS = 8
-MOST_FRAMES = 60
+MAX_PROMPTS = 8
+MAX_FRAMES = 60
 CROWD = 64  # portraits of nobody on the map
 MINE = "your portrait"
 
@@ -59,11 +59,11 @@ class Explore:
         self.leases = leases
         self._samples = {editors.first.domain.key: samples}
         self._crowds: dict[str, list[Point]] = {}
-        self._stops = Stops()
+        self._stops = CancellationFlags()
 
     def strip(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         request: EditRequest,
         first: float,
         last: float,
@@ -84,7 +84,7 @@ class Explore:
 
     def grid(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         neutral: str,
         prompts: str,
         portraits: Sequence[str],
@@ -95,9 +95,9 @@ class Explore:
         """A sheet of prompts x portraits; prompts come one a line. The file of the image."""
         editor = self.editors.get(domain)
         targets = [line.strip() for line in prompts.splitlines() if line.strip()]
-        if not 1 <= len(targets) <= MOST_PROMPTS:
+        if not 1 <= len(targets) <= MAX_PROMPTS:
             raise RequestError(
-                f"There are {len(targets)} prompts; write from 1 to {MOST_PROMPTS}, one a line."
+                f"There are {len(targets)} prompts; write from 1 to {MAX_PROMPTS}, one a line."
             )
         faces = self._faces(visit, portraits, editor)
         rows = []
@@ -112,7 +112,7 @@ class Explore:
 
     def morph(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         request: EditRequest,
         first: float,
         last: float,
@@ -123,8 +123,8 @@ class Explore:
         """An animation from one strength to another and back; its file."""
         visit, editor = self._opened(visit, domain)
         count = whole(frames, "frames")
-        if not 2 <= count <= MOST_FRAMES:
-            raise RequestError(f"frames is {quoted(frames)}; use from 2 to {MOST_FRAMES}.")
+        if not 2 <= count <= MAX_FRAMES:
+            raise RequestError(f"frames is {quoted(frames)}; use from 2 to {MAX_FRAMES}.")
         check_animation_kind(kind)
         step = (number(last, "last") - number(first, "first")) / (count - 1)
         requests = [
@@ -146,7 +146,7 @@ class Explore:
 
     def map(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         texts: str,
         method: str,
         domain: str = "",
@@ -156,7 +156,7 @@ class Explore:
         editor = self.editors.get(domain)
         points = list(self._crowd(editor, progress))
         points += [text_point(editor, target) for _, target in editor.domain.examples]
-        lines = [line.strip() for line in texts.splitlines() if line.strip()][:MOST_PROMPTS]
+        lines = [line.strip() for line in texts.splitlines() if line.strip()][:MAX_PROMPTS]
         points += [text_point(editor, text, "your text") for text in lines]
         if visit is not None and visit.prepared.domain == editor.domain.key:
             points.append(image_point(editor, MINE, "yours", visit.prepared))
@@ -165,7 +165,7 @@ class Explore:
 
     def compare(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         request: EditRequest,
         methods: Sequence[str],
         domain: str = "",
@@ -186,19 +186,19 @@ class Explore:
 
     def _side_by_side(
         self,
-        visit: Visit | None,
+        visit: EditSession | None,
         request: EditRequest,
         methods: Sequence[str],
         domain: str,
         stop: threading.Event,
         progress: Progress,
     ) -> Iterator[list[tuple[str, str]]]:
-        from tmsa_core.baselines import METHODS, Texts, check_methods, open_world
+        from tmsa_core.baselines import METHODS, Texts, check_methods, open_networks
         from tmsa_core.imaging.images import to_image
 
         keys = check_methods(methods)
         visit, editor = self._opened(visit, domain)
-        world = open_world(editor.bundle, parts_folder(editor), editor.device)
+        world = open_networks(editor.bundle, parts_folder(editor), editor.device)
         codes = visit.prepared.w_plus[None].to(editor.device)
         texts = Texts(request.neutral_text, request.target_text)
         shown = [(visit.crop, "portrait"), (visit.inversion, "inversion")]
@@ -229,7 +229,7 @@ class Explore:
         """End a visitor's comparison at its next step; whether there is one."""
         return self._stops.cancel(owner)
 
-    def _opened(self, visit: Visit | None, domain: str) -> tuple[Visit, Editor]:
+    def _opened(self, visit: EditSession | None, domain: str) -> tuple[EditSession, Editor]:
         """The visitor's portrait and its editor; errors where it is of another domain."""
         if visit is None:
             raise ImageError("There is no portrait yet: choose one on the Edit screen.")
@@ -243,7 +243,7 @@ class Explore:
         return visit, self.editors.get(here.key)
 
     def _faces(
-        self, visit: Visit | None, portraits: Sequence[str], editor: Editor
+        self, visit: EditSession | None, portraits: Sequence[str], editor: Editor
     ) -> list[PreparedFace]:
         key = editor.domain.key
         faces = [self._opened(visit, key)[0].prepared] if MINE in portraits else []

@@ -12,7 +12,14 @@ import gradio as gr
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.domains import find_domain
 from tmsa_core.imaging.animation import MP4_HINT, animation_kinds
-from tmsa_core.server.events import HIDDEN, ON_LONG, ON_MODEL, ON_TRAINING, told, told_steps
+from tmsa_core.server.events import (
+    HIDDEN,
+    ON_LONG,
+    ON_MODEL,
+    ON_TRAINING,
+    show_errors,
+    show_errors_streaming,
+)
 from tmsa_core.server.messages import inform
 from tmsa_core.server.samples import sample_names
 from tmsa_core.ui.edit_layout import EditPage
@@ -78,7 +85,7 @@ def _strip(explore: Explore, page: EditPage, domain: gr.components.Component) ->
         elem_id="strip",
     )
 
-    @told
+    @show_errors
     def run(
         visit: Any,
         neutral: str,
@@ -116,7 +123,7 @@ def _grid(explore: Explore, page: EditPage, domain: gr.components.Component) -> 
         elem_id="grid",
     )
 
-    @told
+    @show_errors
     def run(
         visit: Any,
         neutral: str,
@@ -160,7 +167,7 @@ def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) ->
     shown = gr.HTML('<div class="moving"></div>', elem_id="morph-shown")
     file = gr.File(label="The morph as a file", interactive=False, elem_id="morph-file")
 
-    @told
+    @show_errors
     def run(
         visit: Any,
         neutral: str,
@@ -212,7 +219,7 @@ def _draw(explore: Explore, domain: gr.components.Component) -> None:
         elem_id="drawn",
     )
 
-    @told
+    @show_errors
     def run(text: str, strength: float, domain: str, request: gr.Request) -> str:
         return explore.draw(text, strength, domain, request.session_hash or "")
 
@@ -230,7 +237,7 @@ def _map(explore: Explore, page: EditPage, domain: gr.components.Component) -> N
     start = gr.Button("Draw the map", variant="primary", elem_id="map-start")
     plot = gr.Plot(label="The two spaces", elem_id="map")
 
-    @told
+    @show_errors
     def run(
         visit: Any,
         texts: str,
@@ -269,7 +276,7 @@ def _methods(
         titles |= {key: f"{titles[key]} ({takes})" for key, takes in TAKES.items()}
         return gr.update(choices=[(title, key) for key, title in titles.items()], value=["tmsa"])
 
-    @told_steps
+    @show_errors_streaming
     def run(
         visit: Any,
         neutral: str,

@@ -44,7 +44,7 @@ def image_point(editor: Editor, name: str, kind: str, face: PreparedFace) -> Poi
 
 def text_point(editor: Editor, text: str, kind: str = "text") -> Point:
     """Where a text lies. Raises TextError."""
-    code = editor.draw_code(text).mean(dim=0)
+    code = editor.w_plus_of_text(text).mean(dim=0)
     return Point(text, kind, editor.embed_text(text).numpy(), code.numpy())
 
 

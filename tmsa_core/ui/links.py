@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import RequestError, quoted
-from tmsa_core.validation import MOST_LAYERS, parse_levels
+from tmsa_core.validation import MAX_LAYERS, parse_levels
 
-MOST_LETTERS = 600  # of a text; the text encoder reads far fewer
+MAX_CHARACTERS = 600  # of a text; the text encoder reads far fewer
 STRENGTHS = (-2.0, 3.0)  # of the page's slider; scripts may go further
 THRESHOLDS = (0.0, 0.95)
 
@@ -91,7 +91,7 @@ def from_recipe(recipe: Mapping[str, Any]) -> Setting:
         edits = tuple(_edit(raw) for raw in recipe.get("edits", ()))
         seed, sample = recipe.get("seed"), recipe.get("sample")
         return Setting(
-            edits[:MOST_LAYERS],
+            edits[:MAX_LAYERS],
             _text(recipe.get("domain", "")),
             # the code of a drawn portrait is known: there is nothing to invert
             _text(recipe.get("inversion", "e4e" if seed is None else "")),
@@ -128,7 +128,7 @@ def _edit(raw: Mapping[str, Any]) -> EditRequest:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a text is a {type(value).__name__}")
-    return value[:MOST_LETTERS]
+    return value[:MAX_CHARACTERS]
 
 
 def _nth(values: Mapping[str, list[str]], key: str, index: int, default: str) -> str:

@@ -13,14 +13,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from tmsa_core.api.endpoints import Endpoints, add_endpoints
-from tmsa_core.api.lenient_blocks import MISFITS, ForgivingBlocks, refuse_call
+from tmsa_core.api.lenient_blocks import MISFITS, LenientBlocks, refuse_call
 from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import TmsaError
 from tmsa_core.server.cleaner import cleaning
 from tmsa_core.server.editors import Editors, device_words, first_editor
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.hosts import HostGuard
-from tmsa_core.server.jobs import Supplies
+from tmsa_core.server.jobs import SetupJobs
 from tmsa_core.server.limits import LimitsMiddleware
 from tmsa_core.server.samples import Samples
 from tmsa_core.server.settings import Settings
@@ -28,7 +28,7 @@ from tmsa_core.server.streams import Streams
 from tmsa_core.server.uploads import file_routes
 from tmsa_core.ui.about import CONSENT, licences
 from tmsa_core.ui.batch_tab import BatchHandlers, lay_out_batch
-from tmsa_core.ui.domain_panel import connect_worlds, lay_out_worlds, world_choices
+from tmsa_core.ui.domain_panel import connect_domain_panel, domain_choices, lay_out_domain_panel
 from tmsa_core.ui.edit_actions import Handlers
 from tmsa_core.ui.edit_events import connect_edit
 from tmsa_core.ui.edit_layout import lay_out_edit
@@ -42,8 +42,8 @@ EXAMPLES = (
     ("Shell, curl", "edit_with_curl.sh", "shell"),
     ("JavaScript, fetch", "edit_with_javascript.mjs", "javascript"),
 )
-MOST_WAITING = 64  # visitors in the queue
-LARGEST_UPLOAD = "100mb"  # a ZIP; ui_files limits a single image
+MAX_QUEUE = 64  # visitors in the queue
+MAX_UPLOAD = "100mb"  # a ZIP; ui_files limits a single image
 
 
 def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
@@ -59,11 +59,11 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
     editors, leases = Editors(editor), Leases()
     samples = Samples(editor, leases)
     batches, explore = BatchHandlers(editors, leases), Explore(editors, samples, leases)
-    with ForgivingBlocks(leases, title=TITLE, analytics_enabled=False) as blocks:
+    with LenientBlocks(leases, title=TITLE, analytics_enabled=False) as blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
             domain = _lay_out_domains(editor)
-        worlds = lay_out_worlds()
+        worlds = lay_out_domain_panel()
         with gr.Tabs():
             with gr.Tab("Edit", id="edit"):
                 files = [samples.file(name) for name in samples.names]
@@ -79,13 +79,13 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
                 gr.Markdown(licences(), elem_classes="lead")
         gr.Markdown(FOOTNOTE, elem_id="footnote")
         connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
-        connect_worlds(blocks, worlds, domain, Supplies(), editors, allow_setup)
+        connect_domain_panel(blocks, worlds, domain, SetupJobs(), editors, allow_setup)
         add_endpoints(Endpoints(editors, leases))
         blocks.unload(_leaving(blocks, batches, explore))
     for part in blocks.blocks.values():  # or Gradio writes files where nobody deletes them
         part.GRADIO_CACHE = str(leases.folder)
     # Closed to direct calls: what runs networks is to wait its turn, whoever asks for it.
-    blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1, api_open=False)
+    blocks.queue(max_size=MAX_QUEUE, default_concurrency_limit=1, api_open=False)
     return blocks
 
 
@@ -101,7 +101,7 @@ def launch_options(allowed_hosts: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
-        "max_file_size": LARGEST_UPLOAD,
+        "max_file_size": MAX_UPLOAD,
         "run_history": False,
         "enable_monitoring": False,
         "show_error": True,  # or a script is told nothing of what Gradio itself finds wrong
@@ -124,7 +124,7 @@ def launch_options(allowed_hosts: Sequence[str] = ()) -> dict[str, Any]:
 
 def _lay_out_domains(editor: Editor) -> gr.Dropdown:
     return gr.Dropdown(
-        world_choices(),
+        domain_choices(),
         value=editor.domain.key,
         label="World",
         info=f"Runs on {device_words(editor.device)}",
@@ -144,7 +144,7 @@ def lay_out_scripts() -> None:
     gr.Code(CLIENT_EXAMPLE, language="python", label="Python, typed", interactive=False)
 
 
-def _leaving(blocks: ForgivingBlocks, batches: BatchHandlers, explore: Explore) -> Any:
+def _leaving(blocks: LenientBlocks, batches: BatchHandlers, explore: Explore) -> Any:
     async def leave(request: gr.Request) -> None:
         owner = request.session_hash or ""
         if not blocks._queue.is_heard(owner):

@@ -15,7 +15,7 @@ from typing import Any
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-MOST_BLOCKS = 10  # of a generator: 4096 pixels
+MAX_BLOCKS = 10  # of a generator: 4096 pixels
 
 
 def count(shapes: Shapes, pattern: str) -> int:
@@ -26,7 +26,7 @@ def count(shapes: Shapes, pattern: str) -> int:
 def stylegan2(shapes: Shapes) -> dict[str, Any]:
     """Arguments of ``Generator``; the last layer tells the multiplier, the first the maximum."""
     blocks = count(shapes, r"to_rgbs\.\d+\.bias")
-    if blocks > MOST_BLOCKS:
+    if blocks > MAX_BLOCKS:
         raise ValueError(f"{blocks} blocks would draw images that nobody can hold")
     resolution = 4 * 2**blocks
     narrowest = shapes[f"to_rgbs.{blocks - 1}.conv.weight"][2]

@@ -23,7 +23,7 @@ Report = Callable[[str, int, int], None]
 """Told what is going on, as (sentence, bytes done, bytes in all); all is 0 for mere news."""
 
 TRIES = 4  # in a row without a byte received
-MOST_BREAKS = 200  # of one file's connection, each after some bytes
+MAX_BREAKS = 200  # of one file's connection, each after some bytes
 PAUSE = 0.5  # seconds before the second try; doubled each time
 TIMEOUT = 20.0  # seconds without an answer
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -185,7 +185,7 @@ def _ask(url: str, place: Place, download: Download, endpoint: str | None) -> Do
 def _receive(url: str, part: Path, wanted: Download, report: Report) -> None:
     """Append to ``part`` until it is whole, through any number of broken connections."""
     failures = 0
-    for _ in range(MOST_BREAKS):
+    for _ in range(MAX_BREAKS):
         old = part.stat().st_size if part.exists() else 0
         if wanted.bytes is not None and old >= wanted.bytes:
             return

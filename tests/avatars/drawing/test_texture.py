@@ -6,10 +6,10 @@ import torch.nn.functional as F
 
 from tmsa_core.avatars.drawing.geometry import crop_frames
 from tmsa_core.avatars.drawing.texture import (
-    curl_grain,
-    forehead_grain,
-    freckle_grain,
-    strand_grain,
+    curl_texture,
+    forehead_texture,
+    freckle_texture,
+    strand_texture,
 )
 from tmsa_core.avatars.params import Portraits, sample_portraits
 from tmsa_core.avatars.render import aligned_views, render
@@ -59,7 +59,7 @@ def test_frames_undo_the_views_of_crops():
         torch.testing.assert_close(back @ there, torch.eye(3), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("style", "grain"), [("bob", strand_grain), ("curly", curl_grain)])
+@pytest.mark.parametrize(("style", "grain"), [("bob", strand_texture), ("curly", curl_texture)])
 def test_hair_of_different_people_has_the_same_texture(style, grain):
     crown = (slice(12, 30), slice(44, 84))  # hair of everybody
     seen = detail(render(people(12, hair_style=style)).images)[(slice(None), *crown)]
@@ -71,8 +71,8 @@ def test_hair_of_different_people_has_the_same_texture(style, grain):
 @pytest.mark.parametrize(
     ("option", "grain", "part"),
     [
-        ("freckles", freckle_grain, (slice(64, 86), slice(36, 92))),
-        ("wrinkles", forehead_grain, (slice(36, 50), slice(48, 80))),
+        ("freckles", freckle_texture, (slice(64, 86), slice(36, 92))),
+        ("wrinkles", forehead_texture, (slice(36, 50), slice(48, 80))),
     ],
 )
 def test_marks_lie_where_the_pattern_says(option, grain, part):

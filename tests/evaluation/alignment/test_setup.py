@@ -19,7 +19,7 @@ from tmsa_core.evaluation.alignment.setup import (
     Log,
     newest,
     read_rows,
-    set_stage,
+    set_up_study,
     true_direction,
     try_shift,
 )
@@ -39,7 +39,7 @@ def bundle():
 
 @pytest.fixture(scope="module")
 def stage(bundle):
-    return set_stage(bundle, 4)
+    return set_up_study(bundle, 4)
 
 
 def drawn_bank(count=400):

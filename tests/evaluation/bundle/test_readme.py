@@ -21,7 +21,7 @@ from tmsa_core.evaluation.bundle.readme import (
 )
 from tmsa_core.evaluation.comparison.results import read_comparison
 from tmsa_core.evaluation.comparison.tables import document
-from tmsa_core.evaluation.staleness import age_note, present_weights
+from tmsa_core.evaluation.staleness import present_weights, staleness_note
 
 
 def test_the_readme_shows_the_committed_results():
@@ -67,8 +67,8 @@ def test_the_comparison_is_of_the_committed_weights():
 
 
 def test_a_page_says_which_figures_are_older_than_the_weights():
-    assert age_note("a", "a") == age_note("a", None) == ""
-    assert "weights `a`, now `b`" in age_note("a", "b")
+    assert staleness_note("a", "a") == staleness_note("a", None) == ""
+    assert "weights `a`, now `b`" in staleness_note("a", "b")
     rows = [point("paper", 3_000, 0.5)]
     assert "older" not in alignment_page(rows, {"curve": "a", "gap": "b"})
     assert "weights `a`, now `b`" in alignment_page(rows, {"curve": "b"})

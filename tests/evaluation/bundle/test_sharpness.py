@@ -7,9 +7,9 @@ from tmsa_core.evaluation.bundle import sharpness as crispness
 from tmsa_core.evaluation.bundle.sharpness import (
     PARTS,
     correlation,
-    crispness_report,
     samples_sheet,
     share_drawn,
+    sharpness_report,
 )
 from tmsa_core.imaging.images import to_tensor
 from tmsa_core.training.avatar.pixels import psnr
@@ -33,7 +33,7 @@ def test_correlation_does_not_ask_for_the_strength():
 def test_the_committed_generator_draws_nearly_as_crisply_as_the_renderer(monkeypatch):
     monkeypatch.setattr(crispness, "PORTRAITS", 32)
     monkeypatch.setattr(crispness, "ASKED", 8)
-    report = crispness_report(open_bundle("avatar"))
+    report = sharpness_report(open_bundle("avatar"))
     assert report["psnr"] > 27 and report["correlation"] > 0.88 and report["strength"] > 0.9
     assert {name.removeprefix("part_") for name in report if "part_" in name} == set(PARTS)
     assert report["part_glasses"] > 0.8 and report["part_freckles"] > 0.6

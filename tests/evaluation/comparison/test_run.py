@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tiny_world import LEVELS, SETTINGS, W_DIM, tiny_world
+from tests.tiny_networks import LEVELS, SETTINGS, W_DIM, tiny_networks
 from tmsa_core.baselines import METHODS, Edit, Method, check_methods
 from tmsa_core.editing.shift import embed_text
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.comparison import strength_search as tuning
 from tmsa_core.evaluation.comparison.results import Comparison, read_comparison
-from tmsa_core.evaluation.comparison.run import FACTORS, Plan, Results, Scene, read_rows
+from tmsa_core.evaluation.comparison.run import FACTORS, ComparisonRun, Plan, Results, read_rows
 from tmsa_core.evaluation.comparison.strength_search import tune
-from tmsa_core.evaluation.judges import Judges
+from tmsa_core.evaluation.judges import Evaluators
 from tmsa_core.evaluation.prompts import Prompt
 from tmsa_core.evaluation.subjects import find_subjects
 
@@ -49,9 +49,11 @@ def out(tmp_path: Path) -> Path:
 
 def run(out: Path, plan: Plan = PLAN, mapper: str = "m") -> list[dict]:
     """All lines after running a plan on the miniature networks."""
-    world = tiny_world(out.parent / "parts")
+    world = tiny_networks(out.parent / "parts")
     results = Results(out, RUN)
-    scene = Scene(world, Judges(world.clip, world.identity, None), plan, results, mapper)
+    scene = ComparisonRun(
+        world, Evaluators(world.clip, world.identity, None), plan, results, mapper
+    )
     scene.note_prompts()
     scene.measure_inversions()
     for name in plan.methods:
@@ -185,7 +187,7 @@ def test_the_rule_takes_the_weakest_strength_that_reaches_the_best_examples(
     monkeypatch.setattr(tuning, "reach", lambda *args: reached[args[-1].name])
     method = Method("x", METHODS["tmsa"].find_edit, strengths=(0.5, 1.0, 2.0))
     prompts = [replace(HAPPY, name=name) for name in reached]
-    world, codes = tiny_world(tmp_path), torch.zeros(1, LEVELS, W_DIM)
+    world, codes = tiny_networks(tmp_path), torch.zeros(1, LEVELS, W_DIM)
     alpha, mean = tune(world, method, codes, codes[0], prompts)
     assert mean == [0.3, 0.8, 0.9]  # more than the goal is no merit
     assert alpha == pytest.approx(1 + (0.95 * 0.9 - 0.8) / 0.1)
@@ -198,7 +200,7 @@ def test_the_rule_takes_the_weakest_strength_that_reaches_the_best_examples(
 def test_prompts_that_portraits_fit_already_do_not_set_the_strength(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    world, codes = tiny_world(tmp_path), torch.zeros(1, LEVELS, W_DIM)
+    world, codes = tiny_networks(tmp_path), torch.zeros(1, LEVELS, W_DIM)
     with torch.inference_mode():
         seen = world.clip.embed_images(world.generator.synthesise(codes).clamp(-1, 1))
     assert tuning.reach(world, METHODS["tmsa"], codes, seen - 0.1, HAPPY) == []
@@ -211,7 +213,7 @@ def test_prompts_that_portraits_fit_already_do_not_set_the_strength(
 
 
 def test_how_far_a_strength_gets_is_told_on_the_scale_of_the_best_examples(tmp_path: Path):
-    world = tiny_world(tmp_path)
+    world = tiny_networks(tmp_path)
     codes = torch.randn(2, LEVELS, W_DIM, generator=torch.Generator().manual_seed(0))
     goal = torch.randn(1, LEVELS, W_DIM, generator=torch.Generator().manual_seed(4))
     with torch.inference_mode():
@@ -227,7 +229,7 @@ def test_how_far_a_strength_gets_is_told_on_the_scale_of_the_best_examples(tmp_p
 def test_subjects_of_a_folder(tmp_path: Path):
     from PIL import Image
 
-    world = tiny_world(tmp_path / "parts")
+    world = tiny_networks(tmp_path / "parts")
     for name in ("b.png", "a.jpg", "notes.txt"):
         path = tmp_path / name
         if name.endswith("txt"):

@@ -7,13 +7,13 @@ from tmsa_core.training.avatar.generator import (
     GRAIN,
     OFTEN,
     PHASES,
-    grain_maps,
     how_often,
     lift_codes,
     new_generator,
     noisy_codes,
     optimisers,
     phase_at,
+    texture_maps,
 )
 from tmsa_core.training.avatar.w_codes import code_scale, features, portrait_codes
 
@@ -62,7 +62,7 @@ def test_phases_follow_each_other():
 
 
 def test_noise_maps_are_the_texture_of_the_crop():
-    curls, strands, marks = grain_maps(128)
+    curls, strands, marks = texture_maps(128)
     assert curls.shape == (64, 64) and strands.shape == marks.shape == (128, 128)
     for grain in (curls, strands, marks):
         assert grain.std().item() == pytest.approx(1, abs=1e-3)
@@ -76,7 +76,7 @@ def test_noise_maps_are_the_texture_of_the_crop():
 
 def test_new_generators_have_the_texture_in_their_last_noise_maps():
     model = new_generator()
-    assert torch.equal(model.noises.noise_9[0, 0], grain_maps(128)[1])
+    assert torch.equal(model.noises.noise_9[0, 0], texture_maps(128)[1])
     for layer in (6, 8, 9):  # they add the maps of curls, strands and marks
         strength = model.convs[layer].noise.weight
         assert strength.item() == pytest.approx(GRAIN) and not strength.requires_grad

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.tiny_world import W_DIM, networks
+from tests.tiny_networks import W_DIM, networks
 from tmsa_core.errors import BundleError
 from tmsa_core.training.mapper import bank
-from tmsa_core.training.mapper.bank import Studio, real_pairs, synthetic_pairs
+from tmsa_core.training.mapper.bank import ImageEmbedder, real_pairs, synthetic_pairs
 from tmsa_core.training.mapper.cache import Parts, cached
 
 COUNT = 70
@@ -41,11 +41,11 @@ class WideGenerator(torch.nn.Module):
 
 
 @pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(monkeypatch: pytest.MonkeyPatch) -> ImageEmbedder:
     """The tiny networks; eight images a batch and two batches a part."""
     monkeypatch.setattr(bank, "PIXELS", 8 * 64**2)
     monkeypatch.setattr(bank, "PART", 16)
-    return Studio(WideGenerator(), networks()[2])
+    return ImageEmbedder(WideGenerator(), networks()[2])
 
 
 def killed_after(count: int) -> bank.Tick:
@@ -63,7 +63,7 @@ def killed_after(count: int) -> bank.Tick:
 
 @pytest.mark.parametrize("stops", [(8,), (16,), (40, 24), (70,), (1, 1, 1)])
 def test_a_drawing_that_was_killed_goes_on_and_gives_the_same(
-    studio: Studio, tmp_path: Path, stops: tuple[int, ...]
+    studio: ImageEmbedder, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
     unbroken = synthetic_pairs(studio, COUNT, 3, lambda more: None)
     parts = Parts(tmp_path / "parts", "key")
@@ -79,7 +79,7 @@ def test_a_drawing_that_was_killed_goes_on_and_gives_the_same(
     assert ticks[:kept] == [16] * kept  # read, not drawn
 
 
-def test_real_images_are_inverted_in_parts_too(studio: Studio, tmp_path: Path) -> None:
+def test_real_images_are_inverted_in_parts_too(studio: ImageEmbedder, tmp_path: Path) -> None:
     encoder = networks()[1]
     images = torch.rand(12, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     read: list[int] = []

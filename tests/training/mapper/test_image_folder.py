@@ -10,14 +10,14 @@ from tmsa_core.domains import DOMAINS
 from tmsa_core.errors import BundleError, ImageError, RequestError
 from tmsa_core.training.mapper.bank import encoder_view
 from tmsa_core.training.mapper.cache import cached
-from tmsa_core.training.mapper.image_folder import FEWEST, open_images
+from tmsa_core.training.mapper.image_folder import MIN_IMAGES, open_images
 from tmsa_core.training.run import Options
 from tmsa_core.training.train_domain import train_domain
 
 AVATAR = DOMAINS["avatar"]
 
 
-def fill(folder, count=FEWEST, size=(128, 128), colour=(255, 0, 0)):
+def fill(folder, count=MIN_IMAGES, size=(128, 128), colour=(255, 0, 0)):
     folder.mkdir(exist_ok=True)
     for i in range(count):
         Image.new("RGB", size, colour).save(folder / f"{i:03d}.png")
@@ -28,7 +28,7 @@ def test_a_folder_gives_crops_in_the_order_of_names(tmp_path):
     fill(tmp_path / "a")
     Image.new("RGB", (256, 256), "blue").save(tmp_path / "a" / "003.png")
     folder = open_images(tmp_path / "a", AVATAR)
-    assert len(folder) == FEWEST
+    assert len(folder) == MIN_IMAGES
     images = folder.images(torch.tensor([0, 3]))
     assert images.shape == (2, 3, 128, 128)
     assert images[0].mean(dim=(1, 2)).tolist() == [1, -1, -1]
@@ -90,7 +90,7 @@ def test_images_of_every_mode_become_colour_crops(tmp_path):
     for mode, suffix in (("L", "png"), ("RGBA", "png"), ("P", "png"), ("CMYK", "jpg")):
         Image.new("RGB", (160, 160), "red").convert(mode).save(tmp_path / "a" / f"{mode}.{suffix}")
     folder = open_images(tmp_path / "a", AVATAR)
-    images = folder.images(torch.arange(FEWEST, len(folder)))
+    images = folder.images(torch.arange(MIN_IMAGES, len(folder)))
     assert images.shape == (4, 3, 128, 128) and images.abs().max() <= 1
 
 

@@ -15,7 +15,7 @@ import torch
 
 from tmsa_core.bundles import checkpoints_folder, open_bundle
 from tmsa_core.errors import RequestError
-from tmsa_core.evaluation.alignment.losses import DrawnImages
+from tmsa_core.evaluation.alignment.losses import RenderedImages
 from tmsa_core.training.mapper import calibrate
 from tmsa_core.training.mapper import calibration_texts as texts
 from tmsa_core.training.mapper import loop as align
@@ -85,7 +85,7 @@ def test_another_configuration_is_refused_before_any_work(bundle, unbroken):
     with pytest.raises(RequestError, match="differs in its steps: "):
         train(replace(SMALL, iterations=9))
     with pytest.raises(RequestError, match="differs in its seed and images: "):
-        train(SMALL, replace(options, seed=1), DrawnImages(8, 128))
+        train(SMALL, replace(options, seed=1), RenderedImages(8, 128))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"dom'])

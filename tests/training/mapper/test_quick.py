@@ -25,7 +25,7 @@ def bundle_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(bundle_folder):
     """A small alignment with its report and what it told on the way."""
-    told = []
+    show_errors = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quick, "NOISES", (0.6, 1.2))
         patch.setattr(quick, "SUBJECTS", 2)
@@ -37,9 +37,9 @@ def run(bundle_folder):
             device="cpu",
             folder=bundle_folder,
             replace=True,
-            progress=lambda share, what: told.append((share, what)),
+            progress=lambda share, what: show_errors.append((share, what)),
         )
-    return report, told
+    return report, show_errors
 
 
 def test_the_mapper_enters_the_bundle_with_how_it_was_made(run, bundle_folder):

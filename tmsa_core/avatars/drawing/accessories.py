@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.drawing.canvas import Pair, Window, lit
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.geometry import EYE_LEVEL
 from tmsa_core.avatars.drawing.head import EAR_LEVEL, ear_place
 from tmsa_core.avatars.drawing.palette import CLOTH, FRAME, GOLD, WHITE, Colour, blend, times
@@ -26,7 +26,7 @@ from tmsa_core.avatars.drawing.sdf import (
 LENS_Y = EYE_LEVEL + 0.015
 
 
-def draw_eyewear(s: Sketch) -> None:
+def draw_eyewear(s: DrawingContext) -> None:
     """Clear glasses or dark sunglasses."""
     kind = s.sitter["eyewear"]
     if kind == "none":
@@ -41,11 +41,11 @@ def draw_eyewear(s: Sketch) -> None:
         w.mix(cover(torch.maximum(arch, w.x.abs() - gap), w.pixel), frame)
 
 
-def _lens_half(s: Sketch) -> float:
+def _lens_half(s: DrawingContext) -> float:
     return 0.198 if s.sitter["frame_shape"] == "round" else 0.205
 
 
-def _lens(s: Sketch, w: Pair, frame: Colour, dark: bool) -> None:
+def _lens(s: DrawingContext, w: Pair, frame: Colour, dark: bool) -> None:
     a, cx, half = w.x * w.side, s.g.eye_x + 0.004, _lens_half(s)
     if s.sitter["frame_shape"] == "round":
         d = disc(a, w.y, cx, LENS_Y, half)
@@ -72,12 +72,12 @@ def _lens(s: Sketch, w: Pair, frame: Colour, dark: bool) -> None:
     w.mix(rim, lit(frame, light.add_(number(1.0))), solid=True)
 
 
-def rim_line(s: Sketch, x: Tensor) -> Tensor:
+def rim_line(s: DrawingContext, x: Tensor) -> Tensor:
     """y of the lower edge of headwear on the front of the head."""
     return affine(affine(x, 1 / s.g.head_w, 0.0).square_(), 0.10, s.g.rim)
 
 
-def draw_headwear(s: Sketch) -> None:
+def draw_headwear(s: DrawingContext) -> None:
     """Beanie, cap or hat with its shadow on the face."""
     kind = s.sitter["headwear"]
     if kind == "none":
@@ -93,7 +93,7 @@ def draw_headwear(s: Sketch) -> None:
     _HATS[kind](s, w, colour, below)
 
 
-def _dome(s: Sketch, w: Window, sx: float, height: float) -> Tensor:
+def _dome(s: DrawingContext, w: Window, sx: float, height: float) -> Tensor:
     """A half ellipse above the rim."""
     g = s.g
     base = g.rim + 0.09
@@ -108,7 +108,7 @@ def _fabric(w: Window, d: Tensor, colour: Colour, texture: Tensor | None = None)
     return lit(colour, light)
 
 
-def _beanie(s: Sketch, w: Window, colour: Colour, below: Tensor) -> None:
+def _beanie(s: DrawingContext, w: Window, colour: Colour, below: Tensor) -> None:
     g = s.g
     top = g.head_top - 0.17
     pompon = disc(w.flat, w.y, 0, max(top - 0.02, -0.90), 0.115)
@@ -127,7 +127,7 @@ def _beanie(s: Sketch, w: Window, colour: Colour, below: Tensor) -> None:
     w.mix(cover(fold, w.pixel), lit(times(colour, 0.80), light), solid=True)
 
 
-def _cap(s: Sketch, w: Window, colour: Colour, below: Tensor) -> None:
+def _cap(s: DrawingContext, w: Window, colour: Colour, below: Tensor) -> None:
     g = s.g
     d = torch.maximum(_dome(s, w, 1.12, 0.10), below + 0.03)
     seam = 0.05 * torch.cos(w.flat / (w.y - g.head_top + 0.35).clamp(min=0.15) * 5.0)
@@ -153,7 +153,7 @@ def _is_pale(colour: Colour) -> float:
     return 1.0 if min(colour) > 0.8 else 0.0
 
 
-def _hat(s: Sketch, w: Window, colour: Colour, below: Tensor) -> None:
+def _hat(s: DrawingContext, w: Window, colour: Colour, below: Tensor) -> None:
     g = s.g
     base, top = g.rim - 0.02, max(g.head_top - 0.28, -0.97)
     t = ((base - w.y) * (1 / (base - top))).clamp(0, 1.2)
@@ -178,7 +178,7 @@ def _hat(s: Sketch, w: Window, colour: Colour, below: Tensor) -> None:
 _HATS = {"beanie": _beanie, "cap": _cap, "hat": _hat}
 
 
-def draw_earrings(s: Sketch) -> None:
+def draw_earrings(s: DrawingContext) -> None:
     """A gold stud with a hoop at each lobe, in front of any hair."""
     if s.sitter["earrings"] == "no":
         return

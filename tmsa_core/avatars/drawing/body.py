@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.drawing.canvas import Window, lit
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.palette import BACKGROUND, CLOTH, WHITE, Colour, blend, times
 from tmsa_core.avatars.drawing.sdf import (
     affine,
@@ -27,14 +27,14 @@ NECK_BASE = 0.84
 FAR = 9.0
 
 
-def draw_background(s: Sketch) -> None:
+def draw_background(s: DrawingContext) -> None:
     """A soft gradient: lighter behind the head, darker towards the corners."""
     w = s.canvas.full()
     away = length(affine(w.x, 1, 0.25), affine(w.y, 0.9, 0.9 * 0.35))
     w.rgb.copy_(lit(BACKGROUND[s.sitter["background"]], 1.05 + ramp(0.3, 1.7, away, -0.17)))
 
 
-def draw_body(s: Sketch) -> None:
+def draw_body(s: DrawingContext) -> None:
     """Shoulders in their clothes, then the neck with the shadow of the chin."""
     cloth = CLOTH[s.sitter["clothes_colour"]]
     costume = s.sitter["costume"]
@@ -55,14 +55,14 @@ def draw_body(s: Sketch) -> None:
         _ruffle(s)
 
 
-def _torso_distance(s: Sketch, w: Window) -> Tensor:
+def _torso_distance(s: DrawingContext, w: Window) -> Tensor:
     ax = affine(w.x, 1 / s.g.shoulder_w, 0.0).abs_()
     ay = affine(w.y, -1 / 0.64, 1.46 / 0.64).clamp_(min=0)
     level = power(power(ax, 2.7).add_(power(ay, 2.7)).clamp_(min=1e-6), 1 / 2.7)
     return affine(level, 0.62, -0.62)
 
 
-def _torso(s: Sketch, cloth: Colour) -> None:
+def _torso(s: DrawingContext, cloth: Colour) -> None:
     w = s.window(-s.g.shoulder_w - 0.05, 0.78, s.g.shoulder_w + 0.05, FAR, turned=False)
     if w is None:
         return
@@ -75,7 +75,7 @@ def _torso(s: Sketch, cloth: Colour) -> None:
     w.multiply(ramp(0.03, -0.05, fold, 0.25).mul_(alpha), (0.3, 0.3, 0.35))
 
 
-def _neck(s: Sketch) -> None:
+def _neck(s: DrawingContext) -> None:
     g, n = s.g, s.g.neck_w
     w = s.window(-n - 0.12, 0.2, n + 0.12, NECK_BASE + 0.16, turned=False)
     if w is None:
@@ -92,11 +92,11 @@ def _neck(s: Sketch) -> None:
         w.mix(blob(w.x, w.y, 0.0, 0.79, 0.035, 0.03, 0.5).mul_(alpha), s.colours.skin)
 
 
-def _neckline(s: Sketch, w: Window) -> Tensor:
+def _neckline(s: DrawingContext, w: Window) -> Tensor:
     return ellipse(w.x, w.y, 0, NECK_BASE, s.g.neck_w + 0.05, 0.075)
 
 
-def _tshirt(s: Sketch, cloth: Colour) -> None:
+def _tshirt(s: DrawingContext, cloth: Colour) -> None:
     w = s.window(-0.55, NECK_BASE - 0.02, 0.55, 1.0, turned=False)
     if w is None:
         return
@@ -108,7 +108,7 @@ def _tshirt(s: Sketch, cloth: Colour) -> None:
     w.multiply(shade.mul_(below), (0.3, 0.3, 0.35))
 
 
-def _collar(s: Sketch, cloth: Colour) -> None:
+def _collar(s: DrawingContext, cloth: Colour) -> None:
     n = s.g.neck_w
     w = s.window(-n - 0.35, NECK_BASE - 0.12, n + 0.35, FAR, turned=False)
     if w is None:
@@ -132,7 +132,7 @@ def _collar(s: Sketch, cloth: Colour) -> None:
     w.mix(cover(d, w.pixel), lit(flap_colour, light), solid=True)
 
 
-def _hood_behind(s: Sketch, cloth: Colour) -> None:
+def _hood_behind(s: DrawingContext, cloth: Colour) -> None:
     n = s.g.neck_w
     w = s.window(-n - 0.5, 0.5, n + 0.5, 1.1, turned=False)
     if w is None:
@@ -141,7 +141,7 @@ def _hood_behind(s: Sketch, cloth: Colour) -> None:
     w.mix(cover(d, w.pixel), lit(cloth, 0.62 + ramp(-0.10, 0, d, 0.25)), solid=True)
 
 
-def _hoodie(s: Sketch, cloth: Colour) -> None:
+def _hoodie(s: DrawingContext, cloth: Colour) -> None:
     n = s.g.neck_w
     w = s.window(-n - 0.4, NECK_BASE - 0.18, n + 0.4, 1.3, turned=False)
     if w is None:
@@ -162,7 +162,7 @@ def _pale(colour: Colour) -> float:
 _CLOTHES = {"tshirt": _tshirt, "collar": _collar, "hoodie": _hoodie}
 
 
-def _dress_shirt(s: Sketch) -> None:
+def _dress_shirt(s: DrawingContext) -> None:
     w = s.window(-0.35, NECK_BASE - 0.08, 0.35, FAR, turned=False)
     if w is None:
         return
@@ -178,7 +178,7 @@ def _dress_shirt(s: Sketch) -> None:
     w.mix(cover(disc(w.x, w.y, 0, 0.915, 0.032), w.pixel), (0.85, 0.10, 0.14))
 
 
-def _leather_jacket(s: Sketch) -> None:
+def _leather_jacket(s: DrawingContext) -> None:
     n = s.g.neck_w
     w = s.window(-0.9, NECK_BASE - 0.1, 0.9, FAR, turned=False)
     if w is None:
@@ -202,7 +202,7 @@ def _leather_jacket(s: Sketch) -> None:
         w.mix(cover(disc(ax, w.y, cx, 0.93 + 0.022 * step, 0.021), w.pixel), (0.90, 0.91, 0.95))
 
 
-def _ruffle(s: Sketch) -> None:
+def _ruffle(s: DrawingContext) -> None:
     n = s.g.neck_w
     w = s.window(-n - 0.4, 0.7, n + 0.4, 1.15, turned=False)
     if w is None:
@@ -219,7 +219,7 @@ def _ruffle(s: Sketch) -> None:
     w.mix(rim * front, (0.90, 0.16, 0.22))
 
 
-def draw_vampire_collar(s: Sketch) -> None:
+def draw_vampire_collar(s: DrawingContext) -> None:
     """The high, red-lined collar: around the head, never over it."""
     if s.sitter["costume"] != "vampire":
         return

@@ -13,11 +13,11 @@ from tmsa_core.avatars.drawing.canvas import Canvas, Pair, Window
 from tmsa_core.avatars.drawing.geometry import Frame, Geometry, Sitter
 from tmsa_core.avatars.drawing.palette import Palette
 from tmsa_core.avatars.drawing.sdf import affine
-from tmsa_core.avatars.drawing.texture import strand_grain
+from tmsa_core.avatars.drawing.texture import strand_texture
 
 
 @dataclass(frozen=True)
-class Sketch:
+class DrawingContext:
     """One portrait being drawn: who sits, the measures, the colours and the image so far."""
 
     sitter: Sitter
@@ -52,7 +52,7 @@ class Sketch:
 
     def strands(self, w: Window | Pair) -> Tensor:
         """Strands of hair in the window, like ``w.x``, in about [-1, 1]."""
-        return strand_grain(*self.laid(w))
+        return strand_texture(*self.laid(w))
 
     @cached_property
     def head(self) -> Window | None:

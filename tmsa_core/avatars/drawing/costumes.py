@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tmsa_core.avatars.drawing.canvas import lit
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.geometry import EYE_LEVEL
 from tmsa_core.avatars.drawing.sdf import affine, cover, polygon, ramp
 
@@ -20,7 +20,7 @@ BOLT: tuple[tuple[float, float], ...] = (
 )
 
 
-def draw_face_paint(s: Sketch) -> None:
+def draw_face_paint(s: DrawingContext) -> None:
     """White paint and eye diamonds of the clown, lightning of the rock star."""
     costume = s.sitter["costume"]
     if costume == "clown":
@@ -29,7 +29,7 @@ def draw_face_paint(s: Sketch) -> None:
         _lightning(s)
 
 
-def _white_face(s: Sketch) -> None:
+def _white_face(s: DrawingContext) -> None:
     w = s.head
     if w is None:
         return
@@ -46,7 +46,7 @@ def _white_face(s: Sketch) -> None:
     eyes.mix(cover(diamond * 0.6, eyes.pixel), (0.15, 0.42, 0.90))
 
 
-def _lightning(s: Sketch) -> None:
+def _lightning(s: DrawingContext) -> None:
     w = s.window(-0.52, -0.58, 0.02, 0.50)
     if w is None:
         return

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.drawing.canvas import Pair, lit
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.geometry import EYE_LEVEL
 from tmsa_core.avatars.drawing.palette import INK, WHITE, blend, times
 from tmsa_core.avatars.drawing.sdf import (
@@ -25,7 +25,7 @@ from tmsa_core.avatars.drawing.sdf import (
 )
 
 
-def draw_eyes(s: Sketch) -> None:
+def draw_eyes(s: DrawingContext) -> None:
     """Both eyes, open or closed."""
     g = s.g
     reach = g.eye_w + 0.115
@@ -38,7 +38,7 @@ def draw_eyes(s: Sketch) -> None:
             _open_eye(s, w, a)
 
 
-def _socket(s: Sketch, w: Pair, a: Tensor) -> None:
+def _socket(s: DrawingContext, w: Pair, a: Tensor) -> None:
     """Shade around the eye, eye shadow above it."""
     g = s.g
     w.mix(blob(a, w.y, -0.03, EYE_LEVEL - 0.06, 0.19, 0.11, 0.30), s.colours.shadow)
@@ -51,7 +51,7 @@ def _socket(s: Sketch, w: Pair, a: Tensor) -> None:
         w.mix(blob(a, w.y, 0, EYE_LEVEL + 0.05, 0.18, 0.12, 0.55), (0.38, 0.20, 0.34))
 
 
-def _open_eye(s: Sketch, w: Pair, a: Tensor) -> None:
+def _open_eye(s: DrawingContext, w: Pair, a: Tensor) -> None:
     g, c = s.g, s.colours
     female = s.sitter["gender"] == "female"
     q = affine(a, 1 / g.eye_w, 0.0)
@@ -79,7 +79,7 @@ def _open_eye(s: Sketch, w: Pair, a: Tensor) -> None:
             _lash(w, a, (x, y), (x + dx, y + dy), 0.017)
 
 
-def _iris(s: Sketch, w: Pair, a: Tensor, inside: Tensor, below: Tensor) -> None:
+def _iris(s: DrawingContext, w: Pair, a: Tensor, inside: Tensor, below: Tensor) -> None:
     g, c = s.g, s.colours
     r, cy = 0.80 * g.eye_h, EYE_LEVEL + 0.012
     rho = length(a, affine(w.y, 1, -cy))
@@ -101,7 +101,7 @@ def _lash(w: Pair, a: Tensor, root: Point, tip: Point, radius: float) -> None:
     w.mix(cover(lash(a, w.y, root, tip, radius), w.pixel), INK)
 
 
-def _closed_eye(s: Sketch, w: Pair, a: Tensor) -> None:
+def _closed_eye(s: DrawingContext, w: Pair, a: Tensor) -> None:
     g, c = s.g, s.colours
     female = s.sitter["gender"] == "female"
     q = (a * (1 / g.eye_w)).clamp_(-1.2, 1.2)
@@ -124,7 +124,7 @@ def _closed_eye(s: Sketch, w: Pair, a: Tensor) -> None:
         _lash(w, a, (x, y), (x + 0.085, y + 0.012), 0.015)
 
 
-def draw_brows(s: Sketch) -> None:
+def draw_brows(s: DrawingContext) -> None:
     """Thin arches of women, thick straight brows of men; bushy when old."""
     g, c = s.g, s.colours
     thin = 0.55 if s.sitter["gender"] == "female" else 0.25
@@ -144,7 +144,7 @@ def draw_brows(s: Sketch) -> None:
         w.mix(cover(d, w.pixel * 1.3, 0.96), ink)
 
 
-def draw_brow_frown(s: Sketch) -> None:
+def draw_brow_frown(s: DrawingContext) -> None:
     """The crease between the brows of a frown."""
     if s.sitter["expression"] != "frown":
         return

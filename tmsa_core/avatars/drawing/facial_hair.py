@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.drawing.canvas import Window, lit
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.palette import Colour, times
 from tmsa_core.avatars.drawing.sdf import affine, box, cover, ellipse, number, ramp
 
 
-def draw_facial_hair(s: Sketch) -> None:
+def draw_facial_hair(s: DrawingContext) -> None:
     """In the hair colour, a little darker; painted before the mouth, which stays free."""
     kind = s.sitter["facial_hair"]
     if kind == "none":
@@ -23,7 +23,7 @@ def draw_facial_hair(s: Sketch) -> None:
         _goatee(s, colour)
 
 
-def draw_moustache(s: Sketch) -> None:
+def draw_moustache(s: DrawingContext) -> None:
     """The moustache, alone or as part of a beard, hangs over the upper lip."""
     if s.sitter["facial_hair"] in ("moustache", "beard"):
         _moustache(s, times(s.colours.hair, 0.84))
@@ -34,7 +34,7 @@ def _paint(w: Window, d: Tensor, colour: Colour, light: Tensor, solid: bool = Fa
     w.mix(cover(d, w.pixel * 1.6), lit(colour, light), solid=solid)
 
 
-def _moustache(s: Sketch, colour: Colour) -> None:
+def _moustache(s: DrawingContext, colour: Colour) -> None:
     g = s.g
     y = (g.nose_y + g.mouth_y - g.lip_upper) / 2 + 0.032
     w = s.window(-0.34, y - 0.12, 0.34, y + 0.20)
@@ -51,7 +51,7 @@ def _moustache(s: Sketch, colour: Colour) -> None:
     _paint(w, d, colour, light)
 
 
-def _goatee(s: Sketch, colour: Colour) -> None:
+def _goatee(s: DrawingContext, colour: Colour) -> None:
     g = s.g
     low = g.mouth_y + 0.4 * g.mouth_curve + 0.7 * g.mouth_open + g.lip_lower
     top, bottom = low + 0.03, g.chin + 0.115
@@ -68,7 +68,7 @@ def _goatee(s: Sketch, colour: Colour) -> None:
     _paint(w, d, colour, light, solid=True)
 
 
-def _beard(s: Sketch, colour: Colour) -> None:
+def _beard(s: DrawingContext, colour: Colour) -> None:
     g = s.g
     w = s.window(-g.head_w - 0.02, -0.10, g.head_w + 0.02, g.chin + 0.16)
     if w is None:

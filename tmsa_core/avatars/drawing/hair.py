@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tmsa_core.avatars.drawing.accessories import rim_line
 from tmsa_core.avatars.drawing.canvas import Pair, Window, lit
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.palette import WHITE, Colour, blend, times
 from tmsa_core.avatars.drawing.sdf import (
     affine,
@@ -24,7 +24,7 @@ from tmsa_core.avatars.drawing.sdf import (
     ramp,
     segment,
 )
-from tmsa_core.avatars.drawing.texture import curl_grain
+from tmsa_core.avatars.drawing.texture import curl_texture
 
 TIE: Colour = (0.20, 0.70, 0.72)
 PARTING = -0.22
@@ -43,14 +43,14 @@ EXTENT: dict[str, tuple[float, float]] = {  # beyond the skull, and lowest y, of
 }
 
 
-def draw_rear_hair(s: Sketch) -> None:
+def draw_rear_hair(s: DrawingContext) -> None:
     """Everything behind the head and the shoulders."""
     painter = _REAR.get(s.sitter["hair_style"])
     if painter is not None:
         painter(s)
 
 
-def draw_front_hair(s: Sketch) -> None:
+def draw_front_hair(s: DrawingContext) -> None:
     """Fringe, crown and locks over the head, with the shadow they throw on the face."""
     style = s.sitter["hair_style"]
     if style == "bald":
@@ -71,22 +71,22 @@ def draw_front_hair(s: Sketch) -> None:
         _parting(s, w, PARTING if style == "side_part" else 0.0)
 
 
-def _under_hat(s: Sketch, w: Window | Pair, d: Tensor) -> Tensor:
+def _under_hat(s: DrawingContext, w: Window | Pair, d: Tensor) -> Tensor:
     if s.sitter["headwear"] == "none":
         return d
     return torch.maximum(d, rim_line(s, w.flat) - 0.03 - w.y)
 
 
-def _shadow(s: Sketch, w: Window, d: Tensor) -> None:
+def _shadow(s: DrawingContext, w: Window, d: Tensor) -> None:
     w.multiply(ramp(0.085, -0.01, d, 0.42).mul_(w.covered()), (0.45, 0.32, 0.32))
 
 
-def _grain(s: Sketch, w: Window) -> Tensor:
+def _grain(s: DrawingContext, w: Window) -> Tensor:
     """Curls or strands, as the style has them."""
-    return curl_grain(*s.laid(w)) if s.sitter["hair_style"] == "curly" else s.strands(w)
+    return curl_texture(*s.laid(w)) if s.sitter["hair_style"] == "curly" else s.strands(w)
 
 
-def _gloss(s: Sketch, w: Window) -> Tensor:
+def _gloss(s: DrawingContext, w: Window) -> Tensor:
     """A band of light around the crown, brightest on the side of the lamp."""
     below = torch.addcmul(w.y, w.flat, w.flat, value=-0.42)
     band = bell(below, s.g.head_top + 0.21, 0.085)
@@ -94,7 +94,7 @@ def _gloss(s: Sketch, w: Window) -> Tensor:
 
 
 def _paint(
-    s: Sketch,
+    s: DrawingContext,
     w: Window | Pair,
     d: Tensor,
     grain: Tensor,
@@ -111,7 +111,7 @@ def _paint(
     w.mix(cover(d, w.pixel * 1.15), lit(s.colours.hair, light, sheen), solid=True)
 
 
-def _crown(s: Sketch, w: Window, sx: float, sy: float) -> Tensor:
+def _crown(s: DrawingContext, w: Window, sx: float, sy: float) -> Tensor:
     """The skull enlarged; straight down below its widest place."""
     g = s.g
     half = g.head_w * sx
@@ -121,7 +121,7 @@ def _crown(s: Sketch, w: Window, sx: float, sy: float) -> Tensor:
 
 
 def _opening(
-    s: Sketch, u: Tensor, y: Tensor, top: float, half: float = 0.88, n: float = 2.6
+    s: DrawingContext, u: Tensor, y: Tensor, top: float, half: float = 0.88, n: float = 2.6
 ) -> Tensor:
     """The part of the face that hair leaves free: an arch, open below."""
     g = s.g
@@ -132,7 +132,7 @@ def _opening(
     return affine(level, width, -width)
 
 
-def _hairline(s: Sketch, adult: float) -> float:
+def _hairline(s: DrawingContext, adult: float) -> float:
     """Hairlines follow the top of the head half way."""
     return adult + 0.5 * (s.g.head_top + 0.68)
 
@@ -142,7 +142,7 @@ def _wave(t: Tensor) -> Tensor:
     return 1 - 2 * (t - t.floor() - 0.5).abs()
 
 
-def _bald_gloss(s: Sketch) -> None:
+def _bald_gloss(s: DrawingContext) -> None:
     w = s.head
     if w is None:
         return
@@ -157,7 +157,7 @@ def _bald_gloss(s: Sketch) -> None:
 # --- over the head -------------------------------------------------------------------------
 
 
-def _short(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _short(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     p, _ = s.laid(w)
     tuft = torch.sin(affine(p, 24.0, 1.0)).mul_(number(0.008))
     tuft.add_(torch.sin(p * number(41.0)), alpha=0.007)
@@ -167,7 +167,7 @@ def _short(s: Sketch, w: Window, u: Tensor) -> Tensor:
     return torch.maximum(torch.maximum(d, face.neg_()), sideburn)
 
 
-def _side_part(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _side_part(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     right = (u - PARTING).clamp(min=0)
     volume = blob(w.flat, w.y, 0.12, s.g.head_top, 0.42, 0.30, 0.085)
     d = _crown(s, w, 1.045, 1.085) - volume
@@ -176,7 +176,7 @@ def _side_part(s: Sketch, w: Window, u: Tensor) -> Tensor:
     return torch.maximum(torch.maximum(d, -face), (w.y - 0.05) * 0.9)
 
 
-def _spiky(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _spiky(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     p, q = s.laid(w)
     angle = torch.atan2(p, (0.06 - q).clamp(min=0.05))
     spikes = _wave(angle * 2.1 + 0.5) * ramp(1.45, 0.9, angle.abs())
@@ -186,7 +186,7 @@ def _spiky(s: Sketch, w: Window, u: Tensor) -> Tensor:
     return torch.maximum(torch.maximum(d * 0.75, -face), (w.y - 0.06) * 0.9)
 
 
-def _afro(s: Sketch, w: Window) -> Tensor:
+def _afro(s: DrawingContext, w: Window) -> Tensor:
     cy = -0.20 + 0.5 * (s.g.head_top + 0.68)
     p, q = s.laid(w)
     angle = torch.atan2(p, q + 0.20)
@@ -194,36 +194,36 @@ def _afro(s: Sketch, w: Window) -> Tensor:
     return length(w.flat * 0.97, w.y - cy) - (s.g.head_w + 0.19) - scallop
 
 
-def _curly(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _curly(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     p, q = s.laid(w)
     ripple = 0.040 * torch.sin(p * 17 + 1.57) + 0.02 * torch.sin(q * 19)
     face = _opening(s, u, w.y - ripple, _hairline(s, -0.37), 0.86, 2.3)
     return torch.maximum(_afro(s, w), -face + ripple * 0.3)
 
 
-def _bob(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _bob(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     fringe = 0.012 * torch.sin(s.laid(w)[0] * 30)
     face = _opening(s, u, w.y + fringe, _hairline(s, -0.315), 0.85, 5.0)
     inward = ramp(0.1, 0.5, w.y, 0.09)  # tips turn towards the chin
     return torch.maximum(_bob_outline(s, w), -face - inward)
 
 
-def _bob_outline(s: Sketch, w: Window) -> Tensor:
+def _bob_outline(s: DrawingContext, w: Window) -> Tensor:
     body = _crown(s, w, 1.20, 1.10) + ramp(0.30, 0.62, w.y, 0.10)
     return torch.maximum(body, w.y - 0.50 - 0.25 * w.flat.abs() + 0.13)
 
 
-def _long(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _long(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     face = _opening(s, u, w.y, _hairline(s, -0.52), 0.90, 1.75)
     free = -face - ramp(0.55, 0.9, w.y, 0.05)
     return torch.maximum(_long_outline(s, w), free)
 
 
-def _long_outline(s: Sketch, w: Window) -> Tensor:
+def _long_outline(s: DrawingContext, w: Window) -> Tensor:
     return _crown(s, w, 1.17, 1.085) - ramp(0.0, 1.0, w.y, 0.07)
 
 
-def _wavy(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _wavy(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     p, q = s.laid(w)
     sway = torch.sin(affine(q, 10.5, 0.4)) * ramp(-0.35, 0.15, w.y, 0.040)
     fringe = w.y - 0.34 * (u + 0.30).clamp(min=0) + 0.10 * torch.sin(p * 8) * 0.5
@@ -231,24 +231,24 @@ def _wavy(s: Sketch, w: Window, u: Tensor) -> Tensor:
     return torch.maximum(_wavy_outline(s, w), -face - sway * 0.7)
 
 
-def _wavy_outline(s: Sketch, w: Window) -> Tensor:
+def _wavy_outline(s: DrawingContext, w: Window) -> Tensor:
     sway = torch.sin(affine(s.laid(w)[1], 10.5, 0.4)) * ramp(-0.35, 0.15, w.y, 0.055)
     return _crown(s, w, 1.24, 1.12) - ramp(0.0, 0.8, w.y, 0.08) - sway
 
 
-def _pulled_back(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _pulled_back(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     d = _crown(s, w, 1.035, 1.05)
     face = _opening(s, u, w.y, _hairline(s, -0.46), 0.92, 2.3)
     return torch.maximum(torch.maximum(d, -face), (w.y - 0.02) * 0.9)
 
 
-def _parted(s: Sketch, w: Window, u: Tensor) -> Tensor:
+def _parted(s: DrawingContext, w: Window, u: Tensor) -> Tensor:
     d = _crown(s, w, 1.06, 1.07)
     face = _opening(s, u, w.y, _hairline(s, -0.50), 0.88, 1.7)
     return torch.maximum(torch.maximum(d, -face), (w.y - 0.06) * 0.9)
 
 
-def _parting(s: Sketch, w: Window, at: float) -> None:
+def _parting(s: DrawingContext, w: Window, at: float) -> None:
     if s.sitter["headwear"] != "none":
         return
     top, line = s.g.head_top, _hairline(s, -0.50)
@@ -257,7 +257,7 @@ def _parting(s: Sketch, w: Window, at: float) -> None:
     w.mix(ramp(0.018, -0.006, d, 0.75), times(s.colours.hair, 0.42))
 
 
-def _mohawk(s: Sketch) -> None:
+def _mohawk(s: DrawingContext) -> None:
     g = s.g
     w = s.window(-g.head_w - 0.05, -1.25, g.head_w + 0.05, 0.15, turned=False)
     if w is None:
@@ -282,8 +282,10 @@ def _mohawk(s: Sketch) -> None:
 # --- behind the head -----------------------------------------------------------------------
 
 
-def _rear_shape(outline: Callable[[Sketch, Window], Tensor]) -> Callable[[Sketch], None]:
-    def draw(s: Sketch) -> None:
+def _rear_shape(
+    outline: Callable[[DrawingContext, Window], Tensor],
+) -> Callable[[DrawingContext], None]:
+    def draw(s: DrawingContext) -> None:
         reach = s.g.head_w + 0.36
         w = s.window(-reach, s.g.head_top - 0.34, reach, 1.6, turned=False)
         if w is None:
@@ -293,7 +295,7 @@ def _rear_shape(outline: Callable[[Sketch, Window], Tensor]) -> Callable[[Sketch
     return draw
 
 
-def _bun(s: Sketch) -> None:
+def _bun(s: DrawingContext) -> None:
     top, r = s.g.head_top, 0.185
     cy = max(top - 0.10, -0.80)
     w = s.window(-0.3, cy - 0.3, 0.3, cy + 0.35, turned=False)
@@ -304,7 +306,9 @@ def _bun(s: Sketch) -> None:
     _paint(s, w, d, s.strands(w), gloss)
 
 
-def _tail(s: Sketch, w: Window | Pair, a: Tensor, middle: float, half: float, thick: float) -> None:
+def _tail(
+    s: DrawingContext, w: Window | Pair, a: Tensor, middle: float, half: float, thick: float
+) -> None:
     x0 = s.g.head_w + TAIL
     q = affine(w.y, 1 / half, -middle / half)
     off = a - (x0 - 0.05 - 0.15 * q * q + 0.03 * q)
@@ -318,7 +322,7 @@ def _tail(s: Sketch, w: Window | Pair, a: Tensor, middle: float, half: float, th
     w.mix(cover(tie, w.pixel), lit(TIE, 1.05 - 3 * (tie + 0.05).clamp_(0, 0.1)), solid=True)
 
 
-def _ponytail(s: Sketch) -> None:
+def _ponytail(s: DrawingContext) -> None:
     middle, half = 0.06, 0.52
     x = s.g.head_w + TAIL
     w = s.window(x - 0.5, middle - half - 0.1, x + 0.3, middle + half + 0.1, turned=False)
@@ -326,14 +330,14 @@ def _ponytail(s: Sketch) -> None:
         _tail(s, w, w.flat, middle, half, 0.165)
 
 
-def _pigtails(s: Sketch) -> None:
+def _pigtails(s: DrawingContext) -> None:
     middle, half = 0.44, 0.46
     x = s.g.head_w + TAIL
     for w in s.sides(x - 0.5, middle - half - 0.1, x + 0.3, middle + half + 0.1, turned=False):
         _tail(s, w, w.flat * w.side, middle, half, 0.150)
 
 
-_REAR: dict[str, Callable[[Sketch], None]] = {
+_REAR: dict[str, Callable[[DrawingContext], None]] = {
     "curly": _rear_shape(_afro),
     "bob": _rear_shape(_bob_outline),
     "long": _rear_shape(_long_outline),
@@ -342,7 +346,7 @@ _REAR: dict[str, Callable[[Sketch], None]] = {
     "ponytail": _ponytail,
     "pigtails": _pigtails,
 }
-_FRONT: dict[str, Callable[[Sketch, Window, Tensor], Tensor]] = {  # signed distances
+_FRONT: dict[str, Callable[[DrawingContext, Window, Tensor], Tensor]] = {  # signed distances
     "short": _short,
     "side_part": _side_part,
     "spiky": _spiky,

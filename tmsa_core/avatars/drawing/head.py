@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.geometry import EYE_LEVEL, Geometry
 from tmsa_core.avatars.drawing.palette import BLACK, WHITE, blend, times
 from tmsa_core.avatars.drawing.sdf import affine, blob, brush, cover, disc, ellipse, number, ramp
-from tmsa_core.avatars.drawing.texture import forehead_grain, freckle_grain
+from tmsa_core.avatars.drawing.texture import forehead_texture, freckle_texture
 
 EAR_LEVEL = 0.06
 
 
-def draw_ears(s: Sketch) -> None:
+def draw_ears(s: DrawingContext) -> None:
     """Both ears; the head is painted over their inner halves."""
     g, r, cy = s.g, s.g.ear, EAR_LEVEL
     x, middle = ear_place(g)
@@ -34,7 +34,7 @@ def ear_place(g: Geometry) -> tuple[float, float]:
     return g.head_w + 0.025, -g.chin_shift * 0.45
 
 
-def draw_head(s: Sketch) -> None:
+def draw_head(s: DrawingContext) -> None:
     """The bare head: dome shading, rim light, stubble of men."""
     w = s.head
     if w is None:
@@ -54,7 +54,7 @@ def draw_head(s: Sketch) -> None:
         _stubble(s)
 
 
-def _stubble(s: Sketch) -> None:
+def _stubble(s: DrawingContext) -> None:
     """Five o'clock shade on jaw and upper lip, and the planes of the cheeks."""
     g = s.g
     r = g.head_w + 0.1
@@ -72,7 +72,7 @@ def _stubble(s: Sketch) -> None:
     w.mix(plane.mul_(alpha), s.colours.shadow)
 
 
-def draw_cheeks(s: Sketch) -> None:
+def draw_cheeks(s: DrawingContext) -> None:
     """Natural colour, blush, clown cheeks, freckles, and the lift of a smile."""
     g, c = s.g, s.colours
     clown = s.sitter["costume"] == "clown"
@@ -93,15 +93,15 @@ def draw_cheeks(s: Sketch) -> None:
         _freckles(s)
 
 
-def _freckles(s: Sketch) -> None:
+def _freckles(s: DrawingContext) -> None:
     w = s.window(-0.49, 0.0, 0.49, 0.39)
     if w is None:
         return
-    spots = freckle_grain(*s.laid(w)).mul_(number(0.85))
+    spots = freckle_texture(*s.laid(w)).mul_(number(0.85))
     w.mix(spots, times(s.colours.skin, (0.62, 0.40, 0.26)))
 
 
-def draw_nose(s: Sketch) -> None:
+def draw_nose(s: DrawingContext) -> None:
     """Bridge light, side shade, wings and nostrils."""
     g, c = s.g, s.colours
     w = s.window(-g.nose_w - 0.13, -0.2, g.nose_w + 0.13, g.nose_y + 0.12)
@@ -129,7 +129,7 @@ def draw_nose(s: Sketch) -> None:
         w.mix(blob(w.x, w.y, -0.035, y0 - 0.05, 0.028, 0.024, 0.9), WHITE)
 
 
-def draw_age_lines(s: Sketch) -> None:
+def draw_age_lines(s: DrawingContext) -> None:
     """Folds, bags and jowls of old faces; forehead lines and crow's feet with wrinkles."""
     c = s.colours
     if s.sitter["age"] == "old":
@@ -138,7 +138,7 @@ def draw_age_lines(s: Sketch) -> None:
         return
     w = s.window(-0.36, -0.50, 0.36, -0.19)
     if w is not None:
-        w.mix(forehead_grain(*s.laid(w)).mul_(number(0.85)), c.line)
+        w.mix(forehead_texture(*s.laid(w)).mul_(number(0.85)), c.line)
     for w in s.sides(0.06, -0.16, 0.56, 0.20):
         a, start = w.x * w.side, s.g.eye_x + s.g.eye_w + 0.055
         for slope, y in ((-0.034, -0.095), (0.0, EYE_LEVEL + 0.005), (0.034, 0.015)):
@@ -148,7 +148,7 @@ def draw_age_lines(s: Sketch) -> None:
         w.mix(ramp(0.010, -0.006, under, 0.6), c.line)
 
 
-def _old_folds(s: Sketch) -> None:
+def _old_folds(s: DrawingContext) -> None:
     g, c = s.g, s.colours
     for w in s.sides(0.04, 0.0, 0.56, g.chin):
         a, face = w.x * w.side, ramp(0.99, 0.90, w.take(s.level))

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from tmsa_core.avatars.drawing.canvas import Window, lit
-from tmsa_core.avatars.drawing.context import Sketch
+from tmsa_core.avatars.drawing.context import DrawingContext
 from tmsa_core.avatars.drawing.palette import WHITE, blend, times
 from tmsa_core.avatars.drawing.sdf import affine, bell, blob, brush, cover, number, ramp
 
 
-def draw_mouth(s: Sketch) -> None:
+def draw_mouth(s: DrawingContext) -> None:
     """The mouth of the four expressions, painted along ``Geometry.lip_lines``."""
     g, c = s.g, s.colours
     w = s.window(-g.mouth_w - 0.10, g.mouth_y - 0.22, g.mouth_w + 0.10, g.mouth_y + 0.28)
@@ -49,7 +49,7 @@ def draw_mouth(s: Sketch) -> None:
         _fangs(s, w, upper)
 
 
-def _teeth(s: Sketch, w: Window, q: Tensor, upper: Tensor, lower: Tensor) -> None:
+def _teeth(s: DrawingContext, w: Window, q: Tensor, upper: Tensor, lower: Tensor) -> None:
     below = w.y - upper
     hole = cover(torch.maximum(-below, w.y - lower), w.pixel / 0.9)
     w.mix(hole, (0.30, 0.03, 0.06))
@@ -63,7 +63,7 @@ def _teeth(s: Sketch, w: Window, q: Tensor, upper: Tensor, lower: Tensor) -> Non
     w.mix(ramp(0.022, 0.0, below, 0.35).mul_(hole), (0.25, 0.05, 0.08))
 
 
-def _corners(s: Sketch, w: Window) -> None:
+def _corners(s: DrawingContext, w: Window) -> None:
     g, c = s.g, s.colours
     y = g.mouth_y - 0.6 * g.mouth_curve
     a = w.x.abs()
@@ -76,7 +76,7 @@ def _corners(s: Sketch, w: Window) -> None:
     w.mix(ramp(0.010, -0.006, dimple, 0.85), c.line)
 
 
-def _fangs(s: Sketch, w: Window, upper: Tensor) -> None:
+def _fangs(s: DrawingContext, w: Window, upper: Tensor) -> None:
     a = w.x.abs() - s.g.mouth_w * 0.42
     root = upper - 0.004
     length = (w.y - root) * (1 / 0.105)

@@ -30,13 +30,13 @@ FOREHEAD: tuple[tuple[float, float], ...] = ((-0.300, 0.22), (-0.345, 0.26), (-0
 """y and half width of each line."""
 
 
-def strand_grain(x: Tensor, y: Tensor) -> Tensor:
+def strand_texture(x: Tensor, y: Tensor) -> Tensor:
     """Light and dark strands in about [-1, 1], which part slightly on their way down."""
     fan = x / affine(y, 0.35, 1.0)
     return strands(fan.add_(torch.sin(y * number(9.0)), alpha=0.02), 46.0)
 
 
-def curl_grain(x: Tensor, y: Tensor) -> Tensor:
+def curl_texture(x: Tensor, y: Tensor) -> Tensor:
     """Ringlets, light and dark, in about [-1, 1]."""
     across = torch.sin(affine(y, 13.0, 0.0)).mul_(number(2.2)).add_(x, alpha=24.0)
     down = torch.sin(affine(x, 13.0, 0.6)).mul_(number(2.2)).add_(y, alpha=24.0)
@@ -44,14 +44,14 @@ def curl_grain(x: Tensor, y: Tensor) -> Tensor:
     return strands(ringlets.mul_(number(0.055)), 40.0)
 
 
-def freckle_grain(x: Tensor, y: Tensor) -> Tensor:
+def freckle_texture(x: Tensor, y: Tensor) -> Tensor:
     """1 on freckles, 0 between them."""
     at, level, radius = torch.tensor(FRECKLES, device=x.device).T[..., None, None]
     nearest = length(x.abs() - at, y - level).sub_(radius).amin(0)
     return ramp(0.010, -0.010, nearest)
 
 
-def forehead_grain(x: Tensor, y: Tensor) -> Tensor:
+def forehead_texture(x: Tensor, y: Tensor) -> Tensor:
     """1 on the three lines of a wrinkled forehead, 0 between them."""
     lines = [
         ramp(0.010, -0.006, brush(x, y, 0, level, half, 0.011, bend=0.018))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tmsa_core.evaluation.alignment.losses import DrawnImages
+from tmsa_core.evaluation.alignment.losses import RenderedImages
 from tmsa_core.evaluation.alignment.setup import (
     COMMON_LENGTH,
     Log,
     Row,
-    Stage,
+    StudySetup,
     judge,
     raw_direction,
     study_bank,
 )
 from tmsa_core.evaluation.prompts import SIX, Prompt
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.training.mapper.bank import Bank, Studio, synthetic_bank
+from tmsa_core.training.mapper.bank import Bank, ImageEmbedder, synthetic_bank
 from tmsa_core.training.mapper.calibration_texts import embed_pairs
 from tmsa_core.training.mapper.loop import train_alignment
 from tmsa_core.training.mapper.presets import FAST, PAPER, Preset
@@ -30,7 +30,7 @@ JUDGED_PAIRS = 4_096
 
 
 def run(
-    stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX, limit: int = 30_000
+    stage: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX, limit: int = 30_000
 ) -> list[Row]:
     """Quality at every mark up to ``limit`` evaluations; goes on where it stopped.
 
@@ -55,8 +55,8 @@ def run(
     return log.rows
 
 
-def _quick(stage: Stage, bank: Bank, pairs: int, prompts: tuple[Prompt, ...]) -> Row:
-    studio = Studio(stage.studio.generator, stage.studio.clip)
+def _quick(stage: StudySetup, bank: Bank, pairs: int, prompts: tuple[Prompt, ...]) -> Row:
+    studio = ImageEmbedder(stage.studio.generator, stage.studio.clip)
     own = synthetic_bank(studio, pairs, seed=0, tick=lambda count: None)
     texts = embed_pairs(studio.clip, stage.bundle.domain)
     mapper, noise, _ = choose_mapper(own, studio, texts)
@@ -66,15 +66,20 @@ def _quick(stage: Stage, bank: Bank, pairs: int, prompts: tuple[Prompt, ...]) ->
 
 
 def _trained(
-    stage: Stage, bank: Bank, preset: Preset, mark: int, work: Path, prompts: tuple[Prompt, ...]
+    stage: StudySetup,
+    bank: Bank,
+    preset: Preset,
+    mark: int,
+    work: Path,
+    prompts: tuple[Prompt, ...],
 ) -> Row:
     options = Options(work, stage.bundle.folder)
-    images = DrawnImages(REAL, stage.studio.generator.resolution)
+    images = RenderedImages(REAL, stage.studio.generator.resolution)
     name = f"curve-{preset.name}"
     state = train_alignment(stage.bundle, preset, options, images, name, until=mark)
     figures = {"evaluations": state.studio.evaluations, "steps": state.step}
     return figures | _judge(stage, bank, state.average, prompts)
 
 
-def _judge(stage: Stage, bank: Bank, mapper: Mapper, prompts: tuple[Prompt, ...]) -> Row:
+def _judge(stage: StudySetup, bank: Bank, mapper: Mapper, prompts: tuple[Prompt, ...]) -> Row:
     return judge(stage, bank, raw_direction(mapper), prompts, COMMON_LENGTH * bank.spread())

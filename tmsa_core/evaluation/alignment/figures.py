@@ -32,7 +32,7 @@ from tmsa_core.imaging.contact_sheet import grid
 from tmsa_core.imaging.images import to_image
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.avatar.renders import held_out_portraits
-from tmsa_core.training.mapper.bank import Studio
+from tmsa_core.training.mapper.bank import ImageEmbedder
 
 WORK = Path("runs") / "avatar"
 SHOWN = 6
@@ -57,7 +57,7 @@ class Networks:
     """What the images are made with."""
 
     bundle: Bundle
-    studio: Studio
+    studio: ImageEmbedder
     mapper: Mapper
 
     def text(self, text: str) -> Tensor:
@@ -228,7 +228,7 @@ def write_alignment_figure(name: str, bundle: Bundle | None, out: Path, results:
     Raises RequestError where the study that a plot shows has not been run.
     """
     if name in IMAGES:
-        studio = Studio(bundle.load("generator"), bundle.load("clip"))
+        studio = ImageEmbedder(bundle.load("generator"), bundle.load("clip"))
         image = IMAGES[name](Networks(bundle, studio, bundle.load("mapper")))
     else:
         rows = newest(read_rows(results), name)

@@ -19,7 +19,7 @@ from tmsa_core.evaluation.alignment.setup import (
     COMMON_LENGTH,
     Log,
     Row,
-    Stage,
+    StudySetup,
     judge,
     raw_direction,
     study_bank,
@@ -51,7 +51,7 @@ SENSITIVITY = {
 VARIANTS = ABLATIONS | SENSITIVITY
 
 
-class DrawnImages:
+class RenderedImages:
     """Real images of the avatar world, drawn when they are asked for."""
 
     def __init__(self, count: int, resolution: int) -> None:
@@ -78,13 +78,13 @@ class DrawnImages:
 def trained_mapper(bundle: Bundle, name: str, work: Path) -> Mapper:
     """The mapper of a variant, trained now or taken from its finished state in ``work``."""
     preset = replace(PRESET, weights=VARIANTS[name])
-    images = DrawnImages(REAL, 128)
+    images = RenderedImages(REAL, 128)
     folder = "losses-" + name.replace(" ", "-")
     state = train_alignment(bundle, preset, Options(work, bundle.folder), images, folder)
     return state.average.requires_grad_(False)
 
 
-def run(stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
+def run(stage: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
     """Train and try every variant; rows that are in ``out`` already are kept."""
     log = Log(out, "losses", stage.bundle)
     for name, weights in VARIANTS.items():
@@ -93,7 +93,7 @@ def run(stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) 
     return log.rows
 
 
-def _try(stage: Stage, name: str, work: Path, prompts: tuple[Prompt, ...]) -> Row:
+def _try(stage: StudySetup, name: str, work: Path, prompts: tuple[Prompt, ...]) -> Row:
     """The edits' figures; reconstruction: mean cosine of E_I of an image and of G(M(E_I))."""
     mapper, bank = trained_mapper(stage.bundle, name, work), study_bank(stage, PAIRS, work)
     with torch.inference_mode():

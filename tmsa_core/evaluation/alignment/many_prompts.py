@@ -16,7 +16,7 @@ from tmsa_core.editing.shift_refinement import row_norm
 from tmsa_core.evaluation.alignment.setup import (
     Log,
     Row,
-    Stage,
+    StudySetup,
     study_bank,
     true_direction,
     try_shift,
@@ -27,7 +27,7 @@ PAIRS = 4_096  # whose codes say what the true directions are
 ALPHAS = (-2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 
-def run(stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = ALL) -> list[Row]:
+def run(stage: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = ALL) -> list[Row]:
     """Every prompt at every alpha; rows that are in ``out`` already are kept."""
     log, mapper = Log(out, "merit", stage.bundle), stage.bundle.load("mapper")
     shifts = {

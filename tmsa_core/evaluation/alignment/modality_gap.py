@@ -22,7 +22,7 @@ from tmsa_core.evaluation.alignment.setup import (
     Direction,
     Log,
     Row,
-    Stage,
+    StudySetup,
     judge,
     raw_direction,
     study_bank,
@@ -45,7 +45,7 @@ DELTAS = 8_192
 
 
 @torch.no_grad()
-def measure_gap(stage: Stage, bank: Bank, captioned: int = 512) -> Row:
+def measure_gap(stage: StudySetup, bank: Bank, captioned: int = 512) -> Row:
     """Offset, subspace shares, and how far M's codes of texts lie off those of images."""
     portraits = draw_portraits(0, 0, captioned)
     sentences = [caption.text for caption in captions(portraits, random.Random(0))]
@@ -88,7 +88,7 @@ def mean_cosine(x: Tensor) -> float:
     return float((x.sum(dim=0).square().sum() - len(x)) / (len(x) * (len(x) - 1)))
 
 
-def treatments(stage: Stage, bank: Bank) -> dict[str, Callable[[], Direction]]:
+def treatments(stage: StudySetup, bank: Bank) -> dict[str, Callable[[], Direction]]:
     """What is compared, by name; each is learnt when it is called."""
 
     def centred() -> Direction:
@@ -130,7 +130,7 @@ def treatments(stage: Stage, bank: Bank) -> dict[str, Callable[[], Direction]]:
     }
 
 
-def _centred(stage: Stage, bank: Bank, mapper: Mapper) -> Mapper:
+def _centred(stage: StudySetup, bank: Bank, mapper: Mapper) -> Mapper:
     """A mapper that moves texts by the offset between the two clouds."""
     centre = text_centre(embed_pairs(stage.studio.clip, stage.bundle.domain))
     mapper.gap.copy_(bank.synthetic.mean(dim=0) - centre)
@@ -173,7 +173,7 @@ def leading_projector(images: Tensor, dimensions: int) -> Tensor:
     return vectors @ vectors.T
 
 
-def run(stage: Stage, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
+def run(stage: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
     """Measure the gap, then every treatment; rows that are in ``out`` already are kept."""
     bank, log = study_bank(stage, PAIRS, work), Log(out, "gap", stage.bundle)
     log.add({"row": "gap", "pairs": PAIRS}, lambda: measure_gap(stage, bank))

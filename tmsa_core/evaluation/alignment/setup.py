@@ -18,13 +18,13 @@ from tmsa_core.editing.shift import calibrate, embed_text
 from tmsa_core.errors import RequestError, quoted
 from tmsa_core.evaluation.held_out import make_subjects
 from tmsa_core.evaluation.json_lines import Lines, cut_half_line
-from tmsa_core.evaluation.judges import Judges, Reading, compared, score, shows
+from tmsa_core.evaluation.judges import Evaluators, Reading, compared, score, shows
 from tmsa_core.evaluation.prompts import Prompt, fits
 from tmsa_core.evaluation.staleness import ROLES
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.avatar.stylegan_mapping import LIFT
 from tmsa_core.training.avatar.w_codes import read_code
-from tmsa_core.training.mapper.bank import Bank, Studio, synthetic_bank
+from tmsa_core.training.mapper.bank import Bank, ImageEmbedder, synthetic_bank
 from tmsa_core.training.mapper.cache import Parts, cached
 
 Row = dict[str, object]
@@ -37,15 +37,15 @@ COMMON_LENGTH = 0.29  # of the spread of codes: where shifts are compared whatev
 
 
 @dataclass(frozen=True)
-class Stage:
+class StudySetup:
     """Held-out portraits, inverted and read once, and the networks that edit and judge them.
 
     before: what the judges read off the inversions ``codes`` (N,L,512).
     """
 
     bundle: Bundle
-    studio: Studio
-    judges: Judges
+    studio: ImageEmbedder
+    judges: Evaluators
     codes: Tensor
     before: Reading
 
@@ -61,23 +61,23 @@ class Stage:
         return self.texts[text]
 
 
-def draw(studio: Studio, codes: Tensor) -> Tensor:
+def draw(studio: ImageEmbedder, codes: Tensor) -> Tensor:
     """(N,L,512) -> (N,3,R,R), clamped, in batches."""
     with torch.inference_mode(), studio.autocast():
         parts = [studio.generator.synthesise(w).clamp(-1, 1) for w in codes.split(studio.batch)]
     return torch.cat(parts)
 
 
-def set_stage(bundle: Bundle, portraits: int) -> Stage:
+def set_up_study(bundle: Bundle, portraits: int) -> StudySetup:
     """Draw, invert and read ``portraits`` held-out portraits."""
-    studio = Studio(bundle.load("generator"), bundle.load("clip"))
-    judges = Judges(studio.clip, bundle.load("identity"), bundle.load("classifier"))
+    studio = ImageEmbedder(bundle.load("generator"), bundle.load("clip"))
+    judges = Evaluators(studio.clip, bundle.load("identity"), bundle.load("classifier"))
     subjects = make_subjects(bundle, portraits)
     before = judges.read(draw(studio, subjects.codes), subjects.portraits.traits)
-    return Stage(bundle, studio, judges, subjects.codes, before)
+    return StudySetup(bundle, studio, judges, subjects.codes, before)
 
 
-def check_stage(stage: Stage, prompts: Sequence[Prompt]) -> None:
+def check_study_setup(stage: StudySetup, prompts: Sequence[Prompt]) -> None:
     """Raise RequestError where all portraits show what a prompt asks for, so none is edited."""
     for prompt in prompts:
         if shows(stage.before, prompt).all():
@@ -87,7 +87,7 @@ def check_stage(stage: Stage, prompts: Sequence[Prompt]) -> None:
             )
 
 
-def study_bank(stage: Stage, count: int, folder: Path) -> Bank:
+def study_bank(stage: StudySetup, count: int, folder: Path) -> Bank:
     """Synthetic pairs to study maps on, kept in ``folder`` until the networks change."""
     weights = stage.bundle.fingerprint(("generator", "clip"))
     key = {"weights": weights, "count": count, "seed": BANK_SEED}
@@ -101,7 +101,7 @@ def study_bank(stage: Stage, count: int, folder: Path) -> Bank:
     return Bank(kept["synthetic"], kept["w"], kept["synthetic"][:0], empty)
 
 
-def try_shift(stage: Stage, prompt: Prompt, shift: Tensor, alpha: float = 1.0) -> Row:
+def try_shift(stage: StudySetup, prompt: Prompt, shift: Tensor, alpha: float = 1.0) -> Row:
     """Edit those that lack what a prompt asks for by alpha * shift (L,512), and judge.
 
     success: share that shows it. kept: mean over the other attributes of the share left alone;
@@ -211,7 +211,7 @@ def raw_direction(mapper: Mapper) -> Direction:
 
 
 def judge(
-    stage: Stage, bank: Bank, direction: Direction, prompts: Sequence[Prompt], length: float
+    stage: StudySetup, bank: Bank, direction: Direction, prompts: Sequence[Prompt], length: float
 ) -> Row:
     """Mean figures of a way to make shifts, over the prompts.
 

@@ -11,7 +11,7 @@ from tmsa_core.evaluation.alignment import cost as cost_curve
 from tmsa_core.evaluation.alignment import losses as loss_study
 from tmsa_core.evaluation.alignment import many_prompts as merit
 from tmsa_core.evaluation.alignment import modality_gap
-from tmsa_core.evaluation.alignment.setup import Row, check_stage, read_rows, set_stage
+from tmsa_core.evaluation.alignment.setup import Row, check_study_setup, read_rows, set_up_study
 from tmsa_core.evaluation.prompts import ALL
 
 STUDIES: dict[str, Callable[..., list[Row]]] = {
@@ -39,7 +39,7 @@ def run_study(
     if limit is not None and name != "curve":
         raise RequestError(f"Only the study curve has a limit, not {name}: leave --limit out.")
     read_rows(out)  # before any work
-    stage = set_stage(bundle, portraits)
-    check_stage(stage, ALL)
+    stage = set_up_study(bundle, portraits)
+    check_study_setup(stage, ALL)
     further = {} if limit is None else {"limit": limit}
     return STUDIES[name](stage, out, work, **further)

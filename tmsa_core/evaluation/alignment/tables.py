@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tmsa_core.evaluation.alignment.setup import COMMON_LENGTH, Row, newest
 from tmsa_core.evaluation.markdown import table
-from tmsa_core.evaluation.staleness import age_note
+from tmsa_core.evaluation.staleness import staleness_note
 from tmsa_core.training.mapper.presets import PAPER
 
 FIGURES = ("cosine_to_truth", "success", "kept", "identity", "clip")
@@ -32,7 +32,7 @@ def alignment_page(rows: Sequence[Row], present: Mapping[str, str] | None = None
     for study, (title, write) in sections.items():
         found = newest(rows, study)
         if found:
-            note = age_note(found[-1]["weights"], (present or {}).get(study))
+            note = staleness_note(found[-1]["weights"], (present or {}).get(study))
             parts += [f"## {title}", *([note] if note else []), write(found)]
     return "\n\n".join([*parts, f"## The paper's figures\n\n{IMAGES}"]) + "\n"
 
@@ -165,12 +165,12 @@ def _merit(found: Sequence[Row]) -> str:
                     f"{_number(r, 'success'):.2f}",
                     f"{truth[p]:.2f}" if (p := str(r["prompt"])) in truth else "-",
                     *(f"{_number(r, f):.2f}" for f in FIGURES[2:]),
-                    f"{r['worst']} {_number(r, 'worst_kept'):.2f}",
+                    f"{r['worst']} {_number(r, 'least_kept'):.2f}",
                 )
                 for r in full
             ],
         ),
-        _missed(full, truth),
+        _residual(full, truth),
     ]
     if len(alphas) > 1:
         parts += [
@@ -187,7 +187,7 @@ def _merit(found: Sequence[Row]) -> str:
     return "\n\n".join(parts)
 
 
-def _missed(full: Sequence[Row], truth: Mapping[str, float]) -> str:
+def _residual(full: Sequence[Row], truth: Mapping[str, float]) -> str:
     """By how much texts miss the goal for success, and whether the truth misses it too."""
     short = {str(r["prompt"]): GOAL - _number(r, "success") for r in full}
     short = {p: gap for p, gap in short.items() if gap > 0}

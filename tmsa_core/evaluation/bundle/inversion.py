@@ -33,13 +33,13 @@ def drawings(bundle: Bundle, subjects: Subjects) -> dict[str, Draw]:
     """How each inversion draws codes of the subjects: e4e by its code alone, HFGI with the rest."""
     generator, hfgi = bundle.load("generator"), bundle.load("hfgi")
     pairs = zip(batches(subjects.renders), batches(subjects.codes), strict=True)
-    missed = torch.cat([hfgi.missed(generator, x, w) for x, w in pairs])
+    residual = torch.cat([hfgi.residual(generator, x, w) for x, w in pairs])
 
     def e4e(codes: Tensor, rows: Tensor) -> Tensor:
         return synthesise(generator, codes)
 
     def fused(codes: Tensor, rows: Tensor) -> Tensor:
-        pairs = zip(batches(codes), batches(missed[rows]), strict=True)
+        pairs = zip(batches(codes), batches(residual[rows]), strict=True)
         return torch.cat([hfgi.fuse(generator, m, w).clamp(-1, 1) for w, m in pairs])
 
     return {"e4e": e4e, "hfgi": fused}

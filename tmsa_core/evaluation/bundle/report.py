@@ -18,7 +18,7 @@ from tmsa_core.avatars.visibility import visible
 from tmsa_core.bundles import Bundle
 from tmsa_core.editing.shift import embed_text, semantic_shift
 from tmsa_core.evaluation.avatar_images import batches, rendered, synthesise
-from tmsa_core.evaluation.bundle.sharpness import crispness_report
+from tmsa_core.evaluation.bundle.sharpness import sharpness_report
 from tmsa_core.evaluation.held_out import Subjects, make_subjects
 from tmsa_core.evaluation.judges import JUDGED
 from tmsa_core.evaluation.metrics import agreement, cosine, frechet_distance
@@ -174,7 +174,7 @@ def evaluate(bundle: Bundle, count: int, out: Path) -> list[dict[str, object]]:
     subjects = make_subjects(bundle, count)
     rows: list[dict[str, object]] = [
         {"report": "samples"} | samples_report(bundle, subjects),
-        {"report": "crispness"} | crispness_report(bundle),
+        {"report": "crispness"} | sharpness_report(bundle),
         {"report": "inversion"} | inversion_report(bundle, subjects),
         {"report": "zero_shot"} | zero_shot_report(bundle, subjects),
         *({"report": "edit"} | row for row in edit_report(bundle, subjects)),

@@ -65,7 +65,7 @@ def share_drawn(made: Tensor, real: Tensor) -> float:
 
 
 @torch.inference_mode()
-def crispness_report(bundle: Bundle) -> dict[str, float]:
+def sharpness_report(bundle: Bundle) -> dict[str, float]:
     """PSNR, correlation and strength of detail, and the share drawn of each of ``PARTS``."""
     generator = bundle.load("generator")
     people = held_out_portraits(PORTRAITS, seed=2)

@@ -34,15 +34,15 @@ from tqdm import tqdm
 
 from tmsa_core.avatars.params import ATTRIBUTES
 from tmsa_core.avatars.visibility import visible
-from tmsa_core.baselines import METHODS, Edit, Method, Texts, World, open_world
+from tmsa_core.baselines import METHODS, Edit, FrozenNetworks, Method, Texts, open_networks
 from tmsa_core.baselines.interface import STEERED
 from tmsa_core.bundles import Bundle
-from tmsa_core.devices import says_when_full
+from tmsa_core.devices import report_out_of_memory
 from tmsa_core.editing.shift import embed_text
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.evaluation.comparison.strength_search import tune
 from tmsa_core.evaluation.json_lines import Lines, cut_half_line
-from tmsa_core.evaluation.judges import Judges, Reading, Row, compared, score, shows
+from tmsa_core.evaluation.judges import Evaluators, Reading, Row, compared, score, shows
 from tmsa_core.evaluation.metrics import agreement, ssim
 from tmsa_core.evaluation.prompts import Prompt
 from tmsa_core.evaluation.subjects import VALIDATION, find_subjects
@@ -115,10 +115,10 @@ def read_rows(path: Path) -> list[Row]:
     return LINES.read(path)
 
 
-@says_when_full
+@report_out_of_memory
 def compare(bundle: Bundle, plan: Plan, out: Path, parts: Path, device: str = "cpu") -> list[Row]:
     """Run what the plan asks for and the file lacks; the lines of this run."""
-    world = open_world(bundle, parts, device)
+    world = open_networks(bundle, parts, device)
     run: Row = {
         "domain": bundle.domain,
         "weights": bundle.fingerprint(STEERED),
@@ -128,7 +128,7 @@ def compare(bundle: Bundle, plan: Plan, out: Path, parts: Path, device: str = "c
     results = Results(out, run)
     hfgi = bundle.load("hfgi", device) if plan.inversion == "hfgi" else None
     mapper = bundle.fingerprint(("mapper",))
-    scene = Scene(world, _judges(bundle, world), plan, results, mapper, hfgi)
+    scene = ComparisonRun(world, _judges(bundle, world), plan, results, mapper, hfgi)
     scene.note_prompts()
     scene.measure_inversions()
     for name in plan.methods:
@@ -139,13 +139,13 @@ def compare(bundle: Bundle, plan: Plan, out: Path, parts: Path, device: str = "c
     return results.rows
 
 
-def _judges(bundle: Bundle, world: World) -> Judges:
+def _judges(bundle: Bundle, world: FrozenNetworks) -> Evaluators:
     """The classifier is loaded here, where no method can reach it."""
     classifier = bundle.load("classifier", world.device) if bundle.domain == "avatar" else None
-    return Judges(world.clip, world.identity, classifier)
+    return Evaluators(world.clip, world.identity, classifier)
 
 
-class Scene:
+class ComparisonRun:
     """One run under way: networks, judges, images and the lines so far.
 
     mapper: the mapping network's fingerprint. hfgi: the network that puts back what e4e lost, or
@@ -154,8 +154,8 @@ class Scene:
 
     def __init__(
         self,
-        world: World,
-        judges: Judges,
+        world: FrozenNetworks,
+        judges: Evaluators,
         plan: Plan,
         results: Results,
         mapper: str,

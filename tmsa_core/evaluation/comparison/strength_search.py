@@ -15,14 +15,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tmsa_core.baselines import Method, Texts, World
+from tmsa_core.baselines import FrozenNetworks, Method, Texts
 from tmsa_core.editing.shift import embed_text
 from tmsa_core.evaluation.prompts import Prompt
 from tmsa_core.training.mapper.calibrate import ENOUGH, TOP, first_crossing
 
 
 def tune(
-    world: World, method: Method, codes: Tensor, examples: Tensor, prompts: Sequence[Prompt]
+    world: FrozenNetworks,
+    method: Method,
+    codes: Tensor,
+    examples: Tensor,
+    prompts: Sequence[Prompt],
 ) -> tuple[float, list[float]]:
     """The working strength of a method, and how far each of ``method.strengths`` got.
 
@@ -41,7 +45,7 @@ def tune(
 
 
 def reach(
-    world: World, method: Method, codes: Tensor, examples: Tensor, prompt: Prompt
+    world: FrozenNetworks, method: Method, codes: Tensor, examples: Tensor, prompt: Prompt
 ) -> list[float]:
     """How far towards the target text each strength of a method brings the codes (N,L,w_dim).
 

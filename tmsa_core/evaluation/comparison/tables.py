@@ -17,7 +17,7 @@ from tmsa_core.evaluation.comparison.results import (
 )
 from tmsa_core.evaluation.markdown import table
 from tmsa_core.evaluation.metrics import bootstrap
-from tmsa_core.evaluation.staleness import age_note
+from tmsa_core.evaluation.staleness import staleness_note
 
 CLOSE = 0.005  # differences of shares and cosines that no table shows
 
@@ -34,7 +34,7 @@ def summary(data: Comparison, present: str | None = None) -> str:
 
     present: fingerprint of the weights in the bundle now; the text says where the run is older.
     """
-    note = age_note(data.run["weights"], present)
+    note = staleness_note(data.run["weights"], present)
     images = {len({r["image"] for r in data.counted(m)}) for m in data.methods}
     count = f"{min(images)} to {max(images)}" if len(images) > 1 else str(max(images))
     return "\n\n".join(

@@ -98,8 +98,8 @@ def text_head_loss(head: AttributeHead, embedding: Tensor, batch: Sequence[Capti
         allowed = allowed_options(batch, name)
         target = F.normalize(prior * allowed, p=1, dim=1)
         weight = torch.where(allowed.all(dim=1), 1.0, 3.0)
-        missed = F.cross_entropy(y, target.to(y), reduction="none")
-        loss = loss + (weight.to(y) * missed).mean() / len(logits)
+        residual = F.cross_entropy(y, target.to(y), reduction="none")
+        loss = loss + (weight.to(y) * residual).mean() / len(logits)
     return loss
 
 

@@ -39,9 +39,9 @@ class Critic(nn.Module):
 
     def features(self, images: Tensor, real: Tensor) -> list[Tensor]:
         """images and the renders they should be, (B,3,H,W) each -> every layer's output."""
-        glance = F.avg_pool2d(real, COARSE)
-        glance = F.interpolate(glance, size=real.shape[-2:], mode="bilinear", align_corners=False)
-        x, outputs = torch.cat([images, glance], dim=1), []
+        preview = F.avg_pool2d(real, COARSE)
+        preview = F.interpolate(preview, size=real.shape[-2:], mode="bilinear", align_corners=False)
+        x, outputs = torch.cat([images, preview], dim=1), []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), SLOPE)
             outputs.append(x)

@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tmsa_core.avatars.drawing.texture import (
-    curl_grain,
-    forehead_grain,
-    freckle_grain,
-    strand_grain,
+    curl_texture,
+    forehead_texture,
+    freckle_texture,
+    strand_texture,
 )
 from tmsa_core.avatars.params import ATTRIBUTES, TRAITS, Portraits
 from tmsa_core.networks.clip import Clip
@@ -141,11 +141,11 @@ def new_generator() -> Generator:
     for name, module in model.named_modules():
         if name.endswith("modulation"):
             module.weight.data.mul_(0.1)
-    lay_grain(model)
+    set_texture_maps(model)
     return model
 
 
-def grain_maps(side: int) -> tuple[Tensor, Tensor, Tensor]:
+def texture_maps(side: int) -> tuple[Tensor, Tensor, Tensor]:
     """Three noise maps of unit variance: curls (side/2,side/2), strands and marks (side,side).
 
     They are the renderer's own patterns, laid by the crop: what a generator would else have to put
@@ -159,18 +159,18 @@ def grain_maps(side: int) -> tuple[Tensor, Tensor, Tensor]:
         pattern = F.avg_pool2d(grain(x, y)[None, None], SUPERSAMPLE)
         return pattern[0, 0] / pattern.std()
 
-    marks = drawn(lambda x, y: freckle_grain(x, y) + forehead_grain(x, y), side)
-    return drawn(curl_grain, side // 2), drawn(strand_grain, side), marks
+    marks = drawn(lambda x, y: freckle_texture(x, y) + forehead_texture(x, y), side)
+    return drawn(curl_texture, side // 2), drawn(strand_texture, side), marks
 
 
-def lay_grain(model: Generator) -> None:
+def set_texture_maps(model: Generator) -> None:
     """Put the texture into the noise maps of the last two resolutions, in place.
 
     Their strength is not learnt: most portraits are better without a map that only some show, so
     that it would be switched off before the network knows where it belongs.
     """
     last = model.levels - 2  # number of the last map; the two of a resolution are neighbours
-    maps = grain_maps(model.resolution)
+    maps = texture_maps(model.resolution)
     for number, grain in zip((last - 3, last - 1, last), maps, strict=True):
         getattr(model.noises, f"noise_{number}").copy_(grain)
         strength = model.convs[number - 1].noise.weight

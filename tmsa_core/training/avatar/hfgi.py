@@ -96,10 +96,10 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
             with torch.no_grad():
                 w_plus = encoder(images)
                 w_edit = w_plus + shift[:, None]
-                missed = model.missed(generator, images, w_plus)
-                residual = torch.cat([distort(missed[:KEPT]), missed[KEPT:]])
+                residual = model.residual(generator, images, w_plus)
+                residual = torch.cat([distort(residual[:KEPT]), residual[KEPT:]])
                 edited = model.small(generator.synthesise(w_edit[KEPT:]))
-                preview = torch.cat([images[:KEPT] - missed[:KEPT], edited])
+                preview = torch.cat([images[:KEPT] - residual[:KEPT], edited])
             aligned = model.grid_align(residual, preview)
             features = {SIDE: model.residue(aligned)}
             made = generator.synthesise(w_edit, features=features)

@@ -64,7 +64,7 @@ class Bank:
 
 
 @dataclass
-class Studio:
+class ImageEmbedder:
     """G followed by E_I, with a count of the generator evaluations so far.
 
     processes: how many work alike, so that each image stands for as many.
@@ -130,7 +130,7 @@ class Studio:
 
 
 def synthetic_pairs(
-    studio: Studio, count: int, seed: int, tick: Tick, parts: Parts | None = None
+    studio: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
 ) -> tuple[Tensor, Tensor]:
     """Draw w from the generator's mapping network and embed its images.
 
@@ -165,7 +165,7 @@ def synthetic_pairs(
 @torch.inference_mode()
 def real_pairs(
     images: Sequence[Callable[[], Tensor]],
-    studio: Studio,
+    studio: ImageEmbedder,
     encoder: Encoder,
     content: float,
     tick: Tick,
@@ -228,7 +228,7 @@ def encoder_view(images: Tensor, size: int, content: float) -> Tensor:
 
 
 def synthetic_bank(
-    studio: Studio, count: int, seed: int, tick: Tick, parts: Parts | None = None
+    studio: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
 ) -> Bank:
     """A bank without real images; arguments as those of ``synthetic_pairs``."""
     embeddings, w = synthetic_pairs(studio, count, seed, tick, parts)

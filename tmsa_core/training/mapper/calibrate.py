@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tmsa_core.editing.shift import calibrate, shift_direction
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.training.mapper.bank import Bank, Studio
+from tmsa_core.training.mapper.bank import Bank, ImageEmbedder
 from tmsa_core.training.mapper.calibration_texts import TextPairs, text_centre
 
 TOP = 0.25
@@ -30,7 +30,7 @@ ENOUGH = 0.95  # of what the best length reaches
 
 @torch.inference_mode()
 def calibrate_mapper(
-    mapper: Mapper, bank: Bank, studio: Studio, texts: TextPairs, subjects: int = SUBJECTS
+    mapper: Mapper, bank: Bank, studio: ImageEmbedder, texts: TextPairs, subjects: int = SUBJECTS
 ) -> dict[str, float]:
     """Set ``gap``, references and ``shift_length`` of a trained mapper; the figures behind them."""
     mapper.set_references(bank.synthetic[:REFERENCES], bank.w[:REFERENCES])
@@ -58,7 +58,7 @@ def first_crossing(xs: Sequence[float], ys: Sequence[float], level: float) -> fl
 
 
 def _fit(
-    studio: Studio,
+    studio: ImageEmbedder,
     mapper: Mapper,
     bank: Bank,
     codes: Tensor,

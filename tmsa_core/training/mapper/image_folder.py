@@ -19,8 +19,8 @@ from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.imaging.images import MAX_PIXELS, load_image, to_tensor
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-FEWEST = 16
-SMALLEST_SIDE = 256  # what CLIP and e4e see, unless the domain's crops are smaller
+MIN_IMAGES = 16
+MIN_SIDE = 256  # what CLIP and e4e see, unless the domain's crops are smaller
 
 
 class Images(Protocol):
@@ -80,9 +80,9 @@ def open_images(folder: Path, domain: Domain) -> ImageFolder:
     if not folder.is_dir():
         raise RequestError(f"There is no folder {folder}: give one with images.")
     paths = tuple(sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES))
-    if len(paths) < FEWEST:
+    if len(paths) < MIN_IMAGES:
         raise RequestError(
-            f"{folder} holds {len(paths)} images, at least {FEWEST} are needed: add more, or "
+            f"{folder} holds {len(paths)} images, at least {MIN_IMAGES} are needed: add more, or "
             "leave the folder out to train on synthetic images alone."
         )
     return ImageFolder(paths, _check_all(paths, domain), domain)
@@ -108,7 +108,7 @@ def _check(path: Path, domain: Domain) -> str:
             f"{path} cannot be read as an image of at most {MAX_PIXELS // 1_000_000} megapixels: "
             "repair or remove it."
         ) from error
-    least = min(domain.resolution, SMALLEST_SIDE)
+    least = min(domain.resolution, MIN_SIDE)
     if min(width, height) < least:
         raise ImageError(
             f"{path} has {width} x {height} pixels; the domain {domain.key} needs at least "

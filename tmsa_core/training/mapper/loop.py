@@ -22,12 +22,18 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from tmsa_core.bundles import Bundle
-from tmsa_core.devices import says_when_full
+from tmsa_core.devices import report_out_of_memory
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.files import write_whole
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.training.mapper.bank import REAL_BATCH, Bank, Studio, real_pairs, synthetic_pairs
+from tmsa_core.training.mapper.bank import (
+    REAL_BATCH,
+    Bank,
+    ImageEmbedder,
+    real_pairs,
+    synthetic_pairs,
+)
 from tmsa_core.training.mapper.cache import Parts, cached
 from tmsa_core.training.mapper.calibrate import calibrate_mapper
 from tmsa_core.training.mapper.calibration_texts import embed_pairs
@@ -73,7 +79,7 @@ class Alignment:
 
     preset: Preset
     seed: int
-    studio: Studio
+    studio: ImageEmbedder
     bank: Bank
     model: Mapper
     average: Mapper
@@ -91,7 +97,7 @@ class Alignment:
         }
 
 
-@says_when_full
+@report_out_of_memory
 def train_alignment(
     bundle: Bundle,
     preset: Preset,
@@ -121,7 +127,7 @@ def train_alignment(
         tqdm.write("Note: without real images losses (1) and (4) are left out.", file=sys.stderr)
     device = str(accelerator.device)
     generator, clip = bundle.load("generator", device), bundle.load("clip", device)
-    studio = Studio(generator, clip, device, accelerator.num_processes)
+    studio = ImageEmbedder(generator, clip, device, accelerator.num_processes)
     with accelerator.main_process_first():
         bank = make_bank(bundle, studio, preset, options.seed, real_images, run.folder)
     studio.evaluations = len(bank.w)
@@ -207,7 +213,9 @@ def code_losses(model: Mapper, batch: Batch) -> dict[str, Tensor]:
     return losses
 
 
-def image_losses(model: Mapper, batch: Batch, studio: Studio, count: int) -> dict[str, Tensor]:
+def image_losses(
+    model: Mapper, batch: Batch, studio: ImageEmbedder, count: int
+) -> dict[str, Tensor]:
     """Losses (3) and (1) on the first ``count`` pairs of each kind, through G and CLIP."""
     synthetic, real = batch.synthetic[:count], batch.real[:count]
     remade = studio.embed_with_gradients(
@@ -241,7 +249,7 @@ def draw_batch(state: Alignment, rng: torch.Generator, accelerator: Accelerator)
     return Batch(*(part.to(studio.device, torch.float32) for part in parts))
 
 
-def new_alignment(studio: Studio, bank: Bank, preset: Preset, seed: int) -> Alignment:
+def new_alignment(studio: ImageEmbedder, bank: Bank, preset: Preset, seed: int) -> Alignment:
     """M as it starts: in closed form or at random, the same in every process."""
     torch.manual_seed(seed + 4)
     if preset.closed_form:
@@ -263,7 +271,7 @@ def random_mapper(bank: Bank, hidden: tuple[int, ...]) -> Mapper:
 
 def make_bank(
     bundle: Bundle,
-    studio: Studio,
+    studio: ImageEmbedder,
     preset: Preset,
     seed: int,
     real_images: Images | None,

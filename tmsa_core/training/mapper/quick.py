@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tmsa_core.bundles import Bundle, open_bundle
-from tmsa_core.devices import find_device, says_when_full
+from tmsa_core.devices import find_device, report_out_of_memory
 from tmsa_core.domains import find_domain
 from tmsa_core.editing.shift import calibrate
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.training.mapper.bank import Bank, Studio, synthetic_bank
+from tmsa_core.training.mapper.bank import Bank, ImageEmbedder, synthetic_bank
 from tmsa_core.training.mapper.cache import Parts
 from tmsa_core.training.mapper.calibrate import calibrate_mapper
 from tmsa_core.training.mapper.calibration_texts import TextPairs, embed_pairs
@@ -33,7 +33,7 @@ Progress = Callable[[float, str], None]
 """Told the share that is done, 0 to 1, and what is under way."""
 
 PAIRS = 4_096
-FEWEST_PAIRS = 64
+MIN_PAIRS = 64
 NOISES = (0.3, 0.6, 0.9, 1.2, 1.6, 2.4)
 SUBJECTS = 8
 TRIED_TEXTS = 6
@@ -58,7 +58,7 @@ class QuickReport:
     round_trip: float
 
 
-@says_when_full
+@report_out_of_memory
 def quick_align(
     domain: str,
     *,
@@ -85,8 +85,8 @@ def quick_align(
     """
     started = time.monotonic()
     find_domain(domain)
-    if pairs < FEWEST_PAIRS:
-        raise RequestError(f"pairs is {pairs}; a closed form needs at least {FEWEST_PAIRS}.")
+    if pairs < MIN_PAIRS:
+        raise RequestError(f"pairs is {pairs}; a closed form needs at least {MIN_PAIRS}.")
     tell = progress or (lambda share, what: None)
     bundle = open_bundle(domain, folder)
     device = find_device(device, mps=False)
@@ -136,14 +136,16 @@ def _check_free(bundle: Bundle, replace: bool) -> None:
         )
 
 
-def open_studio(bundle: Bundle, device: str) -> Studio:
+def open_studio(bundle: Bundle, device: str) -> ImageEmbedder:
     """Generator and CLIP of a bundle; BundleError before anything is loaded if one is missing."""
     for role in ("generator", "clip"):
         bundle.path(role)
-    return Studio(bundle.load("generator", device), bundle.load("clip", device), device)
+    return ImageEmbedder(bundle.load("generator", device), bundle.load("clip", device), device)
 
 
-def choose_mapper(bank: Bank, studio: Studio, texts: TextPairs) -> tuple[Mapper, float, float]:
+def choose_mapper(
+    bank: Bank, studio: ImageEmbedder, texts: TextPairs
+) -> tuple[Mapper, float, float]:
     """The closed form whose round trip is best: (mapper, its noise, its figure)."""
     length = TRIED_LENGTH * bank.spread()
     subjects = bank.subjects(SUBJECTS)
@@ -170,7 +172,7 @@ def _origin(report: QuickReport, seed: int) -> dict[str, object]:
 
 @torch.inference_mode()
 def round_trip(
-    mapper: Mapper, studio: Studio, subjects: Tensor, texts: TextPairs, length: float
+    mapper: Mapper, studio: ImageEmbedder, subjects: Tensor, texts: TextPairs, length: float
 ) -> float:
     """Mean of cos(E_I(G(w + dw)) - E_I(G(w)), t - t0), every shift dw of the given length.
 

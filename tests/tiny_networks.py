@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from tmsa_core.baselines import (
-    World,
+    FrozenNetworks,
     clip2stylegan,
     styleclip_global,
     styleclip_mapper,
@@ -52,6 +52,6 @@ def networks() -> tuple[torch.nn.Module, ...]:
     return made
 
 
-def tiny_world(parts: Path) -> World:
+def tiny_networks(parts: Path) -> FrozenNetworks:
     """The domain "photos", keeping its parts in a folder."""
-    return World("photos", *networks(), parts)
+    return FrozenNetworks("photos", *networks(), parts)
