@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import gradio as gr
 from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.evaluation.preference_study.items import Item, order_for, shuffle_for
 from tmsa_core.evaluation.preference_study.votes import Votes, check_visitor
+from tmsa_core.server.messages import inform, plain_markdown, toast_error
 
 TITLE = "Which edit is best?"
 LETTERS = "ABCDEFGH"
@@ -86,7 +86,7 @@ class Study:
         item = self.items[left[0]]
         shown = [item.images[k] for k in shuffle_for(visitor, item)]
         letters = LETTERS[: len(shown)]
-        text = html.escape(item.target)
+        text = plain_markdown(item.target)
         return Question(
             f"## {len(order) - len(left) + 1} of {len(order)}: “{text}”\n\n"
             "Which image fits these words best and still shows the same person?",
@@ -135,7 +135,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except TmsaError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        raise toast_error(gr.Error(str(error), print_exception=False)) from error
 
 
 def build_study(study: Study) -> gr.Blocks:
@@ -175,13 +175,13 @@ def build_study(study: Study) -> gr.Blocks:
 
         def choose(visitor: str, item: str, letter: str | None) -> tuple[object, ...]:
             if letter is None:
-                gr.Info(ASK)
+                inform(ASK)
                 return tuple(gr.skip() for _ in outputs)
             with _told():
                 if study.asks(item):
                     study.vote(visitor, item, letter)
                 else:
-                    gr.Info(CHANGED)
+                    inform(CHANGED)
                 return show(visitor)
 
         blocks.load(begin, token, [token, *outputs], js=VISITOR, **HIDDEN)
