@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tmsa_core.baselines import (
     styleclip_optimise,
     tedigan,
 )
+from tmsa_core.domains import Domain, find_domain
 from tmsa_core.networks.clip import compact_clip
 from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.identity import IdentityNet
@@ -55,3 +57,9 @@ def networks() -> tuple[torch.nn.Module, ...]:
 def tiny_networks(parts: Path) -> FrozenNetworks:
     """The domain "photos", keeping its parts in a folder."""
     return FrozenNetworks("photos", *networks(), parts)
+
+
+def few_calibration_texts() -> Domain:
+    """The drawn domain with two calibration texts, so that a calibration takes seconds."""
+    domain = find_domain("avatar")
+    return replace(domain, calibration_targets=domain.calibration_targets[:2])

@@ -6,14 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.tiny_networks import few_calibration_texts
 from tmsa_core.bundles import load_network, open_bundle
+from tmsa_core.domains import DOMAINS
 from tmsa_core.errors import BundleError
 from tmsa_core.training.avatar import classifier, clip, e4e, generator, hfgi, identity
 from tmsa_core.training.avatar import renders as data
 from tmsa_core.training.avatar import stages as avatar
 from tmsa_core.training.avatar import stylegan_mapping as mapping
 from tmsa_core.training.mapper import calibrate
-from tmsa_core.training.mapper import calibration_texts as texts
 from tmsa_core.training.run import Options
 from tmsa_core.weights.network_files import read_metadata
 
@@ -38,7 +39,7 @@ def small_world(tmp_path_factory):
         patch.setattr(hfgi, "IMAGES", 12)
         small = replace(avatar.PRESET, iterations=3, batch=8, image_batch=2, bank=64)
         patch.setattr(avatar, "PRESET", small)
-        patch.setitem(texts.TARGETS, "avatar", texts.FACE_TARGETS[:2])
+        patch.setitem(DOMAINS, "avatar", few_calibration_texts())
         patch.setattr(calibrate, "SUBJECTS", 2)
         patch.setattr(calibrate, "FACTORS", (0.2, 0.4))
         root = tmp_path_factory.mktemp("training")

@@ -19,6 +19,7 @@ from tmsa_core.baselines import (
     tmsa,
 )
 from tmsa_core.baselines.interface import Edit, FrozenNetworks, Texts, open_networks
+from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError, quoted
 
 __all__ = [
@@ -152,7 +153,7 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
 def obstacle(name: str, domain: str, inversion: str = "e4e") -> str | None:
     """Why a method cannot edit the images of a domain, in a sentence; None where it can."""
     method = METHODS[name]
-    if method.captions and domain != "avatar":
+    if method.captions and not find_domain(domain).has_truth:
         return f"{name} learns from captioned images, and {quoted(domain)} has none: leave it out."
     if method.styles and inversion == "hfgi":
         return f"{name} edits the style space, and HFGI needs edits in W+: leave it out."

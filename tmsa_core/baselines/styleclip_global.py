@@ -27,6 +27,7 @@ from tmsa_core.baselines.interface import (
     part_seconds,
     save_part,
 )
+from tmsa_core.domains import find_domain
 from tmsa_core.editing.shift import embed_text
 from tmsa_core.errors import TextError
 from tmsa_core.networks.stylegan2 import Generator
@@ -34,7 +35,6 @@ from tmsa_core.networks.stylegan2 import Generator
 PART = "styleclip_global"
 BATCH = 32
 BETAS = tuple(round(0.29 - 0.01 * i, 2) for i in range(20))  # 0.29, 0.28 ... 0.10
-FACES = ("avatar", "ffhq")
 MIN_IMAGES, FEWEST_ELSEWHERE = 20, 100  # channels that the automatic beta leaves at least: on faces
 
 
@@ -61,7 +61,7 @@ def find_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
     prepare(world)
     part = load_part(world, PART)
     relevance = part["directions"] @ F.normalize(target - neutral, dim=0)  # (channels,)
-    fewest = MIN_IMAGES if world.domain in FACES else FEWEST_ELSEWHERE
+    fewest = MIN_IMAGES if find_domain(world.domain).is_face else FEWEST_ELSEWHERE
     step = channel_step(relevance, automatic_beta(relevance, fewest)) * part["std"]
     return Edit(style_shift=to_layers(world.generator, step))
 

@@ -25,6 +25,7 @@ from tmsa_core.baselines.interface import (
     plain_text,
     save_part,
 )
+from tmsa_core.domains import find_domain
 from tmsa_core.editing.shift import level_mask
 from tmsa_core.errors import RequestError, quoted
 
@@ -126,7 +127,7 @@ def fit_text_encoder(texts: Tensor, codes: Tensor) -> dict[str, Tensor]:
 @torch.inference_mode()
 def captioned_codes(world: FrozenNetworks) -> Iterator[tuple[Tensor, Tensor]]:
     """Text embeddings (N,clip_dim) and e4e codes (N,w_dim) of captioned images, in batches."""
-    if world.domain != "avatar":
+    if not find_domain(world.domain).has_truth:
         raise RequestError(
             f"Style mixing learns from captioned images, and {quoted(world.domain)} has none: "
             "leave out the method tedigan_mixing."

@@ -324,5 +324,7 @@ def _short(value: object) -> str:
 
 
 def _only_avatar(domain: str, done: str) -> None:
-    if domain != "avatar":
+    from tmsa_core.domains import find_domain
+
+    if not find_domain(domain).has_truth:
         raise RequestError(f"Only the domain 'avatar' can be {done} so far, not {quoted(domain)}.")

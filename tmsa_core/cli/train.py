@@ -87,7 +87,7 @@ def train(
             drawn = made["evaluations"]
             print(f"{domain}: mapper after {made['steps']} steps, {drawn} images drawn")
         return
-    if domain != "avatar":
+    if not find_domain(domain).has_truth:
         raise RequestError(
             f"Only avatar is trained stage by stage; leave {quoted(stage)} out to train the "
             f"mapping network of {quoted(domain)}."

@@ -11,6 +11,7 @@ from torch import Tensor
 from tmsa_core.avatars.params import Portraits
 from tmsa_core.baselines import FrozenNetworks
 from tmsa_core.baselines.interface import encoder_input
+from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
 from tmsa_core.imaging.images import load_image, to_tensor
 
@@ -40,7 +41,7 @@ def find_subjects(
     portraits = None
     if folder is not None:
         images = _read_folder(world, folder, count)
-    elif world.domain == "avatar":
+    elif find_domain(world.domain).has_truth:
         images, portraits = _draw(world, count, seed)
     else:
         images = _sample(world, count, seed)

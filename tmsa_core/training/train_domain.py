@@ -42,7 +42,7 @@ def train_domain(
     real_images: Images | None = None
     if images is not None:
         real_images = open_images(images, facts)
-    elif domain == "avatar" and any((options.work / "renders").glob("*.images.npy")):
+    elif facts.has_truth and any((options.work / "renders").glob("*.images.npy")):
         real_images = open_pool(options.work / "renders").first(REAL_IMAGES)
     state = train_alignment(bundle, chosen, options, real_images, STATE)
     command = f"python -m tmsa_core train {domain} --preset {preset}"

@@ -26,7 +26,6 @@ from tmsa_core.ui.edit_layout import (
     EditPage,
     inversion_choice,
     start_history,
-    suggestions,
 )
 from tmsa_core.ui.edit_stack import History
 from tmsa_core.ui.html import chips_html
@@ -125,7 +124,7 @@ def connect_edit(
             yield shows(screen)
 
     def fill(key: str, event: gr.EventData) -> str:
-        return suggestions(key)[event.index][1]
+        return find_domain(key).presets[event.index][1]
 
     def enter(key: str) -> tuple[Any, ...]:
         """The texts, suggestions and inversions of a world."""
@@ -134,7 +133,7 @@ def connect_edit(
             choice = gr.update(**inversion_choice(open_bundle(key)))
         except BundleError:  # what the world lacks is said below its name
             choice = gr.skip()
-        return neutral, target, chips_html(suggestions(key)), choice
+        return neutral, target, chips_html(find_domain(key).presets), choice
 
     def choose_sample(event: gr.SelectData) -> str:
         return handlers.choose_sample(event.index)
@@ -164,7 +163,7 @@ def connect_edit(
 
     def opened_page(screen: PageUpdate) -> dict[Any, Any]:
         """A whole setting, with the suggestions of its world."""
-        return shows(screen) | {page.chips: chips_html(suggestions(screen["domain"]))}
+        return shows(screen) | {page.chips: chips_html(find_domain(screen["domain"]).presets)}
 
     on = {"inputs": inputs, "outputs": screen, **HIDDEN, **ON_MODEL}
     quick = {"show_progress": "hidden"}

@@ -11,7 +11,6 @@ import gradio as gr
 from tmsa_core.availability import first_inversion, inversions_here
 from tmsa_core.bundles import Bundle
 from tmsa_core.datatypes import EditRequest
-from tmsa_core.domains import find_domain
 from tmsa_core.editing.editor import Editor
 from tmsa_core.server.events import (
     image_input,
@@ -20,7 +19,6 @@ from tmsa_core.ui.edit_actions import EditSession
 from tmsa_core.ui.edit_stack import History, new_history
 from tmsa_core.ui.html import chips_html, scores_html, stack_html
 from tmsa_core.ui.links import MAX_CHARACTERS, STRENGTHS, THRESHOLDS
-from tmsa_core.ui.strings import presets
 from tmsa_core.ui.widgets import REPORT_BUTTON, REPORT_REST, BeforeAfter, Slider, small_image
 
 SESSION_SECONDS = 3600
@@ -140,7 +138,7 @@ def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
         elem_id="target",
     )
     chips = gr.HTML(
-        chips_html(suggestions(domain.key)),
+        chips_html(domain.presets),
         js_on_load=REPORT_BUTTON,
         elem_id="chips",
     )
@@ -180,12 +178,6 @@ def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
         "stack": stack, "undo": undo, "redo": redo, "levels": levels, "threshold": threshold,
         "inversion": inversion, "aligned": aligned,
     }  # fmt: skip
-
-
-def suggestions(key: str) -> tuple[tuple[str, str], ...]:
-    """(label, target text) of the suggested edits of a world."""
-    domain = find_domain(key)
-    return presets(domain.alignment, domain.examples)
 
 
 def inversion_choice(bundle: Bundle) -> dict[str, Any]:

@@ -35,36 +35,12 @@ with TmsaClient("http://127.0.0.1:7860") as page:
     done = page.batch(["one.png", "more.zip"], "human face", "smiling human face")
 """
 
-FACE_PRESETS: tuple[tuple[str, str], ...] = (
-    ("glasses", "human face with glasses"),
-    ("sunglasses", "human face with sunglasses"),
-    ("smile", "smiling human face"),
-    ("beard", "human face with a beard"),
-    ("moustache", "human face with a moustache"),
-    ("kid", "face of a kid"),
-    ("old", "old human face"),
-    ("male", "male human face"),
-    ("female", "female human face"),
-    ("hat", "human face with a hat"),
-    ("blond hair", "human face with blond hair"),
-    ("red hair", "human face with red hair"),
-    ("bald", "bald human face"),
-    ("vampire", "face of a vampire"),
-)
-
 
 def duration(seconds: float) -> str:
     """Seconds as one reads them."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min"
-
-
-def presets(alignment: str, examples: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """(label, target text) of the chips: ours for faces, the domain's own examples otherwise."""
-    if alignment == "face":
-        return FACE_PRESETS
-    return tuple((target, target) for _, target in examples)
 
 
 # On a narrow screen the result lies below the button; go there once it was pressed.

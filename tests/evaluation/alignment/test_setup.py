@@ -158,8 +158,8 @@ def test_rows_of_fewer_portraits_are_not_mixed_with_the_last_ones():
 def test_the_curve_goes_on_where_it_stopped(stage, tmp_path, monkeypatch):
     small = {"iterations": 4, "batch": 2, "image_batch": 2, "image_every": 1, "hidden": (8,)}
     monkeypatch.setattr(cost_curve, "FAST", replace(cost_curve.FAST, bank=8, **small))
-    paper = replace(cost_curve.PAPER["avatar"], bank=4, **small)
-    monkeypatch.setitem(cost_curve.PAPER, "avatar", paper)
+    paper = replace(cost_curve.paper_preset("avatar"), bank=4, **small)
+    monkeypatch.setattr(cost_curve, "paper_preset", lambda domain: paper)
     monkeypatch.setattr(cost_curve, "MARKS", (12, 16))
     monkeypatch.setattr(cost_curve, "QUICK_PAIRS", ())
     monkeypatch.setattr(cost_curve, "REAL", 8)

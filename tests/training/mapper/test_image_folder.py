@@ -110,7 +110,7 @@ def test_training_refuses_bad_input_before_any_work(tmp_path):
 def test_arrays_come_from_disk_until_their_key_changes(tmp_path):
     calls = []
 
-    def make():
+    def make(parts):
         calls.append(1)
         return {"x": torch.arange(6.0).view(2, 3) + len(calls)}
 
@@ -125,14 +125,14 @@ def test_arrays_come_from_disk_until_their_key_changes(tmp_path):
 
 
 def test_damaged_arrays_are_made_again(tmp_path):
-    first = cached(tmp_path, "kind", "key", lambda: {"x": torch.arange(600.0)})
+    first = cached(tmp_path, "kind", "key", lambda parts: {"x": torch.arange(600.0)})
     file = next(tmp_path.glob("kind-*/x.npy"))
     file.write_bytes(file.read_bytes()[:1000])
-    again = cached(tmp_path, "kind", "key", lambda: {"x": torch.arange(600.0)})
+    again = cached(tmp_path, "kind", "key", lambda parts: {"x": torch.arange(600.0)})
     assert torch.equal(again["x"], torch.arange(600.0)) and len(first) == len(again) == 1
 
 
 def test_a_disk_that_takes_no_arrays_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match="cannot be written to .*file"):
-        cached(tmp_path / "file", "kind", "key", lambda: {"x": torch.ones(2)})
+        cached(tmp_path / "file", "kind", "key", lambda parts: {"x": torch.ones(2)})

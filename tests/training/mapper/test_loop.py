@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.tiny_networks import few_calibration_texts
 from tmsa_core.bundles import checkpoints_folder, open_bundle
+from tmsa_core.domains import DOMAINS
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.alignment.losses import RenderedImages
 from tmsa_core.training.mapper import calibrate
-from tmsa_core.training.mapper import calibration_texts as texts
 from tmsa_core.training.mapper import loop as align
 from tmsa_core.training.mapper.loop import train_alignment, train_step
-from tmsa_core.training.mapper.presets import FAST, PAPER, Weights
+from tmsa_core.training.mapper.presets import FAST, Weights, paper_preset
 from tmsa_core.training.run import Options
 from tmsa_core.weights.manifest import read_manifest
 from tmsa_core.weights.network_files import read_metadata
@@ -115,7 +116,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(bundle, unbroken, tmp_path, 
 
 
 def test_a_mapper_says_how_it_was_made(bundle, unbroken, tmp_path, monkeypatch):
-    monkeypatch.setitem(texts.TARGETS, "avatar", texts.FACE_TARGETS[:2])
+    monkeypatch.setitem(DOMAINS, "avatar", few_calibration_texts())
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
     state = replace(unbroken[0], studio=replace(unbroken[0].studio), seconds=100.0)
     own = replace(bundle, folder=tmp_path)
@@ -183,7 +184,7 @@ def free_port():
 
 def test_the_paper_schedule_draws_new_pairs_at_every_step(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(align, "MEASURING_PAIRS", 4)
-    preset = replace(PAPER["avatar"], iterations=1, batch=2, image_batch=2, hidden=(8,))
+    preset = replace(paper_preset("avatar"), iterations=1, batch=2, image_batch=2, hidden=(8,))
     state = train_alignment(bundle, preset, Options(tmp_path, bundle.folder), None, "mapper")
     assert state.studio.evaluations == 4 + 2 + 2  # measured, synthesised, remade
 
@@ -212,14 +213,14 @@ def test_training_sees_images_as_inference_does(unbroken):
 
 
 def test_presets_are_the_published_schedules():
-    published = {k: (p.iterations, p.batch) for k, p in PAPER.items()}
+    published = {key: domain.paper_schedule for key, domain in DOMAINS.items()}
     assert published == {
         "avatar": (400_000, 8),
         "ffhq": (400_000, 8),
         "church": (600_000, 16),
         "car": (300_000, 16),
     }
-    paper = PAPER["ffhq"]
+    paper = paper_preset("ffhq")
     assert paper.rate_at(0) == 5e-4 and paper.rate_at(399_999) < paper.rate_at(200_001) < 5e-4
     assert not paper.calibrated and paper.noise == 0 and not paper.closed_form
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.tiny_networks import few_calibration_texts
 from tmsa_core.bundles import checkpoints_folder, open_bundle
+from tmsa_core.domains import DOMAINS
 from tmsa_core.editing.shift import embed_text, semantic_shift
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.training.mapper import calibrate, quick
-from tmsa_core.training.mapper import calibration_texts as texts
 from tmsa_core.training.mapper import export as save
 from tmsa_core.weights.network_files import read_metadata, save_tensors
 
@@ -29,7 +30,7 @@ def run(bundle_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quick, "NOISES", (0.6, 1.2))
         patch.setattr(quick, "SUBJECTS", 2)
-        patch.setitem(texts.TARGETS, "avatar", texts.FACE_TARGETS[:2])
+        patch.setitem(DOMAINS, "avatar", few_calibration_texts())
         patch.setattr(calibrate, "FACTORS", (0.2, 0.4))
         report = quick.quick_align(
             "avatar",

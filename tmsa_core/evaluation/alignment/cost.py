@@ -19,7 +19,7 @@ from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.mapper.bank import Bank, ImageEmbedder, synthetic_bank
 from tmsa_core.training.mapper.calibration_texts import embed_pairs
 from tmsa_core.training.mapper.loop import train_alignment
-from tmsa_core.training.mapper.presets import FAST, PAPER, Preset
+from tmsa_core.training.mapper.presets import FAST, Preset, paper_preset
 from tmsa_core.training.mapper.quick import choose_mapper
 from tmsa_core.training.run import Options
 
@@ -45,7 +45,7 @@ def run(
                 key | {"portraits": len(stage.codes)},
                 lambda n=pairs: _quick(stage, bank, n, prompts),
             )
-    for preset in (FAST, PAPER["avatar"]):
+    for preset in (FAST, paper_preset("avatar")):
         for mark in (m for m in MARKS if preset.bank < m <= limit):
             key = {"row": "point", "schedule": preset.name, "mark": mark}
             log.add(

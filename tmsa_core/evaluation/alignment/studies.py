@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tmsa_core.bundles import Bundle
+from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError, quoted
 from tmsa_core.evaluation.alignment import cost as cost_curve
 from tmsa_core.evaluation.alignment import losses as loss_study
@@ -32,9 +33,10 @@ def run_study(
     """
     if name not in STUDIES:
         raise RequestError(f"There is no study {quoted(name)}; use one of {', '.join(STUDIES)}.")
-    if bundle.domain != "avatar":
+    if not find_domain(bundle.domain).has_truth:
         raise RequestError(
-            f"The studies need the truth, which only the avatar bundle has, not {bundle.domain}."
+            "The studies need the true attributes of every image, which only drawn portraits have: "
+            f"use the domain avatar, not {bundle.domain}."
         )
     if limit is not None and name != "curve":
         raise RequestError(f"Only the study curve has a limit, not {name}: leave --limit out.")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tmsa_core.evaluation.alignment.setup import COMMON_LENGTH, Row, newest
 from tmsa_core.evaluation.markdown import table
 from tmsa_core.evaluation.staleness import staleness_note
-from tmsa_core.training.mapper.presets import PAPER
+from tmsa_core.training.mapper.presets import paper_preset
 
 FIGURES = ("cosine_to_truth", "success", "kept", "identity", "clip")
 TITLES = ("cosine to truth", "shows it", "others kept", "identity", "CLIP accuracy")
@@ -124,7 +124,7 @@ def _claim(rows: Sequence[Row]) -> str:
         for row in rows
         if row["schedule"] != "paper" and all(_number(row, f) >= levels[f] for f in levels)
     ]
-    preset = PAPER["avatar"]
+    preset = paper_preset("avatar")
     # every iteration draws its synthetic images, and both kinds again from their codes
     whole = 3 * preset.iterations * preset.batch
     ran = max(_number(row, "evaluations") for row in paper)

@@ -38,6 +38,7 @@ from tmsa_core.baselines import METHODS, Edit, FrozenNetworks, Method, Texts, op
 from tmsa_core.baselines.interface import STEERED
 from tmsa_core.bundles import Bundle
 from tmsa_core.devices import report_out_of_memory
+from tmsa_core.domains import find_domain
 from tmsa_core.editing.shift import embed_text
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.evaluation.comparison.strength_search import tune
@@ -141,7 +142,8 @@ def compare(bundle: Bundle, plan: Plan, out: Path, parts: Path, device: str = "c
 
 def _judges(bundle: Bundle, world: FrozenNetworks) -> Evaluators:
     """The classifier is loaded here, where no method can reach it."""
-    classifier = bundle.load("classifier", world.device) if bundle.domain == "avatar" else None
+    truth = find_domain(bundle.domain).has_truth
+    classifier = bundle.load("classifier", world.device) if truth else None
     return Evaluators(world.clip, world.identity, classifier)
 
 

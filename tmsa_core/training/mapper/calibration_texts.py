@@ -7,62 +7,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tmsa_core.domains import DOMAINS
+from tmsa_core.domains import find_domain
 from tmsa_core.editing.shift import embed_text
 from tmsa_core.networks.clip import Clip
 
 TextPairs = Sequence[tuple[Tensor, Tensor]]
 """(neutral, target) text embeddings, (D,) each."""
 
-FACE_TARGETS = (
-    "human face with glasses",
-    "human face with sunglasses",
-    "human face with a beard",
-    "human face with a moustache",
-    "smiling human face",
-    "sad human face",
-    "male human face",
-    "female human face",
-    "face of a kid",
-    "face of an old person",
-    "human face with a hat",
-    "human face with blond hair",
-    "human face with black hair",
-    "human face with long hair",
-    "bald human face",
-    "human face with closed eyes",
-)
-CAR_TARGETS = (
-    "a sports car",
-    "a red car",
-    "a black car",
-    "a white car",
-    "an old car",
-    "a pickup truck",
-    "a jeep",
-    "a convertible car",
-)
-CHURCH_TARGETS = (
-    "a gothic church",
-    "a wooden church",
-    "a white church",
-    "a church in winter",
-    "a church at night",
-    "a church at sunset",
-    "a ruined church",
-    "a church with a tall tower",
-)
-TARGETS = {
-    "avatar": FACE_TARGETS,
-    "ffhq": FACE_TARGETS,
-    "car": CAR_TARGETS,
-    "church": CHURCH_TARGETS,
-}
-
 
 def calibration_texts(domain: str) -> tuple[tuple[str, str], ...]:
     """(neutral, target) pairs of a domain."""
-    return tuple((DOMAINS[domain].neutral_text, target) for target in TARGETS[domain])
+    facts = find_domain(domain)
+    return tuple((facts.neutral_text, target) for target in facts.calibration_targets)
 
 
 def embed_pairs(clip: Clip, domain: str) -> list[tuple[Tensor, Tensor]]:

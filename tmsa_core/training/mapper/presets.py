@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError, quoted
 
 REAL_IMAGES = 10_240
@@ -65,7 +66,9 @@ class Preset:
         return self.rate / 5**passed
 
 
-def _paper(iterations: int, batch: int) -> Preset:
+def paper_preset(domain: str) -> Preset:
+    """The schedule that the paper publishes for a domain."""
+    iterations, batch = find_domain(domain).paper_schedule
     return Preset("paper", iterations, batch, image_batch=batch, calibrated=False)
 
 
@@ -82,17 +85,11 @@ FAST = Preset(
     milestones=(0.6, 0.9),
     decay=0.995,
 )
-PAPER = {
-    "avatar": _paper(400_000, 8),
-    "ffhq": _paper(400_000, 8),
-    "church": _paper(600_000, 16),
-    "car": _paper(300_000, 16),
-}
 
 
 def find_preset(domain: str, name: str) -> Preset:
     """The preset of a domain; a RequestError lists the names there are."""
-    presets = {"fast": FAST, "paper": PAPER[domain]}
+    presets = {"fast": FAST, "paper": paper_preset(domain)}
     if name not in presets:
         raise RequestError(f"There is no preset {quoted(name)}; use one of {', '.join(presets)}.")
     return presets[name]
