@@ -55,8 +55,8 @@ def networks() -> tuple[torch.nn.Module, ...]:
 
 
 def tiny_networks(parts: Path) -> FrozenNetworks:
-    """The domain "photos", keeping its parts in a folder."""
-    return FrozenNetworks("photos", *networks(), parts)
+    """Stand-ins for the networks of "car", keeping its parts in a folder."""
+    return FrozenNetworks("car", *networks(), parts)
 
 
 def few_calibration_texts() -> Domain:

@@ -37,7 +37,7 @@ TEXTS = Texts("face", "happy face")
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, settings in SETTINGS.items():
-        monkeypatch.setitem(module.SETTINGS, "photos", settings)
+        monkeypatch.setitem(module.SETTINGS, "car", settings)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_heavy_l2_keeps_the_code_where_it_was(world: FrozenNetworks, codes: Te
 
 def test_the_mapper_moves_only_its_groups(world: FrozenNetworks, codes: Tensor, monkeypatch):
     settings = styleclip_mapper.Settings(steps=1, batch=1, groups=("course", "medium"))
-    monkeypatch.setitem(styleclip_mapper.SETTINGS, "photos", settings)
+    monkeypatch.setitem(styleclip_mapper.SETTINGS, "car", settings)
     shift = styleclip_mapper.find_edit(world, codes, TEXTS).w_shift
     assert shift[:, :8].abs().min() > 0 and not shift[:, 8:].any()
 

@@ -212,7 +212,7 @@ def test_what_no_study_can_do_is_said_before_any_work(bundle, tmp_path):
     out = tmp_path / "rows.jsonl"
     with pytest.raises(RequestError, match=", ".join(STUDIES)):
         run_study("gape", bundle, 4, out, tmp_path)
-    with pytest.raises(RequestError, match="truth"):
+    with pytest.raises(RequestError, match="true attributes"):
         run_study("gap", replace(bundle, domain="car"), 4, out, tmp_path)
     with pytest.raises(RequestError, match="Only the study curve has a limit, not gap"):
         run_study("gap", bundle, 4, out, tmp_path, limit=1000)

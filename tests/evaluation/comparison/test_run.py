@@ -21,7 +21,7 @@ from tmsa_core.evaluation.judges import Evaluators
 from tmsa_core.evaluation.prompts import Prompt
 from tmsa_core.evaluation.subjects import find_subjects
 
-RUN = {"domain": "photos", "weights": "w", "inversion": "e4e", "folder": None}
+RUN = {"domain": "car", "weights": "w", "inversion": "e4e", "folder": None}
 HAPPY = Prompt("happy", "happy face", "face", ())
 PLAN = Plan(
     ("tmsa",),
@@ -39,7 +39,7 @@ PLAN = Plan(
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, settings in SETTINGS.items():
-        monkeypatch.setitem(module.SETTINGS, "photos", settings)
+        monkeypatch.setitem(module.SETTINGS, "car", settings)
 
 
 @pytest.fixture

@@ -134,5 +134,5 @@ def test_damaged_arrays_are_made_again(tmp_path):
 
 def test_a_disk_that_takes_no_arrays_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match="cannot be written to .*file"):
+    with pytest.raises(BundleError, match="file could not be written"):
         cached(tmp_path / "file", "kind", "key", lambda parts: {"x": torch.ones(2)})

@@ -85,7 +85,7 @@ def test_another_configuration_is_refused_before_any_work(bundle, unbroken):
         train(replace(SMALL, noise=0.3))
     with pytest.raises(RequestError, match="differs in its steps: "):
         train(replace(SMALL, iterations=9))
-    with pytest.raises(RequestError, match="differs in its seed and images: "):
+    with pytest.raises(RequestError, match="differs in its seed and real_images: "):
         train(SMALL, replace(options, seed=1), RenderedImages(8, 128))
 
 
