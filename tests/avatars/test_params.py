@@ -96,5 +96,6 @@ def test_hidden_attributes_are_not_visible():
     assert visible(people, "eyes")[people.is_("eyewear", "none")].all()
     assert not visible(people, "hair_colour")[people.is_("hair_style", "bald")].any()
     assert visible(people, "gender").all()
+    assert not visible(people, "eye_size")[people.is_("eyewear", "sunglasses")].any()
     with pytest.raises(KeyError):
         visible(people, "tail")

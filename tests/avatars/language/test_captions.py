@@ -242,7 +242,7 @@ def test_every_attribute_is_mentioned_some_more_than_others(batch: list[Caption]
     assert min(share.values()) > 0.001
 
 
-def test_half_of_the_captions_stand_in_a_template(batch: list[Caption], texts: list[str]) -> None:
+def test_half_of_the_captions_use_a_template(batch: list[Caption], texts: list[str]) -> None:
     share = sum(c.text != text for c, text in zip(batch, texts, strict=True)) / len(batch)
     assert 0.45 < share < 0.55
     used = sum(any(c.text.startswith(t.split("{}")[0]) for c in batch) for t in TEMPLATES)
@@ -341,6 +341,6 @@ def test_articles_fit_the_next_word(texts: list[str]) -> None:
 
 
 def test_captions_are_quick(portraits: Portraits) -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # hardly changed by other work on the machine
     captions(portraits[:5000], random.Random(0))
-    assert 5000 / (time.perf_counter() - start) > 2000
+    assert 5000 / (time.process_time() - start) > 2000

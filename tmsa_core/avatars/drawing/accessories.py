@@ -36,7 +36,7 @@ LENS_Y = EYE_LEVEL + 0.015  # y of the middle of the lenses
 
 
 def draw_eyewear(ctx: DrawingContext) -> None:
-    """Draws clear glasses or dark sunglasses."""
+    """Draw clear glasses or dark sunglasses."""
     kind = ctx.sitter["eyewear"]
     if kind == "none":
         return
@@ -57,7 +57,7 @@ def _lens_half(ctx: DrawingContext) -> float:
 
 
 def _lens(ctx: DrawingContext, w: Pair, frame: Colour, dark: bool) -> None:
-    """Draws both lenses, (2, h, w), with frames, temple arms and reflections."""
+    """Draw both lenses, (2, h, w), with frames, temple arms and reflections."""
     g = ctx.face
     a, cx, half = w.x * w.side, g.eye_x + 0.004, _lens_half(ctx)
     if ctx.sitter["frame_shape"] == "round":
@@ -93,7 +93,7 @@ def rim_line(ctx: DrawingContext, x: Tensor) -> Tensor:
 
 
 def draw_headwear(ctx: DrawingContext) -> None:
-    """Draws a beanie, cap or hat and its shadow on the face."""
+    """Draw a beanie, cap or hat and its shadow on the face."""
     kind = ctx.sitter["headwear"]
     if kind == "none":
         return
@@ -125,7 +125,7 @@ def _fabric(w: Window, d: Tensor, colour: Colour, texture: Tensor | None = None)
 
 
 def _beanie(ctx: DrawingContext, w: Window, colour: Colour, below: Tensor) -> None:
-    """Draws a knitted beanie with a pompon; below (h, w) is the distance below the rim."""
+    """Draw a knitted beanie with a pompon; below (h, w) is the distance below the rim."""
     g = ctx.face
     top = g.head_top - 0.17
     pompon = disc(w.flat, w.y, 0, max(top - 0.02, -0.90), 0.115)
@@ -146,7 +146,7 @@ def _beanie(ctx: DrawingContext, w: Window, colour: Colour, below: Tensor) -> No
 
 
 def _cap(ctx: DrawingContext, w: Window, colour: Colour, below: Tensor) -> None:
-    """Draws a baseball cap with a badge; below (h, w) is the distance below the rim."""
+    """Draw a baseball cap with a badge; below (h, w) is the distance below the rim."""
     g = ctx.face
     d = torch.maximum(_dome(ctx, w, 1.12, 0.10), below + 0.03)
     seam = 0.05 * torch.cos(w.flat / (w.y - g.head_top + 0.35).clamp(min=0.15) * 5.0)
@@ -171,7 +171,7 @@ def _cap(ctx: DrawingContext, w: Window, colour: Colour, below: Tensor) -> None:
 
 
 def _hat(ctx: DrawingContext, w: Window, colour: Colour, below: Tensor) -> None:
-    """Draws a brimmed hat with a ribbon; below (h, w) is the distance below the rim."""
+    """Draw a brimmed hat with a ribbon; below (h, w) is the distance below the rim."""
     g = ctx.face
     base, top = g.rim - 0.02, max(g.head_top - 0.28, -0.97)
     t = ((base - w.y) * (1 / (base - top))).clamp(0, 1.2)
@@ -198,7 +198,7 @@ _HATS = {"beanie": _beanie, "cap": _cap, "hat": _hat}
 
 
 def draw_earrings(ctx: DrawingContext) -> None:
-    """Draws a gold stud with a hoop at each lobe, in front of any hair."""
+    """Draw a gold stud with a hoop at each lobe, in front of any hair."""
     if ctx.sitter["earrings"] == "no":
         return
     x, middle = ear_place(ctx.face)

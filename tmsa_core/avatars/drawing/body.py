@@ -39,14 +39,14 @@ FAR = 9.0  # below every image
 
 
 def draw_background(ctx: DrawingContext) -> None:
-    """Draws a soft gradient, lighter behind the head and darker towards the corners."""
+    """Draw a soft gradient, lighter behind the head and darker towards the corners."""
     w = ctx.canvas.full()
     away = length(affine(w.x, 1, 0.25), affine(w.y, 0.9, 0.9 * 0.35))
     w.rgb.copy_(lit(BACKGROUND[ctx.sitter["background"]], 1.05 + ramp(0.3, 1.7, away, -0.17)))
 
 
 def draw_body(ctx: DrawingContext) -> None:
-    """Draws the shoulders in their clothes, then the neck with the shadow of the chin."""
+    """Draw the shoulders in their clothes, then the neck with the shadow of the chin."""
     cloth = CLOTH[ctx.sitter["clothes_colour"]]
     costume = ctx.sitter["costume"]
     if costume in ("vampire", "rock_star"):
@@ -75,7 +75,7 @@ def _torso_distance(ctx: DrawingContext, w: Window) -> Tensor:
 
 
 def _torso(ctx: DrawingContext, cloth: Colour) -> None:
-    """Draws the torso and the folds at the arms."""
+    """Draw the torso and the folds at the arms."""
     w = ctx.window(-ctx.face.shoulder_w - 0.05, 0.78, ctx.face.shoulder_w + 0.05, FAR, turned=False)
     if w is None:
         return
@@ -89,7 +89,7 @@ def _torso(ctx: DrawingContext, cloth: Colour) -> None:
 
 
 def _neck(ctx: DrawingContext) -> None:
-    """Draws the neck with the shadow of the chin, and the Adam's apple of men."""
+    """Draw the neck with the shadow of the chin, and the Adam's apple of men."""
     g, n = ctx.face, ctx.face.neck_w
     w = ctx.window(-n - 0.12, 0.2, n + 0.12, NECK_BASE + 0.16, turned=False)
     if w is None:
@@ -112,7 +112,7 @@ def _neckline(ctx: DrawingContext, w: Window) -> Tensor:
 
 
 def _tshirt(ctx: DrawingContext, cloth: Colour) -> None:
-    """Draws the ribbed band of a T-shirt."""
+    """Draw the ribbed band of a T-shirt."""
     w = ctx.window(-0.55, NECK_BASE - 0.02, 0.55, 1.0, turned=False)
     if w is None:
         return
@@ -125,7 +125,7 @@ def _tshirt(ctx: DrawingContext, cloth: Colour) -> None:
 
 
 def _collar(ctx: DrawingContext, cloth: Colour) -> None:
-    """Draws the collar, placket and buttons of a shirt."""
+    """Draw the collar, placket and buttons of a shirt."""
     n = ctx.face.neck_w
     w = ctx.window(-n - 0.35, NECK_BASE - 0.12, n + 0.35, FAR, turned=False)
     if w is None:
@@ -150,7 +150,7 @@ def _collar(ctx: DrawingContext, cloth: Colour) -> None:
 
 
 def _hood_behind(ctx: DrawingContext, cloth: Colour) -> None:
-    """Draws the hood of a hoodie behind the neck."""
+    """Draw the hood of a hoodie behind the neck."""
     n = ctx.face.neck_w
     w = ctx.window(-n - 0.5, 0.5, n + 0.5, 1.1, turned=False)
     if w is None:
@@ -160,7 +160,7 @@ def _hood_behind(ctx: DrawingContext, cloth: Colour) -> None:
 
 
 def _hoodie(ctx: DrawingContext, cloth: Colour) -> None:
-    """Draws the rolled front of the hood and its cords."""
+    """Draw the rolled front of the hood and its cords."""
     n = ctx.face.neck_w
     w = ctx.window(-n - 0.4, NECK_BASE - 0.18, n + 0.4, 1.3, turned=False)
     if w is None:
@@ -178,7 +178,7 @@ _CLOTHES = {"tshirt": _tshirt, "collar": _collar, "hoodie": _hoodie}
 
 
 def _dress_shirt(ctx: DrawingContext) -> None:
-    """Draws the shirt front of the vampire."""
+    """Draw the shirt front of the vampire."""
     w = ctx.window(-0.35, NECK_BASE - 0.08, 0.35, FAR, turned=False)
     if w is None:
         return
@@ -195,7 +195,7 @@ def _dress_shirt(ctx: DrawingContext) -> None:
 
 
 def _leather_jacket(ctx: DrawingContext) -> None:
-    """Draws the open jacket of the rock star."""
+    """Draw the open jacket of the rock star."""
     n = ctx.face.neck_w
     w = ctx.window(-0.9, NECK_BASE - 0.1, 0.9, FAR, turned=False)
     if w is None:
@@ -220,7 +220,7 @@ def _leather_jacket(ctx: DrawingContext) -> None:
 
 
 def _ruffle(ctx: DrawingContext) -> None:
-    """Draws the frilled collar of the clown."""
+    """Draw the frilled collar of the clown."""
     n = ctx.face.neck_w
     w = ctx.window(-n - 0.4, 0.7, n + 0.4, 1.15, turned=False)
     if w is None:
@@ -238,7 +238,7 @@ def _ruffle(ctx: DrawingContext) -> None:
 
 
 def draw_vampire_collar(ctx: DrawingContext) -> None:
-    """Draws the high, red-lined collar around the head, never over it."""
+    """Draw the high, red-lined collar around the head, never over it."""
     if ctx.sitter["costume"] != "vampire":
         return
     w = ctx.window(-1.1, -0.12, 1.1, 1.25, turned=False)

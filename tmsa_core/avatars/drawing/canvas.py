@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -130,7 +130,7 @@ class Pair:
                 own_alpha = inner.of(alpha[i])
                 own_ink = inner.of(ink[:, i]) if isinstance(ink, Tensor) else ink
                 if kind == "multiply":
-                    _multiply(rgb, own_alpha, own_ink)
+                    _multiply(rgb, own_alpha, cast(Colour, own_ink))
                 else:
                     _mix(rgb, background, own_alpha, own_ink, kind == "solid")
 
@@ -147,12 +147,10 @@ def _mix(rgb: Tensor, background: Tensor, alpha: Tensor, ink: Ink, solid: bool) 
         background.addcmul_(background, alpha, value=-1)
 
 
-def _multiply(rgb: Tensor, alpha: Tensor, ink: Ink) -> None:
+def _multiply(rgb: Tensor, alpha: Tensor, colour: Colour) -> None:
     """Change rgb (3, h, w) in place, with opacity alpha (h, w)."""
-    less = (
-        ink - 1 if isinstance(ink, Tensor) else _colour((ink[0] - 1, ink[1] - 1, ink[2] - 1), rgb)
-    )
-    rgb.addcmul_(rgb * less, alpha)
+    r, g, b = colour
+    rgb.addcmul_(rgb * _colour((r - 1, g - 1, b - 1), rgb), alpha)
 
 
 def lit(colour: Colour, light: Tensor, sheen: Tensor | None = None) -> Tensor:
@@ -208,10 +206,10 @@ class Canvas:
         """The pixels around a rectangle, or None if it lies outside the image.
 
         Args:
-            x0: Left edge in face coordinates; ``y0``, ``x1`` and ``y1`` are the other edges.
-            y0: Top.
-            x1: Right.
-            y1: Bottom.
+            x0: Left edge in face coordinates.
+            y0: Top edge.
+            x1: Right edge.
+            y1: Bottom edge.
             turned: True if x0, x1 and the window's x lie on the turned face.
         """
         box = self._box(x0, y0, x1, y1, turned)

@@ -24,7 +24,7 @@ BOLT: tuple[tuple[float, float], ...] = (  # corners of the lightning
 
 
 def draw_face_paint(ctx: DrawingContext) -> None:
-    """Draws the white paint and eye diamonds of the clown, or the lightning of the rock star."""
+    """Draw the white paint and eye diamonds of the clown, or the lightning of the rock star."""
     costume = ctx.sitter["costume"]
     if costume == "clown":
         _white_face(ctx)
@@ -33,7 +33,7 @@ def draw_face_paint(ctx: DrawingContext) -> None:
 
 
 def _white_face(ctx: DrawingContext) -> None:
-    """Draws white paint over the face and a blue diamond over each eye."""
+    """Draw white paint over the face and a blue diamond over each eye."""
     w = ctx.head_window
     if w is None:
         return
@@ -51,7 +51,7 @@ def _white_face(ctx: DrawingContext) -> None:
 
 
 def _lightning(ctx: DrawingContext) -> None:
-    """Draws a red bolt with a blue edge across one eye."""
+    """Draw a red bolt with a blue edge across one eye."""
     w = ctx.window(-0.52, -0.58, 0.02, 0.50)
     if w is None:
         return

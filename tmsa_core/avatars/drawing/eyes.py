@@ -30,7 +30,7 @@ from tmsa_core.avatars.drawing.sdf import (
 
 
 def draw_eyes(ctx: DrawingContext) -> None:
-    """Draws both eyes, open or closed."""
+    """Draw both eyes, open or closed."""
     g = ctx.face
     reach = g.eye_w + 0.115
     for w in ctx.sides(g.eye_x - reach, EYE_LEVEL - 0.27, g.eye_x + reach, 0.16):
@@ -43,7 +43,7 @@ def draw_eyes(ctx: DrawingContext) -> None:
 
 
 def _socket(ctx: DrawingContext, w: Pair, a: Tensor) -> None:
-    """Draws the shade around the eye and the eye shadow above it."""
+    """Draw the shade around the eye and the eye shadow above it."""
     g = ctx.face
     w.mix(blob(a, w.y, -0.03, EYE_LEVEL - 0.06, 0.19, 0.11, 0.30), ctx.colours.shadow)
     if ctx.sitter["makeup"] == "yes":
@@ -56,7 +56,7 @@ def _socket(ctx: DrawingContext, w: Pair, a: Tensor) -> None:
 
 
 def _open_eye(ctx: DrawingContext, w: Pair, a: Tensor) -> None:
-    """Draws an open eye with its lids, and the lashes of women."""
+    """Draw an open eye with its lids, and the lashes of women."""
     g, c = ctx.face, ctx.colours
     female = ctx.sitter["gender"] == "female"
     # The lids: ``below`` the upper one and ``above`` the lower one is inside
@@ -88,7 +88,7 @@ def _open_eye(ctx: DrawingContext, w: Pair, a: Tensor) -> None:
 
 
 def _iris(ctx: DrawingContext, w: Pair, a: Tensor, inside: Tensor, below: Tensor) -> None:
-    """Draws iris, pupil and reflections inside the lids.
+    """Draw iris, pupil and reflections inside the lids.
 
     inside: opacity of the open eye, below: distance below the upper lid; both (2, h, w).
     """
@@ -110,12 +110,12 @@ def _iris(ctx: DrawingContext, w: Pair, a: Tensor, inside: Tensor, below: Tensor
 
 
 def _lash(w: Pair, a: Tensor, root: Point, tip: Point, radius: float) -> None:
-    """Draws one hair that narrows from its root to its tip."""
+    """Draw one hair that narrows from its root to its tip."""
     w.mix(cover(lash(a, w.y, root, tip, radius), w.pixel), INK)
 
 
 def _closed_eye(ctx: DrawingContext, w: Pair, a: Tensor) -> None:
-    """Draws a closed lid with its lashes."""
+    """Draw a closed lid with its lashes."""
     g, c = ctx.face, ctx.colours
     female = ctx.sitter["gender"] == "female"
     q = (a * (1 / g.eye_w)).clamp_(-1.2, 1.2)
@@ -140,7 +140,7 @@ def _closed_eye(ctx: DrawingContext, w: Pair, a: Tensor) -> None:
 
 
 def draw_brows(ctx: DrawingContext) -> None:
-    """Draws brows: thin arches of women, thick straight ones of men, bushy ones of the old."""
+    """Draw brows: thin arches of women, thick straight ones of men, bushy ones of the old."""
     g, c = ctx.face, ctx.colours
     thin = 0.55 if ctx.sitter["gender"] == "female" else 0.25
     for w in ctx.sides(0.02, g.brow_y - 0.13, 0.50, g.brow_y + 0.15):
@@ -160,7 +160,7 @@ def draw_brows(ctx: DrawingContext) -> None:
 
 
 def draw_brow_frown(ctx: DrawingContext) -> None:
-    """Draws the crease between the brows of a frown."""
+    """Draw the crease between the brows of a frown."""
     if ctx.sitter["expression"] != "frown":
         return
     w = ctx.window(-0.12, -0.36, 0.12, -0.06)

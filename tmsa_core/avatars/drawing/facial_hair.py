@@ -12,7 +12,7 @@ from tmsa_core.avatars.drawing.sdf import affine, box, cover, ellipse, number, r
 
 
 def draw_facial_hair(ctx: DrawingContext) -> None:
-    """Draws a beard or goatee, a little darker than the hair; the mouth is drawn later."""
+    """Draw a beard or goatee, a little darker than the hair; the mouth is drawn later."""
     kind = ctx.sitter["facial_hair"]
     if kind == "none":
         return
@@ -24,19 +24,19 @@ def draw_facial_hair(ctx: DrawingContext) -> None:
 
 
 def draw_moustache(ctx: DrawingContext) -> None:
-    """Draws the moustache, alone or as part of a beard, over the upper lip."""
+    """Draw the moustache, alone or as part of a beard, over the upper lip."""
     if ctx.sitter["facial_hair"] in ("moustache", "beard"):
         _moustache(ctx, times(ctx.colours.hair, 0.84))
 
 
 def _paint(w: Window, d: Tensor, colour: Colour, light: Tensor, solid: bool = False) -> None:
-    """Paints hair with signed distance d and brightness light, both (h, w), and its shadow."""
+    """Paint hair with signed distance d and brightness light, both (h, w), and its shadow."""
     w.multiply(ramp(0.045, 0.0, d, 0.35), (0.35, 0.28, 0.28))
     w.mix(cover(d, w.pixel * 1.6), lit(colour, light), solid=solid)
 
 
 def _moustache(ctx: DrawingContext, colour: Colour) -> None:
-    """Draws a moustache between nose and mouth."""
+    """Draw a moustache between nose and mouth."""
     g = ctx.face
     y = (g.nose_y + g.mouth_y - g.lip_upper) / 2 + 0.032
     w = ctx.window(-0.34, y - 0.12, 0.34, y + 0.20)
@@ -54,7 +54,7 @@ def _moustache(ctx: DrawingContext, colour: Colour) -> None:
 
 
 def _goatee(ctx: DrawingContext, colour: Colour) -> None:
-    """Draws a goatee and the patch below the lip."""
+    """Draw a goatee and the patch below the lip."""
     g = ctx.face
     low = g.mouth_y + 0.4 * g.mouth_curve + 0.7 * g.mouth_open + g.lip_lower
     top, bottom = low + 0.03, g.chin + 0.115
@@ -72,7 +72,7 @@ def _goatee(ctx: DrawingContext, colour: Colour) -> None:
 
 
 def _beard(ctx: DrawingContext, colour: Colour) -> None:
-    """Draws a full beard along the jaw, which leaves the mouth free."""
+    """Draw a full beard along the jaw, which leaves the mouth free."""
     g = ctx.face
     w = ctx.window(-g.head_w - 0.02, -0.10, g.head_w + 0.02, g.chin + 0.16)
     if w is None:

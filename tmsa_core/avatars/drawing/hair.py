@@ -48,14 +48,14 @@ EXTENT: dict[str, tuple[float, float]] = {  # front hair: reach beyond the skull
 
 
 def draw_rear_hair(ctx: DrawingContext) -> None:
-    """Draws the hair behind the head and the shoulders."""
+    """Draw the hair behind the head and the shoulders."""
     painter = _REAR.get(ctx.sitter["hair_style"])
     if painter is not None:
         painter(ctx)
 
 
 def draw_front_hair(ctx: DrawingContext) -> None:
-    """Draws fringe, crown and locks over the head, and their shadow on the face."""
+    """Draw fringe, crown and locks over the head, and their shadow on the face."""
     style = ctx.sitter["hair_style"]
     if style == "bald":
         _bald_gloss(ctx)
@@ -83,7 +83,7 @@ def _under_hat(ctx: DrawingContext, w: Window | Pair, d: Tensor) -> Tensor:
 
 
 def _shadow(ctx: DrawingContext, w: Window, d: Tensor) -> None:
-    """Darkens the drawn head along hair with signed distance d (h, w)."""
+    """Darken the drawn head along hair with signed distance d (h, w)."""
     w.multiply(ramp(0.085, -0.01, d, 0.42).mul_(w.covered()), (0.45, 0.32, 0.32))
 
 
@@ -108,7 +108,7 @@ def _paint(
     gloss: Tensor | None,
     dim: float = 1.0,
 ) -> None:
-    """Paints hair.
+    """Paint hair.
 
     d: signed distance, texture: strands or curls, gloss: strength of the shine; all like ``w.x``.
     dim: brightness, below 1 for hair in the shade.
@@ -157,7 +157,7 @@ def _wave(t: Tensor) -> Tensor:
 
 
 def _bald_gloss(ctx: DrawingContext) -> None:
-    """Draws two spots of light on a bald head."""
+    """Draw two spots of light on a bald head."""
     w = ctx.head_window
     if w is None:
         return
@@ -279,7 +279,7 @@ def _parted(ctx: DrawingContext, w: Window, u: Tensor) -> Tensor:
 
 
 def _parting(ctx: DrawingContext, w: Window, at: float) -> None:
-    """Draws the line of a parting at x = ``at`` on the turned face."""
+    """Draw the line of a parting at x = ``at`` on the turned face."""
     if ctx.sitter["headwear"] != "none":
         return
     top, line = ctx.face.head_top, _hairline(ctx, -0.50)
@@ -289,7 +289,7 @@ def _parting(ctx: DrawingContext, w: Window, at: float) -> None:
 
 
 def _mohawk(ctx: DrawingContext) -> None:
-    """Draws shaved sides and a comb with points."""
+    """Draw shaved sides and a comb with points."""
     g = ctx.face
     w = ctx.window(-g.head_w - 0.05, -1.25, g.head_w + 0.05, 0.15, turned=False)
     if w is None:
@@ -332,7 +332,7 @@ def _rear_shape(
 
 
 def _bun(ctx: DrawingContext) -> None:
-    """Draws a bun on top of the head."""
+    """Draw a bun on top of the head."""
     top, r = ctx.face.head_top, 0.185
     cy = max(top - 0.10, -0.80)
     w = ctx.window(-0.3, cy - 0.3, 0.3, cy + 0.35, turned=False)
@@ -346,7 +346,7 @@ def _bun(ctx: DrawingContext) -> None:
 def _tail(
     ctx: DrawingContext, w: Window | Pair, a: Tensor, middle: float, half: float, thick: float
 ) -> None:
-    """Draws one tail per side, with its band.
+    """Draw one tail per side, with its band.
 
     a: x outwards from the middle of the face, like ``w.x``. middle, half: y of its middle and half
     its length. thick: half its width.
@@ -366,7 +366,7 @@ def _tail(
 
 
 def _ponytail(ctx: DrawingContext) -> None:
-    """Draws a ponytail on the right of the head."""
+    """Draw a ponytail on the right of the head."""
     middle, half = 0.06, 0.52
     x = ctx.face.head_w + TAIL
     w = ctx.window(x - 0.5, middle - half - 0.1, x + 0.3, middle + half + 0.1, turned=False)
@@ -375,7 +375,7 @@ def _ponytail(ctx: DrawingContext) -> None:
 
 
 def _pigtails(ctx: DrawingContext) -> None:
-    """Draws a pigtail on each side."""
+    """Draw a pigtail on each side."""
     middle, half = 0.44, 0.46
     x = ctx.face.head_w + TAIL
     for w in ctx.sides(x - 0.5, middle - half - 0.1, x + 0.3, middle + half + 0.1, turned=False):

@@ -17,7 +17,7 @@ EAR_LEVEL = 0.06  # y of the middle of the ears
 
 
 def draw_ears(ctx: DrawingContext) -> None:
-    """Draws both ears; the head is painted over their inner halves."""
+    """Draw both ears; the head is painted over their inner halves."""
     g, r, cy = ctx.face, ctx.face.ear, EAR_LEVEL
     x, middle = ear_place(g)
     for w in ctx.sides(x - r, cy - 1.4 * r, x + r, cy + 1.4 * r, turned=False, middle=middle):
@@ -38,7 +38,7 @@ def ear_place(g: Geometry) -> tuple[float, float]:
 
 
 def draw_head(ctx: DrawingContext) -> None:
-    """Draws the bare head with shading and rim light, and the stubble of men."""
+    """Draw the bare head with shading and rim light, and the stubble of men."""
     w = ctx.head_window
     if w is None:
         return
@@ -59,7 +59,7 @@ def draw_head(ctx: DrawingContext) -> None:
 
 
 def _stubble(ctx: DrawingContext) -> None:
-    """Draws the shade of stubble on jaw and upper lip, and the planes of the cheeks."""
+    """Draw the shade of stubble on jaw and upper lip, and the planes of the cheeks."""
     g = ctx.face
     r = g.head_w + 0.1
     w = ctx.window(-r, 0.12, r, g.chin + 0.02, turned=False)
@@ -77,7 +77,7 @@ def _stubble(ctx: DrawingContext) -> None:
 
 
 def draw_cheeks(ctx: DrawingContext) -> None:
-    """Draws the colour of the cheeks, blush, clown cheeks, freckles and the lift of a smile."""
+    """Draw the colour of the cheeks, blush, clown cheeks, freckles and the lift of a smile."""
     g, c = ctx.face, ctx.colours
     clown = ctx.sitter["costume"] == "clown"
     smiling = ctx.sitter["expression"] in ("smile", "grin")
@@ -98,7 +98,7 @@ def draw_cheeks(ctx: DrawingContext) -> None:
 
 
 def _freckles(ctx: DrawingContext) -> None:
-    """Draws freckles on cheeks and nose, laid by the crop."""
+    """Draw freckles on cheeks and nose, laid by the crop."""
     w = ctx.window(-0.49, 0.0, 0.49, 0.39)
     if w is None:
         return
@@ -107,7 +107,7 @@ def _freckles(ctx: DrawingContext) -> None:
 
 
 def draw_nose(ctx: DrawingContext) -> None:
-    """Draws the nose from shade, light and nostrils, and the red nose of the clown."""
+    """Draw the nose from shade, light and nostrils, and the red nose of the clown."""
     g, c = ctx.face, ctx.colours
     w = ctx.window(-g.nose_w - 0.13, -0.2, g.nose_w + 0.13, g.nose_y + 0.12)
     if w is None:
@@ -136,7 +136,7 @@ def draw_nose(ctx: DrawingContext) -> None:
 
 
 def draw_age_lines(ctx: DrawingContext) -> None:
-    """Draws folds, bags and jowls of the old, and forehead lines and crow's feet if wrinkled."""
+    """Draw folds, bags and jowls of the old, and forehead lines and crow's feet if wrinkled."""
     c = ctx.colours
     if ctx.sitter["age"] == "old":
         _old_folds(ctx)
@@ -156,7 +156,7 @@ def draw_age_lines(ctx: DrawingContext) -> None:
 
 
 def _old_folds(ctx: DrawingContext) -> None:
-    """Draws bags under the eyes, folds beside the mouth and jowls."""
+    """Draw bags under the eyes, folds beside the mouth and jowls."""
     g, c = ctx.face, ctx.colours
     for w in ctx.sides(0.04, 0.0, 0.56, g.chin):
         a, face = w.x * w.side, ramp(0.99, 0.90, w.take(ctx.head_level))

@@ -12,7 +12,7 @@ from tmsa_core.avatars.drawing.sdf import affine, bell, blob, brush, cover, numb
 
 
 def draw_mouth(ctx: DrawingContext) -> None:
-    """Draws the mouth of each expression along ``Geometry.lip_lines``."""
+    """Draw the mouth of each expression along ``Geometry.lip_lines``."""
     g, c = ctx.face, ctx.colours
     w = ctx.window(-g.mouth_w - 0.10, g.mouth_y - 0.22, g.mouth_w + 0.10, g.mouth_y + 0.28)
     if w is None:
@@ -53,7 +53,7 @@ def draw_mouth(ctx: DrawingContext) -> None:
 
 
 def _teeth(ctx: DrawingContext, w: Window, q: Tensor, upper: Tensor, lower: Tensor) -> None:
-    """Draws the open mouth with tongue and upper teeth.
+    """Draw the open mouth with tongue and upper teeth.
 
     q: position along the mouth; upper, lower: y of the inner lip lines; all (h, w).
     """
@@ -71,7 +71,7 @@ def _teeth(ctx: DrawingContext, w: Window, q: Tensor, upper: Tensor, lower: Tens
 
 
 def _corners(ctx: DrawingContext, w: Window) -> None:
-    """Draws the dimples of a smile or the creases of a frown."""
+    """Draw the dimples of a smile or the creases of a frown."""
     g, c = ctx.face, ctx.colours
     y = g.mouth_y - 0.6 * g.mouth_curve
     a = w.x.abs()
@@ -85,7 +85,7 @@ def _corners(ctx: DrawingContext, w: Window) -> None:
 
 
 def _fangs(ctx: DrawingContext, w: Window, upper: Tensor) -> None:
-    """Draws two fangs that hang from the upper lip line (h, w)."""
+    """Draw two fangs that hang from the upper lip line (h, w)."""
     a = w.x.abs() - ctx.face.mouth_w * 0.42
     root = upper - 0.004
     down = (w.y - root) * (1 / 0.105)  # 0 at the root, 1 at the tip

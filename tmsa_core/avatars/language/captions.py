@@ -145,7 +145,7 @@ def _choices() -> dict[Topic, _Choices]:
 
 
 def _by_options(phrases: Sequence[Phrase]) -> _Choices:
-    """Sorts the phrases of one topic by the options under which they are true."""
+    """Sort the phrases of one topic by the options under which they are true."""
     keys = tuple(dict.fromkeys(name for p in phrases for name, _ in p.allows))
     table: dict[tuple[int, ...], tuple[list[Phrase], list[Phrase], list[Phrase]]]
     table = defaultdict(lambda: ([], [], []))

@@ -152,7 +152,7 @@ def _options(name: str, sign: str, listed: str) -> tuple[str, ...]:
 
 
 def _listed(texts: str) -> list[str]:
-    """Turns "a*2 | b" into [a, a, b]."""
+    """Turn "a*2 | b" into [a, a, b]."""
     items: list[str] = []
     for item in texts.split("|"):
         text, _, times = " ".join(item.split()).partition("*")

@@ -2,7 +2,7 @@
 
 A shape takes phrases, at most one of them a noun, and a source of randomness. The shapes imitate
 what people type: bare words, "human face with glasses", a full noun phrase, a list with commas, a
-sentence. Their frequencies are the authors' choices. Words repeated in a list are likelier.
+sentence. Their frequencies are the authors' choices. A list repeats its likelier items.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def _conjunction(clause: str, rng: random.Random) -> str:
 
 
 def _joined(items: Sequence[str]) -> str:
-    """Turns [a, b, c] into "a, b and c"."""
+    """Turn [a, b, c] into "a, b and c"."""
     if len(items) < 2:
         return items[0]
     return ", ".join(items[:-1]) + " and " + items[-1]
