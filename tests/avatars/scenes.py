@@ -50,13 +50,10 @@ def scene(
     generator: torch.Generator,
     supersample: int = 1,
 ) -> Scene:
-    """Draw N portraits over one random backdrop, later ones in front of earlier ones.
+    """Draw N portraits at N places over one random backdrop, later ones in front.
 
-    size: (height, width). Only the backdrop is random. Raises ValueError unless there is one
-    placement for each portrait.
+    size: (height, width). Only the backdrop is random.
     """
-    if len(portraits) != len(placements):
-        raise ValueError(f"{len(portraits)} portraits need as many placements: {len(placements)}")
     device = portraits.device
     image = backdrop(size, generator).to(device)
     points = face_landmarks(portraits)

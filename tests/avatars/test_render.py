@@ -55,6 +55,7 @@ def test_shapes_and_ranges() -> None:
     assert drawing.landmarks.shape == (3, 68, 2)
     assert drawing.background_mask.shape == (3, 1, 64, 64)
     assert drawing.background_mask.min() >= 0 and drawing.background_mask.max() <= 1
+    assert render(plain(), size=(48, 80), supersample=1).images.shape == (1, 3, 48, 80)
 
 
 def test_images_can_be_trained_on() -> None:
@@ -70,11 +71,6 @@ def test_supersampling_averages_squares() -> None:
     torch.testing.assert_close(coarse.images, F.avg_pool2d(fine.images, 3), atol=1e-5, rtol=0)
     mask = F.avg_pool2d(fine.background_mask, 3)
     torch.testing.assert_close(coarse.background_mask, mask, atol=1e-5, rtol=0)
-
-
-def test_other_image_shapes() -> None:
-    drawing = render(plain(), size=(48, 80), supersample=1)
-    assert drawing.images.shape == (1, 3, 48, 80)
 
 
 def test_a_portrait_does_not_depend_on_its_batch() -> None:
@@ -245,11 +241,6 @@ def test_a_scene_seen_through_the_crop_is_the_aligned_portrait() -> None:
     body[..., 58:, :] = False  # a scene fades the shoulders out
     difference = (crop - drawing.images).abs().mean(dim=1, keepdim=True)
     assert difference[body].mean() < 0.06
-
-
-def test_scene_needs_one_place_for_each_portrait() -> None:
-    with pytest.raises(ValueError, match="placements"):
-        scene(sample_portraits(2, generator()), [Placement(5, 5, 20)], (64, 64), generator())
 
 
 @pytest.mark.parametrize("wrong", [{"resolution": 0}, {"supersample": 0}, {"size": (0, 8)}])

@@ -31,10 +31,12 @@ class Attribute:
 
 
 def _uniform(*options: str) -> Attribute:
+    """An attribute with equally likely options."""
     return Attribute(options, tuple(1 / len(options) for _ in options))
 
 
 def _switch(probability: float) -> Attribute:
+    """An attribute that is "yes" with this probability, else "no"."""
     return Attribute(("no", "yes"), (1 - probability, probability))
 
 

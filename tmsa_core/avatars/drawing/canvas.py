@@ -246,6 +246,7 @@ class Canvas:
             pair.paint()
 
     def _box(self, x0: float, y0: float, x1: float, y1: float, turned: bool) -> Box | None:
+        """The pixels around a rectangle in face coordinates; see ``window``."""
         if turned:
             x0, x1 = self.face.turn(x0), self.face.turn(x1)
         ia, ib, ic, id_, c, f = self._inverse
@@ -259,12 +260,14 @@ class Canvas:
         return Box(top, left, bottom - top, right - left)
 
     def _window(self, box: Box, turned: bool) -> Window:
+        """The window of these pixels."""
         # Copies, because operations are faster on contiguous rows
         x, y, u = box.of(self.places).contiguous().unbind()
         rgb, background = box.of(self.planes[:3]), box.of(self.planes[3])
         return Window(u if turned else x, y, x, u, self.pixel, box, rgb, background)
 
     def _pair(self, seen: Mapping[float, Box], turned: bool) -> Pair:
+        """The pair of the boxes of the sides, -1 and 1, that lie in the image."""
         boxes = tuple(seen.values())
         height, width = max(b.height for b in boxes), max(b.width for b in boxes)
         enlarged = [

@@ -268,11 +268,11 @@ def _jaw(g: Geometry) -> list[tuple[float, float]]:
 def _brows(g: Geometry) -> list[tuple[float, float]]:
     """The 10 points of the brows, before the turn."""
 
-    def side(s: int) -> list[tuple[float, float]]:
+    def side(sign: int) -> list[tuple[float, float]]:
         points = []
         for q in (1.0, 0.5, 0.0, -0.5, -1.0):  # from the outer end inwards
             y = g.brow_y + g.brow_slope * q + g.brow_bend * (q - 0.15) ** 2
-            points.append((s * (g.eye_x * 1.06 + g.brow_w * q), y))
+            points.append((sign * (g.eye_x * 1.06 + g.brow_w * q), y))
         return points
 
     return side(-1) + side(1)[::-1]
@@ -288,8 +288,8 @@ def _nose(g: Geometry) -> list[tuple[float, float]]:
 def _eyes(g: Geometry) -> list[tuple[float, float]]:
     """The 12 points of the eyes, before the turn."""
 
-    def at(s: int, q: float, lid: int) -> tuple[float, float]:
-        return s * (g.eye_x + g.eye_w * q), g.eye_lids(q)[lid]
+    def at(sign: int, q: float, lid: int) -> tuple[float, float]:
+        return sign * (g.eye_x + g.eye_w * q), g.eye_lids(q)[lid]
 
     left = [(1.0, 0), (0.4, 0), (-0.4, 0), (-1.0, 0), (-0.4, 1), (0.4, 1)]
     right = [(-1.0, 0), (-0.4, 0), (0.4, 0), (1.0, 0), (0.4, 1), (-0.4, 1)]

@@ -118,6 +118,7 @@ def palette_of(sitter: Sitter) -> Palette:
 
 
 def _skin(sitter: Sitter) -> Colour:
+    """The skin from tone and undertone; vampires are pale."""
     place = (sitter.traits["skin_tone"] + 1) / 2 * (len(SKIN_RAMP) - 1)
     step = min(int(place), len(SKIN_RAMP) - 2)
     skin = blend(SKIN_RAMP[step], SKIN_RAMP[step + 1], place - step)
@@ -129,6 +130,7 @@ def _skin(sitter: Sitter) -> Colour:
 
 
 def _lips(sitter: Sitter, skin: Colour) -> Colour:
+    """Lipstick, or a tone of the skin."""
     if sitter["lipstick"] == "yes":
         return (0.80, 0.04, 0.14)
     if sitter["gender"] == "female":

@@ -166,6 +166,7 @@ def _by_options(phrases: Sequence[Phrase]) -> _Choices:
 
 
 def _tabulate(portraits: Portraits) -> _Table:
+    """Option indices and chances of all portraits."""
     choices = _choices()
     options = {name: option_indices(portraits, name).tolist() for name in ALL_NAMES}
     chance = {name: _chance(portraits, name).tolist() for name in grammar.mention_weights()}
@@ -191,6 +192,7 @@ def _chance(portraits: Portraits, name: str) -> Tensor:
 
 
 def _caption(table: _Table, row: int, rng: random.Random, mentions: int | None) -> Caption:
+    """A caption of one portrait, a row of the table."""
     # What to mention and how
     count = mentions
     if count is None:

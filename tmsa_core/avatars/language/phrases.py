@@ -113,6 +113,7 @@ def with_article(noun: str) -> str:
 
 @cache
 def _grammar() -> ConfigParser:
+    """The sections of ``phrases.ini``."""
     parser = ConfigParser(delimiters=(":",), comment_prefixes=("#",), interpolation=None)
     parser.read_string(Path(__file__).with_name("phrases.ini").read_text("utf-8"))
     return parser
@@ -161,6 +162,7 @@ def _listed(texts: str) -> list[str]:
 
 
 def _in_order(names: Iterable[str]) -> Topic:
+    """Different names in the order of ``ALL_NAMES``."""
     return tuple(sorted(set(names), key=ALL_NAMES.index))
 
 

@@ -197,10 +197,12 @@ def _maybe_with_article(noun: str, share: float, rng: random.Random) -> str:
 
 
 def _without_article(text: str) -> str:
+    """Turn "a beard" into "beard"."""
     return text[2:] if text.startswith("a ") else text[3:] if text.startswith("an ") else text
 
 
 def _subject(kinds: dict[str, list[str]], rng: random.Random) -> str:
+    """The subject of a sentence: "he", "the old man", "this person"."""
     if kinds["pronoun"]:
         return kinds["pronoun"][0]
     if kinds["noun"]:
