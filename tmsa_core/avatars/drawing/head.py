@@ -98,7 +98,7 @@ def draw_cheeks(ctx: DrawingContext) -> None:
 
 
 def _freckles(ctx: DrawingContext) -> None:
-    """Draw freckles on cheeks and nose, laid by the crop."""
+    """Draw freckles on cheeks and nose, at fixed places of the crop."""
     w = ctx.window(-0.49, 0.0, 0.49, 0.39)
     if w is None:
         return
