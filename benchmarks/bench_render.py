@@ -1,7 +1,7 @@
 """Portraits per second of the avatar renderer: ``python -m benchmarks.bench_render``.
 
-One process draws on one core; the last line is what a process per core draws together. Besides
-the clock it prints the processor's time, which other work on the machine hardly changes.
+All lines measure one process on one core, except the last, which measures one process per core.
+Processor time is printed too, because other work on the machine hardly changes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COUNT = 150
 
 
 def seconds(resolution: int, supersample: int) -> tuple[float, float]:
-    """How long ``COUNT`` random portraits take, after a warm-up, and how long the processor."""
+    """Wall-clock and processor time of ``COUNT`` random portraits, after a warm-up."""
     portraits = sample_portraits(COUNT, torch.Generator().manual_seed(0))
     render(portraits[:8], resolution, supersample=supersample)
     start, busy = time.perf_counter(), time.process_time()
@@ -29,10 +29,10 @@ def seconds(resolution: int, supersample: int) -> tuple[float, float]:
 
 
 def together(processes: int, resolution: int, supersample: int) -> float:
-    """Portraits per second of so many processes at work at the same time."""
+    """Portraits per second of several processes together."""
     one_core = {"initializer": torch.set_num_threads, "initargs": (1,)}
     with ProcessPoolExecutor(processes, get_context("spawn"), **one_core) as pool:
-        list(pool.map(seconds, [32] * processes, [1] * processes))  # everything is imported
+        list(pool.map(seconds, [32] * processes, [1] * processes))  # import everything first
         work = [pool.submit(seconds, resolution, supersample) for _ in range(processes)]
         return processes * COUNT / max(job.result()[0] for job in work)
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.avatars.scenes import Placement, scene
 from tmsa_core import EditRequest
 from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 from tmsa_core.avatars.render import render
-from tmsa_core.avatars.scenes import Placement, scene
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.baselines import styleclip_global
 from tmsa_core.baselines.interface import BASELINES, STEERED

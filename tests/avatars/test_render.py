@@ -1,4 +1,4 @@
-"""The avatar renderer: what it draws, where, and that it changes nothing else."""
+"""The avatar renderer: each option shows in its place and changes nothing else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.avatars.scenes import Placement, scene
 from tmsa_core.avatars.params import ATTRIBUTES, TRAITS, Portraits, sample_portraits
 from tmsa_core.avatars.render import aligned_views, crop_views, face_landmarks, render
-from tmsa_core.avatars.scenes import Placement, scene
 
 PLAIN = {
     "gender": "female",
@@ -30,7 +30,7 @@ PLAIN = {
     "clothes_colour": "red",
     "background": "blue",
 }
-NEEDS = {  # what must be there for an attribute to show
+NEEDS = {  # attributes that show only together with others
     "frame_shape": {"eyewear": "glasses"},
     "frame_colour": {"eyewear": "glasses"},
     "headwear_colour": {"headwear": "cap"},
@@ -55,6 +55,7 @@ def test_shapes_and_ranges() -> None:
     assert drawing.landmarks.shape == (3, 68, 2)
     assert drawing.background_mask.shape == (3, 1, 64, 64)
     assert drawing.background_mask.min() >= 0 and drawing.background_mask.max() <= 1
+    assert render(plain(), size=(48, 80), supersample=1).images.shape == (1, 3, 48, 80)
 
 
 def test_images_can_be_trained_on() -> None:
@@ -70,11 +71,6 @@ def test_supersampling_averages_squares() -> None:
     torch.testing.assert_close(coarse.images, F.avg_pool2d(fine.images, 3), atol=1e-5, rtol=0)
     mask = F.avg_pool2d(fine.background_mask, 3)
     torch.testing.assert_close(coarse.background_mask, mask, atol=1e-5, rtol=0)
-
-
-def test_other_image_shapes() -> None:
-    drawing = render(plain(), size=(48, 80), supersample=1)
-    assert drawing.images.shape == (1, 3, 48, 80)
 
 
 def test_a_portrait_does_not_depend_on_its_batch() -> None:
@@ -184,7 +180,7 @@ def test_landmarks_of_aligned_portraits() -> None:
 
 
 def test_landmarks_lie_on_what_is_drawn() -> None:
-    """The dark line between the lips runs through the inner corners of the mouth."""
+    """The darkest pixel below landmark 62 is the line between the lips."""
     drawing = render(plain(), resolution=256)
     image, points = drawing.images[0].mean(0), drawing.landmarks[0].round().long()
     x, y = points[62].tolist()
@@ -247,15 +243,10 @@ def test_a_scene_seen_through_the_crop_is_the_aligned_portrait() -> None:
     assert difference[body].mean() < 0.06
 
 
-def test_scene_needs_one_place_for_each_portrait() -> None:
-    with pytest.raises(ValueError, match="placements"):
-        scene(sample_portraits(2, generator()), [Placement(5, 5, 20)], (64, 64), generator())
-
-
 @pytest.mark.parametrize("wrong", [{"resolution": 0}, {"supersample": 0}, {"size": (0, 8)}])
-def test_what_cannot_be_drawn_is_refused(wrong):
+def test_empty_batches_and_sizes_are_refused(wrong):
     portraits = sample_portraits(2, torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match="is no image"):
+    with pytest.raises(ValueError, match="not an image size"):
         render(portraits, **wrong)
     with pytest.raises(ValueError, match="no portrait to draw"):
         render(portraits[:0])

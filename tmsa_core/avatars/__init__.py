@@ -1,0 +1,1 @@
+"""Rendered portraits: parameters, renderer, captions and sample people."""

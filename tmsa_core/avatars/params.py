@@ -1,12 +1,12 @@
-"""Who a drawn portrait shows: its identity and its attributes, by name.
+"""The parameters of rendered portraits: traits and attributes, by name.
 
-A batch of portraits is a frozen bundle of tensors. *Traits* are continuous numbers in [-1, 1];
-*attributes* are one option out of a named list. The identity part (proportions, skin, eye
-colour, nose ...) says which person it is; the rest says how that person looks today. All are
-drawn independently of each other, but for one stated exception: wrinkles depend on age.
+*Traits* are continuous numbers in [-1, 1]; *attributes* are one option out of a named list. Some
+of both form the identity (proportions, skin, eye colour, nose ...); the others may differ between
+images of one person. All are sampled independently, except that wrinkles depend on age.
 
-Independence is deliberate: attributes that go together in the data stay entangled in every
-network trained on it, and a text edit of one would then move the other.
+Independence is deliberate: networks entangle attributes that are correlated in the training data,
+so that a text edit of one would change the other. Probabilities are the authors' choices; they
+keep every option frequent enough to be learned.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Attribute:
-    """One choice out of ``options``, drawn with probabilities ``prior``."""
+    """A choice of one of ``options``, with probabilities ``prior`` that sum to 1."""
 
     options: tuple[str, ...]
     prior: tuple[float, ...]
@@ -31,10 +31,12 @@ class Attribute:
 
 
 def _uniform(*options: str) -> Attribute:
+    """An attribute with equally likely options."""
     return Attribute(options, tuple(1 / len(options) for _ in options))
 
 
 def _switch(probability: float) -> Attribute:
+    """An attribute that is "yes" with this probability, else "no"."""
     return Attribute(("no", "yes"), (1 - probability, probability))
 
 
@@ -94,7 +96,7 @@ ATTRIBUTES: dict[str, Attribute] = IDENTITY_ATTRIBUTES | {
     "lipstick": _switch(0.30),
     "makeup": _switch(0.25),  # eye shadow and blush
     "freckles": _switch(0.20),
-    "wrinkles": _switch(0.30),  # stated dependence: see WRINKLES_BY_AGE
+    "wrinkles": _switch(0.30),  # depends on age: see WRINKLES_BY_AGE
     "costume": Attribute(("none", "vampire", "rock_star", "clown"), (0.82, 0.06, 0.06, 0.06)),
     "clothes": _uniform("tshirt", "collar", "hoodie"),
     "clothes_colour": _uniform("black", "red", "blue", "green", "yellow", "white", "purple"),
@@ -109,8 +111,9 @@ LATENT_DIMS = len(TRAITS) + sum(len(a.options) for a in ATTRIBUTES.values())
 class Portraits:
     """A batch of B portraits.
 
-    traits: name -> (B,) float32 in [-1, 1], every name of ``TRAITS``.
-    attributes: name -> (B,) int64, the option's index, every name of ``ATTRIBUTES``.
+    Attributes:
+        traits: For every name of ``TRAITS``, (B,) float32 in [-1, 1].
+        attributes: For every name of ``ATTRIBUTES``, (B,) int64, the index of the option.
     """
 
     traits: Mapping[str, Tensor]
@@ -127,7 +130,7 @@ class Portraits:
 
     @property
     def device(self) -> torch.device:
-        """Where the values are."""
+        """The device of all values."""
         return self.traits[TRAITS[0]].device
 
     def to(self, device: torch.device | str) -> Portraits:
@@ -138,37 +141,41 @@ class Portraits:
         )
 
     def is_(self, attribute: str, *options: str) -> Tensor:
-        """(B,) bool: whether ``attribute`` has one of the named options."""
+        """(B,) bool: True where ``attribute`` has one of the named options."""
         wanted = [option_index(attribute, option) for option in options]
         return torch.isin(self.attributes[attribute], torch.tensor(wanted, device=self.device))
 
     def with_(self, **changes: str | float | Tensor) -> Portraits:
-        """The same people with some attributes (by option name) or traits (by value) changed."""
+        """The same portraits with some traits or attributes changed.
+
+        Args:
+            changes: By name, a value or (B,) tensor for a trait, an option's name or (B,) tensor
+                of indices for an attribute.
+
+        Raises:
+            KeyError: No trait, attribute or option has this name.
+        """
         traits, attributes = dict(self.traits), dict(self.attributes)
         for name, value in changes.items():
-            if name in attributes:
-                if isinstance(value, str):
-                    value = torch.full_like(attributes[name], option_index(name, value))
+            if name in attributes and isinstance(value, str):
+                attributes[name] = torch.full_like(attributes[name], option_index(name, value))
+            elif name in attributes and isinstance(value, Tensor):
                 attributes[name] = value
-            elif name in traits:
+            elif name in traits and not isinstance(value, str):
                 traits[name] = torch.zeros_like(traits[name]) + value
             else:
-                raise KeyError(f"no trait or attribute is called {name!r}")
+                raise KeyError(f"no trait or attribute {name!r} takes the value {value!r}")
         return replace(self, traits=traits, attributes=attributes)
 
-    def describe(self, index: int = 0) -> dict[str, str]:
-        """The attributes of one portrait by option name."""
-        return {k: ATTRIBUTES[k].options[int(v[index])] for k, v in self.attributes.items()}
-
     def to_matrix(self) -> Tensor:
-        """(B, traits + attributes) float32, the inverse of ``from_matrix``."""
+        """(B, traits + attributes) float32, which ``from_matrix`` reads."""
         columns = [self.traits[k] for k in TRAITS]
         columns += [self.attributes[k].float() for k in ATTRIBUTES]
         return torch.stack(columns, dim=1)
 
     @staticmethod
     def from_matrix(matrix: Tensor) -> Portraits:
-        """Portraits from (B, traits + attributes) float32, as ``to_matrix`` gives them."""
+        """Portraits from (B, traits + attributes) float32, as written by ``to_matrix``."""
         columns = matrix.unbind(dim=1)
         split = len(TRAITS)
         return Portraits(
@@ -178,12 +185,16 @@ class Portraits:
 
     @staticmethod
     def cat(parts: Sequence[Portraits]) -> Portraits:
-        """All portraits of several batches, in order."""
+        """Concatenate batches."""
         return Portraits.from_matrix(torch.cat([p.to_matrix() for p in parts]))
 
 
 def option_index(attribute: str, option: str) -> int:
-    """Index of a named option; a KeyError lists what there is."""
+    """Index of a named option.
+
+    Raises:
+        KeyError: The attribute has no such option.
+    """
     options = ATTRIBUTES[attribute].options
     if option not in options:
         raise KeyError(f"{attribute} has no option {option!r}, only {', '.join(options)}")
@@ -191,12 +202,18 @@ def option_index(attribute: str, option: str) -> int:
 
 
 def portraits_from_latent(z: Tensor) -> Portraits:
-    """Portraits as a fixed function of Gaussian noise: z (B, D >= LATENT_DIMS) -> B portraits.
+    """Portraits as a fixed function of Gaussian noise.
 
-    z is first brought to unit root mean square, like StyleGAN2's pixel norm does, so that the
-    generator's mapping network sees exactly what decides the portrait. A trait is the normal
-    distribution function of its entry; an attribute takes one entry per option and the largest
-    Gumbel-perturbed log prior wins, which samples the prior exactly (the Gumbel-max trick).
+    z is first scaled to unit root mean square, like StyleGAN2's pixel norm, so that the mapping
+    network sees exactly the values that decide the portrait. A trait is the normal distribution
+    function of its entry. An attribute has one entry per option, and the largest sum of Gumbel
+    noise and log prior wins, which samples the prior exactly (the Gumbel-max trick).
+
+    Args:
+        z: (B, D) float32 with D >= ``LATENT_DIMS``.
+
+    Returns:
+        B portraits.
     """
     z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
     uniform = torch.special.ndtr(z.double()).clamp(1e-12, 1 - 1e-12)
@@ -212,11 +229,11 @@ def portraits_from_latent(z: Tensor) -> Portraits:
     return Portraits(traits, attributes)
 
 
-def _prior(name: str, drawn: Mapping[str, Tensor], device: torch.device) -> Tensor:
-    """(1 or B, options): the prior of one attribute, given those drawn before it."""
+def _prior(name: str, sampled: Mapping[str, Tensor], device: torch.device) -> Tensor:
+    """(1 or B, options) float64: the prior of an attribute, given those sampled before it."""
     if name == "wrinkles":
         by_age = torch.tensor([WRINKLES_BY_AGE[o] for o in ATTRIBUTES["age"].options])
-        wrinkled = by_age.to(device)[drawn["age"]]
+        wrinkled = by_age.to(device)[sampled["age"]]
         return torch.stack([1 - wrinkled, wrinkled], dim=1).double()
     return torch.tensor([ATTRIBUTES[name].prior], device=device, dtype=torch.float64)
 
@@ -228,7 +245,7 @@ def sample_portraits(count: int, generator: torch.Generator) -> Portraits:
 
 
 def same_person(person: Portraits, look: Portraits) -> Portraits:
-    """Identities of ``person`` with the attributes and pose of ``look`` (batches of equal size)."""
+    """Identities of ``person`` with the other attributes and pose of ``look``, B portraits each."""
     return Portraits(
         {k: (person if k in IDENTITY_TRAITS else look).traits[k] for k in TRAITS},
         {k: (person if k in IDENTITY_ATTRIBUTES else look).attributes[k] for k in ATTRIBUTES},

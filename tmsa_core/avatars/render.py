@@ -1,9 +1,9 @@
 """Draws portraits: parameters in, images with exact landmarks out.
 
-A painter's algorithm with signed-distance shapes, one portrait at a time: a portrait's planes stay
-in the processor's cache, and each stroke touches only its own part of the image. Several cores
-draw several portraits. There is no randomness: equal parameters give equal pixels, alone or in
-any batch.
+A painter's algorithm with signed-distance shapes, one portrait at a time, so that its planes stay
+in the processor's cache; each stroke touches only its own part of the image. To use several
+cores, render in several processes. There is no randomness: equal parameters give equal pixels,
+alone or in any batch.
 """
 
 from __future__ import annotations
@@ -75,9 +75,11 @@ LAYERS: tuple[Callable[[DrawingContext], None], ...] = (  # from back to front
 class Rendering:
     """Images of B portraits.
 
-    images: (B, 3, H, W) float32 in [-1, 1]. landmarks: (B, 68, 2) float32, x and y in pixels of
-    the image with pixel centres at integers, dlib's order. background_mask: (B, 1, H, W) in
-    [0, 1], 1 where nothing hides the background.
+    Attributes:
+        images: (B, 3, H, W) float32 in [-1, 1].
+        landmarks: (B, 68, 2) float32 in dlib's order, x and y in pixels with pixel centres at
+            integers.
+        background_mask: (B, 1, H, W) float32 in [0, 1], 1 where nothing hides the background.
     """
 
     images: Tensor
@@ -95,17 +97,22 @@ def render(
 ) -> Rendering:
     """Draw every portrait of the batch.
 
-    views: (B, 2, 3) affine maps from normalised image coordinates (-1 to 1 between the outer
-    edges, y down) to face coordinates; by default the aligned crop. supersample: strokes are
-    drawn at this many times the resolution and averaged. size: (height, width) in place of the
-    square ``resolution``. Raises ValueError for an empty batch, and for sides and a supersampling
-    below 1.
+    Args:
+        portraits: B portraits.
+        resolution: Height and width in pixels.
+        views: (B, 2, 3) affine maps from normalised image coordinates (-1 to 1 between the outer
+            edges, y down) to face coordinates; by default the aligned crop.
+        supersample: Strokes are drawn at this many times the resolution and averaged.
+        size: Height and width, instead of the square ``resolution``.
+
+    Raises:
+        ValueError: The batch is empty, or a side or ``supersample`` is below 1.
     """
     height, width = size or (resolution, resolution)
     if not len(portraits):
         raise ValueError("there is no portrait to draw")
     if min(height, width, supersample) < 1:
-        raise ValueError(f"{height} x {width} px at {supersample} samples is no image")
+        raise ValueError(f"{height} x {width} px at {supersample} samples is not an image size")
     people = sitters(portraits)
     faces = [measure(sitter) for sitter in people]
     points = landmark_points(faces, portraits.device)
@@ -114,8 +121,8 @@ def render(
 
     fine = height * supersample, width * supersample
     planes = [
-        _shrink(_draw(sitter, g, view, frame, *fine), supersample)
-        for sitter, g, view, frame in zip(people, faces, views, crop_frames(crops), strict=True)
+        _shrink(_draw(sitter, face, view, frame, *fine), supersample)
+        for sitter, face, view, frame in zip(people, faces, views, crop_frames(crops), strict=True)
     ]
     images = torch.stack(planes)  # (B, 4, H, W)
     return Rendering(
@@ -126,22 +133,22 @@ def render(
 
 
 def to_pixels(points: Tensor, views: Tensor, height: int, width: int) -> Tensor:
-    """(B, P, 2) pixel positions of points in face coordinates seen through views (B, 2, 3)."""
+    """(B, P, 2): pixels of points (B, P, 2) in face coordinates, seen through views (B, 2, 3)."""
     inverse = torch.linalg.inv(views[:, :, :2].double())
-    normal = (points.double() - views[:, None, :, 2].double()) @ inverse.transpose(1, 2)
+    normal: Tensor = (points.double() - views[:, None, :, 2].double()) @ inverse.transpose(1, 2)
     extent = torch.tensor([width, height], dtype=torch.float64, device=points.device)
     return (((normal + 1) * extent - 1) / 2).float()
 
 
 @torch.inference_mode()
 def _draw(
-    sitter: Sitter, g: Geometry, view: Tensor, frame: Frame, height: int, width: int
+    sitter: Sitter, face: Geometry, view: Tensor, frame: Frame, height: int, width: int
 ) -> Tensor:
     """(4, height, width): red, green, blue in [0, 1] and the background mask."""
-    canvas = Canvas(g, view, height, width)
-    sketch = DrawingContext(sitter, g, palette_of(sitter), canvas, frame)
-    for layer in LAYERS:
-        layer(sketch)
+    canvas = Canvas(face, view, height, width)
+    ctx = DrawingContext(sitter, face, palette_of(sitter), canvas, frame)
+    for draw_layer in LAYERS:
+        draw_layer(ctx)
     canvas.planes[:3].clamp_(0, 1)
     return canvas.planes
 
@@ -149,8 +156,8 @@ def _draw(
 def _shrink(planes: Tensor, times: int) -> Tensor:
     """(4, H * times, W * times) -> (4, H, W): means of squares of pixels.
 
-    Rows first, which lie together in memory: several times quicker than ``avg_pool2d``.
+    Adding rows first, which are contiguous, is several times faster than ``avg_pool2d``.
     """
-    rows = sum(planes[:, i::times] for i in range(1, times)) + planes[:, ::times]
-    sums = sum(rows[:, :, i::times] for i in range(1, times)) + rows[:, :, ::times]
+    rows: Tensor = sum(planes[:, i::times] for i in range(1, times)) + planes[:, ::times]
+    sums: Tensor = sum(rows[:, :, i::times] for i in range(1, times)) + rows[:, :, ::times]
     return sums.div_(times * times)

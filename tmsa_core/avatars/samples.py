@@ -1,4 +1,4 @@
-"""The portraits that the page offers to start from: plain looks that leave room for edits."""
+"""The sample portraits of the user interface: plain looks that leave room for edits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from tmsa_core.avatars.params import Portraits, sample_portraits
 from tmsa_core.avatars.render import render
 
-SIDE = 352
-PLAIN = {
+SIDE = 352  # pixels
+PLAIN: dict[str, str | float] = {
     "eyewear": "none",
     "facial_hair": "none",
     "headwear": "none",
@@ -45,7 +45,7 @@ LOOKS: dict[str, dict[str, str | float]] = {
 
 
 def sample_people() -> Portraits:
-    """The eight people, each with an identity of their own."""
+    """Eight portraits with different identities and the looks of ``LOOKS``."""
     people = sample_portraits(len(LOOKS), torch.Generator().manual_seed(20))
     return Portraits.cat(
         [people[i : i + 1].with_(**(PLAIN | look)) for i, look in enumerate(LOOKS.values())]
@@ -53,7 +53,7 @@ def sample_people() -> Portraits:
 
 
 def write_samples(folder: Path) -> None:
-    """Draw the eight portraits as PNG files into ``folder``."""
+    """Draw the sample portraits as PNG files into ``folder``, which is created."""
     from tmsa_core.imaging.images import to_image
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Windows of a canvas: what is computed for both sides at once lands where it belongs."""
+"""Windows of a canvas: strokes for both sides at once equal strokes for each side."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def test_a_pair_is_painted_like_two_windows(name: str, middle: float) -> None:
     assert (single.planes[3] < 0.5).any()
 
 
-def test_nothing_is_yielded_out_of_the_image() -> None:
+def test_windows_outside_the_image_are_left_out() -> None:
     canvas = Canvas(face(), view(0.2, 0, 5.0), 16, 16)
     assert list(canvas.sides(0.1, -0.3, 0.4, 0.3)) == []
     assert canvas.window(0.1, -0.3, 0.4, 0.3) is None
 
 
-def test_polygons_know_their_inside_and_their_distance() -> None:
+def test_the_signed_distance_to_a_polygon() -> None:
     corners = [(0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (1.0, 1.0), (0.0, 2.0)]  # a notch from below
     x, y = torch.tensor([1.0, 1.0, 3.0, 0.3]), torch.tensor([0.4, 1.8, 1.0, 1.0])
     wanted = torch.tensor([-0.4, 0.8 / math.sqrt(2), 1.0, -0.3])

@@ -1,4 +1,4 @@
-"""Texture lies at the same place of everybody's crop, whatever their proportions."""
+"""Texture lies at the same place of every crop, for all proportions."""
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ def places() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def detail(images: torch.Tensor) -> torch.Tensor:
-    """(B,H,W): brightness without what is wider than strands, such as gloss."""
+    """(B,H,W): brightness without structures wider than strands, such as gloss."""
     grey = images.mean(dim=1, keepdim=True)
     return (grey - F.avg_pool2d(grey, (1, 15), 1, (0, 7), count_include_pad=False))[:, 0]
 
@@ -59,28 +59,28 @@ def test_frames_undo_the_views_of_crops():
         torch.testing.assert_close(back @ there, torch.eye(3), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("style", "grain"), [("bob", strand_texture), ("curly", curl_texture)])
-def test_hair_of_different_people_has_the_same_texture(style, grain):
-    crown = (slice(12, 30), slice(44, 84))  # hair of everybody
+@pytest.mark.parametrize(("style", "texture"), [("bob", strand_texture), ("curly", curl_texture)])
+def test_hair_of_different_people_has_the_same_texture(style, texture):
+    crown = (slice(12, 30), slice(44, 84))  # hair in all portraits
     seen = detail(render(people(12, hair_style=style)).images)[(slice(None), *crown)]
-    pattern = detail(grain(*places())[None, None])[0][crown]
+    pattern = detail(texture(*places())[None, None])[0][crown]
     matches = [correlation(image, pattern) for image in seen]
     assert min(matches) > 0.3 and sum(matches) / len(matches) > 0.45
 
 
 @pytest.mark.parametrize(
-    ("option", "grain", "part"),
+    ("option", "texture", "part"),
     [
         ("freckles", freckle_texture, (slice(64, 86), slice(36, 92))),
         ("wrinkles", forehead_texture, (slice(36, 50), slice(48, 80))),
     ],
 )
-def test_marks_lie_where_the_pattern_says(option, grain, part):
+def test_freckles_and_wrinkles_lie_on_their_pattern(option, texture, part):
     with_, without = (
         render(people(6, hair_style="bald", **{option: answer})).images for answer in ("yes", "no")
     )
     darker = (without - with_).mean(dim=1)[(slice(None), *part)]
-    pattern = F.avg_pool2d(grain(*places())[None, None], 3, 1, 1)[0, 0][part]
+    pattern = F.avg_pool2d(texture(*places())[None, None], 3, 1, 1)[0, 0][part]
     matches = [correlation(image, pattern) for image in darker]
     assert sum(matches) / len(matches) > 0.6
 

@@ -1,4 +1,4 @@
-"""All that the drawing functions of one portrait share."""
+"""The shared state of the functions that draw one portrait."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ from tmsa_core.avatars.drawing.texture import strand_texture
 
 @dataclass(frozen=True)
 class DrawingContext:
-    """One portrait being drawn: who sits, the measures, the colours and the image so far."""
+    """One portrait while it is drawn.
+
+    Attributes:
+        sitter: Its traits and attributes.
+        face: The geometry of its face.
+        colours: Its colours.
+        canvas: The image so far.
+        frame: Affine map from face coordinates to those of the aligned crop.
+    """
 
     sitter: Sitter
-    g: Geometry
+    face: Geometry
     colours: Palette
     canvas: Canvas
     frame: Frame
@@ -44,26 +52,28 @@ class DrawingContext:
         """See ``Canvas.sides``."""
         return self.canvas.sides(inner, top, outer, bottom, turned, middle)
 
-    def laid(self, w: Window | Pair) -> tuple[Tensor, Tensor]:
-        """x and y of the aligned crop, each like ``w.x``: see ``grain.py``."""
+    def crop_position(self, w: Window | Pair) -> tuple[Tensor, Tensor]:
+        """X and y of the aligned crop, -1 to 1, each like ``w.x``: see ``texture``."""
         (a, b, c), (d, e, f) = self.frame
         x = affine(w.flat, a, c).add_(w.y, alpha=b)
         return x, affine(w.flat, d, f).add_(w.y, alpha=e)
 
     def strands(self, w: Window | Pair) -> Tensor:
-        """Strands of hair in the window, like ``w.x``, in about [-1, 1]."""
-        return strand_texture(*self.laid(w))
+        """Strands of hair, like ``w.x``, in about [-1, 1]."""
+        return strand_texture(*self.crop_position(w))
 
     @cached_property
-    def head(self) -> Window | None:
+    def head_window(self) -> Window | None:
         """The pixels of the whole head, not turned."""
-        r = self.g.head_w + 0.03 + abs(self.g.chin_shift) * 0.5
-        return self.window(-r, self.g.head_top - 0.04, r, self.g.chin + 0.04, turned=False)
+        r = self.face.head_w + 0.03 + abs(self.face.chin_shift) * 0.5
+        return self.window(-r, self.face.head_top - 0.04, r, self.face.chin + 0.04, turned=False)
 
     @cached_property
-    def level(self) -> Tensor:
-        """(H, W): ``Geometry.head_level``, and just any high level outside the head's window."""
+    def head_level(self) -> Tensor:
+        """(H, W): ``Geometry.head_level``; 9 outside the window of the head."""
         level = torch.full_like(self.canvas.places[0], 9.0)
-        if self.head is not None:
-            self.head.box.of(level).copy_(self.g.head_level(self.head.x, self.head.y))
+        if self.head_window is not None:
+            self.head_window.box.of(level).copy_(
+                self.face.head_level(self.head_window.x, self.head_window.y)
+            )
         return level

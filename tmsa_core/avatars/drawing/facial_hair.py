@@ -1,4 +1,4 @@
-"""Moustache, goatee and beard."""
+"""Draws moustache, goatee and beard. Numbers and short names: see ``drawing/__init__.py``."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from tmsa_core.avatars.drawing.palette import Colour, times
 from tmsa_core.avatars.drawing.sdf import affine, box, cover, ellipse, number, ramp
 
 
-def draw_facial_hair(s: DrawingContext) -> None:
-    """In the hair colour, a little darker; painted before the mouth, which stays free."""
-    kind = s.sitter["facial_hair"]
+def draw_facial_hair(ctx: DrawingContext) -> None:
+    """Draw a beard or goatee, a little darker than the hair; the mouth is drawn later."""
+    kind = ctx.sitter["facial_hair"]
     if kind == "none":
         return
-    colour = times(s.colours.hair, 0.84)
+    colour = times(ctx.colours.hair, 0.84)
     if kind == "beard":
-        _beard(s, colour)
+        _beard(ctx, colour)
     if kind == "goatee":
-        _goatee(s, colour)
+        _goatee(ctx, colour)
 
 
-def draw_moustache(s: DrawingContext) -> None:
-    """The moustache, alone or as part of a beard, hangs over the upper lip."""
-    if s.sitter["facial_hair"] in ("moustache", "beard"):
-        _moustache(s, times(s.colours.hair, 0.84))
+def draw_moustache(ctx: DrawingContext) -> None:
+    """Draw the moustache, alone or as part of a beard, over the upper lip."""
+    if ctx.sitter["facial_hair"] in ("moustache", "beard"):
+        _moustache(ctx, times(ctx.colours.hair, 0.84))
 
 
 def _paint(w: Window, d: Tensor, colour: Colour, light: Tensor, solid: bool = False) -> None:
+    """Paint hair with signed distance d and brightness light, both (h, w), and its shadow."""
     w.multiply(ramp(0.045, 0.0, d, 0.35), (0.35, 0.28, 0.28))
     w.mix(cover(d, w.pixel * 1.6), lit(colour, light), solid=solid)
 
 
-def _moustache(s: DrawingContext, colour: Colour) -> None:
-    g = s.g
+def _moustache(ctx: DrawingContext, colour: Colour) -> None:
+    """Draw a moustache between nose and mouth."""
+    g = ctx.face
     y = (g.nose_y + g.mouth_y - g.lip_upper) / 2 + 0.032
-    w = s.window(-0.34, y - 0.12, 0.34, y + 0.20)
+    w = ctx.window(-0.34, y - 0.12, 0.34, y + 0.20)
     if w is None:
         return
     a = w.x.abs()
@@ -47,15 +49,16 @@ def _moustache(s: DrawingContext, colour: Colour) -> None:
     thick = affine(ramp(0.0, 0.35, q), 0.060 * 0.38, 0.060 * 0.62)
     thick.addcmul_(thick, square.mul(q), value=-1)
     d = affine(below.abs(), 0.92, 0.0).sub_(thick)
-    light = affine(s.strands(w), 0.20, 1.02).add_(ramp(0.02, -0.05, below, 0.35))
+    light = affine(ctx.strands(w), 0.20, 1.02).add_(ramp(0.02, -0.05, below, 0.35))
     _paint(w, d, colour, light)
 
 
-def _goatee(s: DrawingContext, colour: Colour) -> None:
-    g = s.g
+def _goatee(ctx: DrawingContext, colour: Colour) -> None:
+    """Draw a goatee and the patch below the lip."""
+    g = ctx.face
     low = g.mouth_y + 0.4 * g.mouth_curve + 0.7 * g.mouth_open + g.lip_lower
     top, bottom = low + 0.03, g.chin + 0.115
-    w = s.window(-0.24, top - 0.06, 0.24, bottom + 0.05)
+    w = ctx.window(-0.24, top - 0.06, 0.24, bottom + 0.05)
     if w is None:
         return
     middle, half = (top + 0.025 + bottom) / 2, (bottom - top - 0.025) / 2
@@ -63,14 +66,15 @@ def _goatee(s: DrawingContext, colour: Colour) -> None:
     d = box(w.x, w.y, 0, middle, 0.160, half, min(0.12, half)) + ramp(0.1, 1.0, t, 0.035)
     patch = box(w.x, w.y, 0, top, 0.045, 0.05, 0.02)
     d = torch.minimum(d, patch)
-    light = affine(s.strands(w), 0.20, 1.0).add_(ramp(0, 1.1, t, -0.2))
+    light = affine(ctx.strands(w), 0.20, 1.0).add_(ramp(0, 1.1, t, -0.2))
     light.add_(ramp(middle + 0.12, middle - 0.12, w.x + w.y, 0.22))
     _paint(w, d, colour, light, solid=True)
 
 
-def _beard(s: DrawingContext, colour: Colour) -> None:
-    g = s.g
-    w = s.window(-g.head_w - 0.02, -0.10, g.head_w + 0.02, g.chin + 0.16)
+def _beard(ctx: DrawingContext, colour: Colour) -> None:
+    """Draw a full beard along the jaw, which leaves the mouth free."""
+    g = ctx.face
+    w = ctx.window(-g.head_w - 0.02, -0.10, g.head_w + 0.02, g.chin + 0.16)
     if w is None:
         return
     t = ramp(g.mouth_y - 0.1, g.chin, w.y)
@@ -88,6 +92,6 @@ def _beard(s: DrawingContext, colour: Colour) -> None:
         0.050 + g.lip_lower * 0.75 + 0.42 * g.mouth_open,
     )
     d = torch.maximum(d, mouth.neg_())
-    light = affine(s.strands(w), 0.17, 0.98).add_(ramp(-0.10, 0.02, outline, -0.30))
+    light = affine(ctx.strands(w), 0.17, 0.98).add_(ramp(-0.10, 0.02, outline, -0.30))
     light.add_(ramp(0.5, -0.3, w.x, 0.24).mul_(ramp(0.7, 0.3, w.y)))
     _paint(w, d, colour, light, solid=True)

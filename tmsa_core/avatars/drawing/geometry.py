@@ -1,7 +1,9 @@
-"""Where everything sits in a portrait's face, and the 68 landmarks that follow from it.
+"""The geometry of a portrait's face, and the 68 landmarks that follow from it.
 
 Face coordinates: x to the right, y down, origin near the bridge of the nose; one unit is about
-half the side of the aligned crop. The head is an outline plus features on a turned cylinder.
+half the side of the aligned crop. The head is an outline with features on a cylinder that turns
+by the yaw. All sizes and their dependence on traits, age and gender are the authors' values,
+tuned by eye.
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ from tmsa_core.avatars.drawing.sdf import affine, length, power
 from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 
 Frame = tuple[tuple[float, float, float], tuple[float, float, float]]  # rows of an affine map
-EYE_LEVEL = -0.05
-MAX_YAW = math.radians(11)
+EYE_LEVEL = -0.05  # y of the eyes
+MAX_YAW = math.radians(11)  # of a portrait whose trait is 1; features stay on the drawn head
 DEPTH = 0.72  # radius of the cylinder that the features lie on
 
 
 @dataclass(frozen=True)
 class Sitter:
-    """One portrait in plain Python: traits as numbers, attributes as option names."""
+    """One portrait in plain Python: traits as numbers in [-1, 1], attributes as option names."""
 
     traits: Mapping[str, float]
     options: Mapping[str, str]
@@ -35,7 +37,11 @@ class Sitter:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Measures of one face in face coordinates; ``*_w`` and ``*_h`` are half sizes."""
+    """Measures of one face in face coordinates.
+
+    ``*_x`` and ``*_y`` are positions, ``*_w`` and ``*_h`` half sizes. ``taper``, ``squareness`` and
+    ``fullness`` shape the lower half of the head, see ``head_width`` and ``head_level``.
+    """
 
     head_w: float
     head_top: float
@@ -69,25 +75,26 @@ class Geometry:
     rim: float  # lower edge of headwear above the middle of the face
 
     def turn(self, u: float) -> float:
-        """x in the image of a feature at ``u`` on the turned face."""
+        """Image x of a feature at ``u`` on the turned face."""
         z = math.sqrt(max(DEPTH**2 - u * u, 0.0))
         return u * math.cos(self.yaw) + z * math.sin(self.yaw)
 
     def unturn(self, x: Tensor) -> Tensor:
-        """Inverse of ``turn`` on a grid."""
+        """Inverse of ``turn`` for a grid x, (h, w)."""
         z = affine(x * x, -1, DEPTH**2).clamp_(min=0).sqrt_()
         return affine(x, math.cos(self.yaw), 0.0).sub_(z, alpha=math.sin(self.yaw))
 
     @property
     def chin_shift(self) -> float:
+        """How far the yaw moves the chin in x."""
         return 0.75 * DEPTH * math.sin(self.yaw)
 
     def head_width(self, t: float) -> float:
-        """Half width factor of the lower head at depth t (0 widest place, 1 chin)."""
+        """Half width of the lower head at t, 0 at its widest place and 1 at the chin."""
         return self.head_w * (1 - self.taper * t * t + self.fullness * t * (1 - t))
 
     def head_level(self, x: Tensor, y: Tensor) -> Tensor:
-        """Implicit head: 0 in the middle, 1 on the outline."""
+        """Implicit head for grids x and y: 0 in the middle, 1 on the outline; same shape."""
         down, up = 1 / (self.chin - self.head_mid), 1 / (self.head_mid - self.head_top)
         t = affine(y, down, -down * self.head_mid).clamp_(0, 1.25)
         width = affine(t, self.fullness * self.head_w, self.head_w)
@@ -98,7 +105,7 @@ class Geometry:
         return length(low, affine(y, -up, up * self.head_mid).clamp_(min=0))
 
     def eye_lids(self, q: float) -> tuple[float, float]:
-        """y of the upper and lower lid at q, -1 the inner and 1 the outer corner."""
+        """Y of the upper and lower lid at q, -1 at the inner and 1 at the outer corner."""
         tilt = -self.eye_tilt * q
         if self.closed:
             y = EYE_LEVEL + 0.75 * self.eye_h * (0.44 - q * q) + tilt
@@ -107,7 +114,7 @@ class Geometry:
         return middle - self.eye_h * (1 - abs(q) ** 2.5), middle + 0.72 * self.eye_h * (1 - q * q)
 
     def lip_lines(self, q: float) -> tuple[float, float, float, float]:
-        """y of outer upper, inner upper, inner lower, outer lower lip line at q in [-1, 1]."""
+        """Y of the outer upper, inner upper, inner lower and outer lower lip line at q, -1 to 1."""
         p = 1 - q * q
         middle = self.mouth_y - self.mouth_curve * (q * q - 0.4)
         upper = middle - 0.3 * self.mouth_open * p
@@ -125,7 +132,7 @@ EXPRESSION: dict[str, tuple[float, float, float]] = {  # mouth width factor, cur
 
 
 def sitters(portraits: Portraits) -> list[Sitter]:
-    """The batch as a list of plain records."""
+    """Convert a batch to a list of sitters."""
     traits = {k: v.tolist() for k, v in portraits.traits.items()}
     attributes = {k: v.tolist() for k, v in portraits.attributes.items()}
     return [
@@ -138,12 +145,12 @@ def sitters(portraits: Portraits) -> list[Sitter]:
 
 
 def measure(sitter: Sitter) -> Geometry:
-    """The geometry that follows from a sitter's traits and attributes."""
+    """Compute the geometry that follows from a sitter's traits and attributes."""
     t = sitter.traits
     male = 1.0 if sitter["gender"] == "male" else 0.0
     kid = 1.0 if sitter["age"] == "kid" else 0.0
     old = 1.0 if sitter["age"] == "old" else 0.0
-    man = male * (1 - 0.55 * kid)  # how far the masculine shape has developed
+    man = male * (1 - 0.55 * kid)  # boys have less of the masculine shape
     width, curve, opening = EXPRESSION[sitter["expression"]]
     mouth_w = (0.205 - 0.03 * kid + 0.008 * male + 0.024 * t["mouth_width"]) * width
     lips = (1 + 0.28 * t["lip_fullness"]) * (1 - 0.36 * old - 0.15 * kid)
@@ -186,7 +193,7 @@ def measure(sitter: Sitter) -> Geometry:
 
 
 def landmarks(g: Geometry) -> list[tuple[float, float]]:
-    """The 68 points in dlib's order, in face coordinates."""
+    """The 68 points (x, y) in dlib's order, in face coordinates."""
     turned = [(g.turn(u), y) for u, y in _brows(g) + _nose(g) + _eyes(g) + _mouth(g)]
     return _jaw(g) + turned
 
@@ -203,11 +210,18 @@ def landmark_points(faces: Sequence[Geometry], device: torch.device) -> Tensor:
 
 
 def crop_views(points: Tensor) -> Tensor:
-    """(B, 2, 3) affine from normalised image coordinates to the frame of ``points``.
+    """The aligned crop of FFHQ (Karras et al. 2019), as affine maps.
 
-    points: (B, 68, 2). The image is the aligned crop of Karras et al. (FFHQ, 2019): its axes
-    follow the eyes and the mouth, its half side is twice the distance of the eyes or 1.8 times
-    that from eyes to mouth. Normalised coordinates run from -1 to 1 between the outer edges.
+    Its axes follow the eyes and the mouth; its half side is the larger of twice the distance of
+    the eyes and 1.8 times the distance from eyes to mouth. ``align`` computes the same crop for
+    photos with NumPy.
+
+    Args:
+        points: (B, 68, 2) landmarks.
+
+    Returns:
+        (B, 2, 3) maps from normalised image coordinates, -1 to 1 between the outer edges of the
+        crop, to the coordinates of the landmarks.
     """
     left, right = points[:, 36:42].mean(dim=1), points[:, 42:48].mean(dim=1)
     eyes, eye_to_eye = (left + right) / 2, right - left
@@ -220,7 +234,7 @@ def crop_views(points: Tensor) -> Tensor:
 
 
 def crop_frames(views: Tensor) -> list[Frame]:
-    """The inverse of ``crop_views`` (B, 2, 3): from face coordinates to those of the crop."""
+    """The inverses of views (B, 2, 3): B maps from face to crop coordinates."""
     inverse = torch.linalg.inv(views[:, :, :2])
     shift = -(inverse @ views[:, :, 2:])
     return [
@@ -230,15 +244,17 @@ def crop_frames(views: Tensor) -> list[Frame]:
 
 
 def aligned_views(portraits: Portraits) -> Tensor:
-    """(B, 2, 3): the aligned crop of each portrait, see ``crop_views``."""
+    """(B, 2, 3) float32: the aligned crop of each portrait, see ``crop_views``."""
     return crop_views(face_landmarks(portraits))
 
 
 def _quarter_turn(v: Tensor) -> Tensor:
+    """Vectors (B, 2) turned by 90 degrees."""
     return torch.stack([-v[:, 1], v[:, 0]], dim=1)
 
 
 def _jaw(g: Geometry) -> list[tuple[float, float]]:
+    """The 17 points of the jaw, from the left of the image to the right."""
     half = []
     for i in range(9):
         t = math.sin(math.pi / 2 * i / 8)
@@ -250,25 +266,30 @@ def _jaw(g: Geometry) -> list[tuple[float, float]]:
 
 
 def _brows(g: Geometry) -> list[tuple[float, float]]:
-    def side(s: int) -> list[tuple[float, float]]:
+    """The 10 points of the brows, before the turn."""
+
+    def side(sign: int) -> list[tuple[float, float]]:
         points = []
         for q in (1.0, 0.5, 0.0, -0.5, -1.0):  # from the outer end inwards
             y = g.brow_y + g.brow_slope * q + g.brow_bend * (q - 0.15) ** 2
-            points.append((s * (g.eye_x * 1.06 + g.brow_w * q), y))
+            points.append((sign * (g.eye_x * 1.06 + g.brow_w * q), y))
         return points
 
     return side(-1) + side(1)[::-1]
 
 
 def _nose(g: Geometry) -> list[tuple[float, float]]:
+    """The 9 points of the nose, before the turn."""
     bridge = [(0.0, EYE_LEVEL + (g.nose_y - 0.035 - EYE_LEVEL) * i / 3) for i in range(4)]
     base = [(g.nose_w * q, g.nose_y + 0.012 * (1 - q * q)) for q in (-0.9, -0.45, 0, 0.45, 0.9)]
     return bridge + base
 
 
 def _eyes(g: Geometry) -> list[tuple[float, float]]:
-    def at(s: int, q: float, lid: int) -> tuple[float, float]:
-        return s * (g.eye_x + g.eye_w * q), g.eye_lids(q)[lid]
+    """The 12 points of the eyes, before the turn."""
+
+    def at(sign: int, q: float, lid: int) -> tuple[float, float]:
+        return sign * (g.eye_x + g.eye_w * q), g.eye_lids(q)[lid]
 
     left = [(1.0, 0), (0.4, 0), (-0.4, 0), (-1.0, 0), (-0.4, 1), (0.4, 1)]
     right = [(-1.0, 0), (-0.4, 0), (0.4, 0), (1.0, 0), (0.4, 1), (-0.4, 1)]
@@ -276,6 +297,8 @@ def _eyes(g: Geometry) -> list[tuple[float, float]]:
 
 
 def _mouth(g: Geometry) -> list[tuple[float, float]]:
+    """The 20 points of the mouth, before the turn."""
+
     def at(q: float, line: int) -> tuple[float, float]:
         return g.mouth_w * q, g.lip_lines(q)[line]
 

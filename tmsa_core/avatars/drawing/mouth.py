@@ -1,4 +1,4 @@
-"""Lips, teeth and fangs."""
+"""Draws lips, teeth and fangs. Numbers and short names: see ``drawing/__init__.py``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from tmsa_core.avatars.drawing.palette import WHITE, blend, times
 from tmsa_core.avatars.drawing.sdf import affine, bell, blob, brush, cover, number, ramp
 
 
-def draw_mouth(s: DrawingContext) -> None:
-    """The mouth of the four expressions, painted along ``Geometry.lip_lines``."""
-    g, c = s.g, s.colours
-    w = s.window(-g.mouth_w - 0.10, g.mouth_y - 0.22, g.mouth_w + 0.10, g.mouth_y + 0.28)
+def draw_mouth(ctx: DrawingContext) -> None:
+    """Draw the mouth of each expression along ``Geometry.lip_lines``."""
+    g, c = ctx.face, ctx.colours
+    w = ctx.window(-g.mouth_w - 0.10, g.mouth_y - 0.22, g.mouth_w + 0.10, g.mouth_y + 0.28)
     if w is None:
         return
+    # The four lip lines: top, upper, lower, bottom
     q = affine(w.x, 1 / g.mouth_w, 0.0)
     square = q * q
     p = affine(square, -1, 1).clamp_(-0.4, 1)
@@ -28,7 +29,8 @@ def draw_mouth(s: DrawingContext) -> None:
     bottom = torch.add(lower, p, alpha=g.lip_lower)
     below = w.y - top
     outline = torch.maximum(-below, w.y - bottom)
-    if s.sitter["costume"] == "clown":
+    # Clown paint, shadow below, lips and their shine
+    if ctx.sitter["costume"] == "clown":
         w.mix(cover(affine(outline, 0.85, -0.045), w.pixel), (0.90, 0.10, 0.14))
     low = g.mouth_y + 0.4 * g.mouth_curve + 0.7 * g.mouth_open
     w.mix(blob(w.x, w.y, 0, low + g.lip_lower + 0.05, 0.13, 0.032, 0.55), c.shadow)
@@ -37,23 +39,28 @@ def draw_mouth(s: DrawingContext) -> None:
     w.mix(lips, lit(c.lips, depth.add_(number(0.80))))
     shine = blob(w.x, w.y, -0.03, low + g.lip_lower * 0.55, 0.075, 0.016, 0.55)
     w.mix(shine.mul_(lips), blend(c.lips, WHITE, 0.75))
+    # Teeth, or the line between closed lips
     if g.mouth_open > 0:
-        _teeth(s, w, q, upper, lower)
+        _teeth(ctx, w, q, upper, lower)
     else:
         thick = affine(square, 0.0125 * 0.55, -0.0125 * 1.15)
         line = thick.add_((w.y - middle).abs_(), alpha=0.9)
         line = torch.maximum(line, affine(w.x.abs(), 1, -g.mouth_w * 1.03))
         w.mix(cover(line, w.pixel), times(blend(c.line, c.lips, 0.25), 0.62))
-    _corners(s, w)
-    if s.sitter["costume"] == "vampire":
-        _fangs(s, w, upper)
+    _corners(ctx, w)
+    if ctx.sitter["costume"] == "vampire":
+        _fangs(ctx, w, upper)
 
 
-def _teeth(s: DrawingContext, w: Window, q: Tensor, upper: Tensor, lower: Tensor) -> None:
+def _teeth(ctx: DrawingContext, w: Window, q: Tensor, upper: Tensor, lower: Tensor) -> None:
+    """Draw the open mouth with tongue and upper teeth.
+
+    q: position along the mouth; upper, lower: y of the inner lip lines; all (h, w).
+    """
     below = w.y - upper
     hole = cover(torch.maximum(-below, w.y - lower), w.pixel / 0.9)
     w.mix(hole, (0.30, 0.03, 0.06))
-    tongue = blob(w.x, w.y, 0.0, s.g.mouth_y + 0.17, 0.11, 0.055)
+    tongue = blob(w.x, w.y, 0.0, ctx.face.mouth_y + 0.17, 0.11, 0.055)
     w.mix(tongue.mul_(hole), (0.85, 0.36, 0.40))
     edge = torch.lerp(upper, lower, 0.62)
     teeth = cover(w.y - edge, w.pixel / 0.9).mul_(hole)
@@ -63,8 +70,9 @@ def _teeth(s: DrawingContext, w: Window, q: Tensor, upper: Tensor, lower: Tensor
     w.mix(ramp(0.022, 0.0, below, 0.35).mul_(hole), (0.25, 0.05, 0.08))
 
 
-def _corners(s: DrawingContext, w: Window) -> None:
-    g, c = s.g, s.colours
+def _corners(ctx: DrawingContext, w: Window) -> None:
+    """Draw the dimples of a smile or the creases of a frown."""
+    g, c = ctx.face, ctx.colours
     y = g.mouth_y - 0.6 * g.mouth_curve
     a = w.x.abs()
     if g.mouth_curve > 0.05:
@@ -76,10 +84,11 @@ def _corners(s: DrawingContext, w: Window) -> None:
     w.mix(ramp(0.010, -0.006, dimple, 0.85), c.line)
 
 
-def _fangs(s: DrawingContext, w: Window, upper: Tensor) -> None:
-    a = w.x.abs() - s.g.mouth_w * 0.42
+def _fangs(ctx: DrawingContext, w: Window, upper: Tensor) -> None:
+    """Draw two fangs that hang from the upper lip line (h, w)."""
+    a = w.x.abs() - ctx.face.mouth_w * 0.42
     root = upper - 0.004
-    length = (w.y - root) * (1 / 0.105)
-    d = torch.maximum(a.abs() - 0.030 * (1 - length), (root - w.y))
+    down = (w.y - root) * (1 / 0.105)  # 0 at the root, 1 at the tip
+    d = torch.maximum(a.abs() - 0.030 * (1 - down), (root - w.y))
     w.mix(cover(d - 0.008, w.pixel), (0.35, 0.05, 0.10))
     w.mix(cover(d, w.pixel), WHITE)

@@ -1,13 +1,13 @@
-"""Distances and soft shapes on grids: the strokes that a portrait is drawn with.
+"""Signed distances and soft shapes on grids: the strokes of a portrait.
 
-All functions take coordinate grids x, y of one shape and plain numbers, and return a grid of that
-shape. A signed distance is negative inside, in the unit of the grid. The formulas follow the
-usual first-order distance estimates f / |grad f| of implicit curves (Taubin, "Distance
-approximations for rasterizing implicit curves", 1994).
+All functions take float32 grids of one shape (..., h, w), such as coordinates x and y, and plain
+numbers, and return a grid of that shape. A signed distance is negative inside, in the unit of the
+grid. The formulas are the first-order distance estimates f / |grad f| of implicit curves (Taubin,
+"Distance approximations for rasterizing implicit curves", 1994).
 
-A portrait takes about a thousand operations on small grids, so that each of them counts:
-scales and offsets are applied together, the opacity of a stroke comes with its last step, results
-are reused in place, and powers are put together from operations that are vectorised.
+A portrait takes about a thousand operations on small grids. To be fast, the functions apply scale
+and offset together, include the opacity of a stroke in its last step, reuse results in place and
+build powers from vectorised operations.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import torch
 from torch import Tensor
 
 Point = tuple[float, float]
-UNIT = math.sqrt(math.log2(math.e))  # of Gaussians: powers of 2 are quicker than those of e
+UNIT = math.sqrt(math.log2(math.e))  # turns exp(-t^2) into 2^-t^2, which is faster
 
 
 @lru_cache(maxsize=4096)
 def number(value: float) -> Tensor:
-    """A number as a 0-dim tensor, which operations take twice as quickly as a Python number."""
+    """A 0-dim tensor, with which operations are twice as fast as with a Python number."""
     return torch.full((), value, dtype=torch.float32)
 
 
 def affine(value: Tensor, scale: float, offset: float) -> Tensor:
-    """scale * value + offset in one operation."""
+    """Compute scale * value + offset in one operation."""
     return torch.add(number(offset), value, alpha=scale)
 
 
@@ -57,7 +57,7 @@ def power(base: Tensor, exponent: float) -> Tensor:
 
 
 def bell(value: Tensor, centre: float, radius: float, peak: float = 1.0) -> Tensor:
-    """Gaussian band, ``peak`` in the middle and 1/e of it at the radius."""
+    """Gaussian band: ``peak`` at the centre and 1/e of it at the radius."""
     a = affine(value, UNIT / radius, -UNIT * centre / radius)
     return affine(a.square_(), -1, math.log2(peak)).exp2_()
 
@@ -65,7 +65,7 @@ def bell(value: Tensor, centre: float, radius: float, peak: float = 1.0) -> Tens
 def blob(
     x: Tensor, y: Tensor, cx: float, cy: float, rx: float, ry: float, peak: float = 1.0
 ) -> Tensor:
-    """Gaussian spot, ``peak`` in the centre and 1/e of it at the radii."""
+    """Gaussian spot: ``peak`` at the centre and 1/e of it at the radii."""
     a = affine(x, UNIT / rx, -UNIT * cx / rx)
     b = affine(y, UNIT / ry, -UNIT * cy / ry)
     return affine(a.square_().addcmul_(b, b), -1, math.log2(peak)).exp2_()
@@ -101,13 +101,13 @@ def segment(x: Tensor, y: Tensor, start: Point, end: Point) -> Tensor:
 
 
 def lash(x: Tensor, y: Tensor, start: Point, end: Point, radius: float) -> Tensor:
-    """Signed distance to a hair that narrows from ``radius`` at its start to a point."""
+    """Signed distance to a hair that narrows from ``radius`` at its start to its end."""
     distance, t = _along(x, y, start, end)
     return distance.sub_(number(radius)).add_(t, alpha=0.8 * radius)
 
 
 def _along(x: Tensor, y: Tensor, start: Point, end: Point) -> tuple[Tensor, Tensor]:
-    """Distance to a straight line between two points, and where on it (0 to 1) the nearest is."""
+    """Distance to a straight line, and the position of the nearest point on it, 0 to 1."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     scale = 1 / max(dx * dx + dy * dy, 1e-9)
     px, py = affine(x, 1, -start[0]), affine(y, 1, -start[1])
@@ -143,7 +143,7 @@ def brush(
 def polygon(x: Tensor, y: Tensor, corners: Sequence[Point]) -> Tensor:
     """Signed distance to a closed polygon without self-intersections.
 
-    Nearest edge for the size, even-odd crossings for the sign; all edges at once.
+    The nearest edge gives the size and the number of crossings the sign; all edges at once.
     """
     edges = [
         _edge(start, end) for start, end in zip(corners, [*corners[1:], corners[0]], strict=True)
@@ -159,7 +159,7 @@ def polygon(x: Tensor, y: Tensor, corners: Sequence[Point]) -> Tensor:
 
 
 def _edge(start: Point, end: Point) -> tuple[float, ...]:
-    """What ``polygon`` needs of an edge, of which horizontal ones cross no row."""
+    """The nine numbers of an edge that ``polygon`` needs; horizontal edges cross no row."""
     (ax, ay), (bx, by) = start, end
     dx, dy = bx - ax, by - ay
     scale = 1 / max(dx * dx + dy * dy, 1e-9)
@@ -168,6 +168,6 @@ def _edge(start: Point, end: Point) -> tuple[float, ...]:
 
 
 def strands(coordinate: Tensor, frequency: float) -> Tensor:
-    """Fixed, uneven light-and-dark stripes in about [-1, 1] along a coordinate."""
+    """Fixed, uneven light and dark stripes in about [-1, 1] along a coordinate."""
     fine = torch.sin(coordinate * number(frequency)).mul_(number(0.6))
     return fine.add_(torch.sin(affine(coordinate, frequency * 0.43, 1.3)), alpha=0.4)

@@ -1,9 +1,10 @@
-"""Texture that is laid by the aligned crop: strands, curls, freckles and the lines of a forehead.
+"""Texture at fixed places of the aligned crop: strands, curls, freckles and forehead lines.
 
-x and y run from -1 to 1 across the crop, as in ``crop_views``. Everybody's texture so lies at the
-same place of the crop, as that of a StyleGAN does anyhow. Laid by the head, it would move with
-every proportion of the face, and a small generator would learn the average, which is no texture at
-all. The generator gets the same patterns as its noise maps (``training/generator.py``).
+All functions take grids x and y of one shape (..., h, w) that run from -1 to 1 across the crop, as
+in ``crop_views``, and return a grid of that shape. The texture of all portraits lies at the same
+place of the crop, like that of a StyleGAN. If it moved with the proportions of the face, a small
+generator would learn the average, which has no texture. The generator gets the same patterns as
+noise maps (``training/avatar/generator.py``). Places and frequencies were tuned by eye.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ FRECKLES: tuple[tuple[float, float, float], ...] = (  # |x|, y, radius; both che
     (0.345, 0.300, 0.018),
     (0.050, 0.055, 0.017),
 )
+# Y and half width of each line
 FOREHEAD: tuple[tuple[float, float], ...] = ((-0.300, 0.22), (-0.345, 0.26), (-0.390, 0.23))
-"""y and half width of each line."""
 
 
 def strand_texture(x: Tensor, y: Tensor) -> Tensor:
-    """Light and dark strands in about [-1, 1], which part slightly on their way down."""
+    """Light and dark strands in about [-1, 1] that spread slightly towards the bottom."""
     fan = x / affine(y, 0.35, 1.0)
     return strands(fan.add_(torch.sin(y * number(9.0)), alpha=0.02), 46.0)
 
@@ -45,7 +46,7 @@ def curl_texture(x: Tensor, y: Tensor) -> Tensor:
 
 
 def freckle_texture(x: Tensor, y: Tensor) -> Tensor:
-    """1 on freckles, 0 between them."""
+    """1 on freckles, 0 between them; x and y are (h, w)."""
     at, level, radius = torch.tensor(FRECKLES, device=x.device).T[..., None, None]
     nearest = length(x.abs() - at, y - level).sub_(radius).amin(0)
     return ramp(0.010, -0.010, nearest)

@@ -1,1 +1,1 @@
-"""Captions of drawn portraits: phrases, sentences and their choice."""
+"""Captions of rendered portraits: the grammar of phrases, sentences, and their random choice."""

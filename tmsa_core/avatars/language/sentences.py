@@ -1,13 +1,14 @@
-"""The shapes of a caption: from a handful of phrases to a line of text.
+"""The shapes of a caption: each function turns a few phrases into one line of text.
 
-Each shape is a function from phrases (at most one of them a noun) and a source of randomness
-to a text. The shapes imitate what people type: bare words, "human face with glasses", a full
-noun phrase, a list with commas, a sentence.
+A shape takes phrases, at most one of them a noun, and a source of randomness. The shapes imitate
+what people type: bare words, "human face with glasses", a full noun phrase, a list with commas, a
+sentence. Their frequencies are the authors' choices. A list repeats its likelier items.
 """
 
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -41,12 +42,12 @@ HAVING = (*("with",) * 12, "having", "who has")
 OTHER_WORDS = "a an the this with wearing wears has is who and , ."
 
 
-def one(items: Sequence[T], rng: random.Random) -> T:
-    """A random item; quicker than ``random.choice``."""
+def pick(items: Sequence[T], rng: random.Random) -> T:
+    """A random item. This is faster than ``random.choice``."""
     return items[int(rng.random() * len(items))]
 
 
-def draw_shape(count: int, rng: random.Random) -> Shape:
+def choose_shape(count: int, rng: random.Random) -> Shape:
     """A shape that suits a caption about ``count`` attributes."""
     if count == 0:
         return neutral_text
@@ -55,30 +56,30 @@ def draw_shape(count: int, rng: random.Random) -> Shape:
         if chance < 0.25:
             return bare_words
         if chance < 0.55:
-            return typed
+            return short_prompt
         return plain_phrase if chance < 0.82 else noun_phrase
     if count == 2 and chance < 0.3:
-        return typed if chance < 0.15 else plain_phrase
+        return short_prompt if chance < 0.15 else plain_phrase
     return noun_phrase if chance < 0.7 else comma_list if chance < 0.83 else sentence
 
 
 def neutral_text(phrases: Sequence[Phrase], rng: random.Random) -> str:
-    """A text that says nothing but that there is somebody."""
-    return one(NEUTRAL_TEXTS, rng)
+    """A text about any person: "a human face"."""
+    return pick(NEUTRAL_TEXTS, rng)
 
 
 def bare_words(phrases: Sequence[Phrase], rng: random.Random) -> str:
-    """One phrase alone: "glasses", "a beard", "smiling", "old man"."""
+    """A single phrase: "glasses", "a beard", "smiling", "old man"."""
     text = phrases[0].text
     if phrases[0].kind == "noun":
-        return _determined(text, 0.6, rng)
+        return _maybe_with_article(text, 0.6, rng)
     return _without_article(text) if rng.random() < 0.5 else text
 
 
-def typed(phrases: Sequence[Phrase], rng: random.Random) -> str:
-    """The usual texts of an edit: "human face with glasses", "smiling face", "old man"."""
+def short_prompt(phrases: Sequence[Phrase], rng: random.Random) -> str:
+    """A typical edit prompt: "human face with glasses", "smiling face", "old man"."""
     kinds = _by_kind(phrases)
-    noun = one(kinds["noun"] or ("human face", "human face", "face", "person"), rng)
+    noun = pick(kinds["noun"] or ("human face", "human face", "face", "person"), rng)
     things = kinds["have"] + kinds["wear"]
     if rng.random() < 0.3:
         things = [_without_article(thing) for thing in things]
@@ -87,38 +88,43 @@ def typed(phrases: Sequence[Phrase], rng: random.Random) -> str:
 
 
 def plain_phrase(phrases: Sequence[Phrase], rng: random.Random) -> str:
-    """Like ``typed``, with more nouns: "a smiling person", "photo of a character with a hat"."""
+    """Like ``short_prompt`` with more nouns: "photo of a smiling character with a hat"."""
     kinds = _by_kind(phrases)
     adjectives = " ".join(kinds["adj"])
-    noun = one(kinds["noun"] or NEUTRAL_NOUNS, rng)
-    text = _determined(f"{adjectives} {noun}".strip(), 0.4, rng)
+    noun = pick(kinds["noun"] or NEUTRAL_NOUNS, rng)
+    text = _maybe_with_article(f"{adjectives} {noun}".strip(), 0.4, rng)
     if rng.random() < 0.2:
-        text = f"{one(PREFIXES, rng)} {text}"
+        text = f"{pick(PREFIXES, rng)} {text}"
     things = kinds["have"] + kinds["wear"]
     if things and rng.random() < 0.25:
         things = [_without_article(thing) for thing in things]
     if kinds["wear"] and not kinds["have"] and rng.random() < 0.4:
         text += " wearing " + " and ".join(things)
     elif things:
-        text += f" {one(HAVING, rng)} " + " and ".join(things)
+        text += f" {pick(HAVING, rng)} " + " and ".join(things)
     return " ".join([text, *kinds["is"], *kinds["post"]])
 
 
 def noun_phrase(phrases: Sequence[Phrase], rng: random.Random) -> str:
-    """ "portrait of a little girl with pigtails and freckles, wearing a red hat"."""
+    """Like "portrait of a little girl with pigtails and freckles, wearing a red hat"."""
+    # The noun with its adjectives
     kinds = _by_kind(phrases)
-    text = _head(kinds, rng)
+    text = _noun_with_adjectives(kinds, rng)
     if rng.random() < 0.4:
-        text = f"{one(PREFIXES, rng)} {text}"
+        text = f"{pick(PREFIXES, rng)} {text}"
+
+    # Features and clothes, in one list after "with" or in two lists
     haves, wears = kinds["have"], kinds["wear"]
     if wears and rng.random() < 0.4:
         haves, wears = haves + wears, []
         rng.shuffle(haves)
-    tails = [_is_tail(word, rng) for word in kinds["is"]]
+    tails = ["who is " + word if rng.random() < 0.3 else word for word in kinds["is"]]
     if haves:
-        tails.append(f"{one(HAVING, rng)} {_joined(haves)}")
+        tails.append(f"{pick(HAVING, rng)} {_joined(haves)}")
     if wears:
         tails.append("wearing " + _joined(wears))
+
+    # Join them with blanks or commas
     rng.shuffle(tails)
     for tail in tails:
         text += (" " if rng.random() < 0.6 or text[-1] == "," else ", ") + tail
@@ -128,18 +134,19 @@ def noun_phrase(phrases: Sequence[Phrase], rng: random.Random) -> str:
 
 
 def comma_list(phrases: Sequence[Phrase], rng: random.Random) -> str:
-    """ "old man, glasses, smiling"."""
+    """Like "old man, glasses, smiling"."""
     bare = rng.random() < 0.7
     items = [_without_article(p.text) if bare else p.text for p in phrases if p.kind != "noun"]
     rng.shuffle(items)
     nouns = [p.text for p in phrases if p.kind == "noun"]
     if nouns or rng.random() < 0.5:
-        items.insert(0, _determined(one(nouns or NEUTRAL_NOUNS, rng), 0.5, rng))
+        items.insert(0, _maybe_with_article(pick(nouns or NEUTRAL_NOUNS, rng), 0.5, rng))
     return ", ".join(items)
 
 
 def sentence(phrases: Sequence[Phrase], rng: random.Random) -> str:
-    """ "he has a beard and is smiling"."""
+    """Like "he has a beard and is smiling"."""
+    # The clauses: "has a beard", "wears glasses", "is smiling", "on a blue background"
     kinds = _by_kind(phrases)
     states = kinds["adj"] + kinds["is"]
     clauses: list[str] = []
@@ -156,38 +163,33 @@ def sentence(phrases: Sequence[Phrase], rng: random.Random) -> str:
         clauses.append(last if clauses and rng.random() < 0.5 else "is " + last)
     if not clauses:
         return noun_phrase(phrases, rng)
+
+    # Subject, first clause and the others
     return f"{_subject(kinds, rng)} {clauses[0]}" + "".join(
         _conjunction(clause, rng) + clause for clause in clauses[1:]
     )
 
 
 def _by_kind(phrases: Sequence[Phrase]) -> dict[str, list[str]]:
-    kinds: dict[str, list[str]] = {
-        "adj": [],
-        "noun": [],
-        "pronoun": [],
-        "have": [],
-        "wear": [],
-        "is": [],
-        "post": [],
-    }
+    """The wordings of each kind of phrase, see ``phrases.ini``."""
+    kinds: dict[str, list[str]] = defaultdict(list)
     for phrase in phrases:
         kinds[phrase.kind].append(phrase.text)
     return kinds
 
 
-def _head(kinds: dict[str, list[str]], rng: random.Random) -> str:
+def _noun_with_adjectives(kinds: dict[str, list[str]], rng: random.Random) -> str:
     """Article, adjectives and noun."""
     if not kinds["adj"] and not kinds["noun"] and rng.random() < 0.1:
-        return one(NAMELESS, rng)
+        return pick(NAMELESS, rng)
     between = " " if rng.random() < 0.6 else ", "
     adjectives = between.join(kinds["adj"])
-    noun = one(kinds["noun"] or NEUTRAL_NOUNS, rng)
-    return _determined(f"{adjectives} {noun}".strip(), 0.7, rng)
+    noun = pick(kinds["noun"] or NEUTRAL_NOUNS, rng)
+    return _maybe_with_article(f"{adjectives} {noun}".strip(), 0.7, rng)
 
 
-def _determined(noun: str, share: float, rng: random.Random) -> str:
-    """The noun with "a" in a ``share`` of cases, seldom "the", else bare."""
+def _maybe_with_article(noun: str, share: float, rng: random.Random) -> str:
+    """The noun with "a" in a ``share`` of cases, rarely with "the", else alone."""
     chance = rng.random()
     if chance < share:
         return with_article(noun)
@@ -195,29 +197,27 @@ def _determined(noun: str, share: float, rng: random.Random) -> str:
 
 
 def _without_article(text: str) -> str:
+    """Turn "a beard" into "beard"."""
     return text[2:] if text.startswith("a ") else text[3:] if text.startswith("an ") else text
 
 
-def _is_tail(word: str, rng: random.Random) -> str:
-    return "who is " + word if rng.random() < 0.3 else word
-
-
 def _subject(kinds: dict[str, list[str]], rng: random.Random) -> str:
+    """The subject of a sentence: "he", "the old man", "this person"."""
     if kinds["pronoun"]:
         return kinds["pronoun"][0]
     if kinds["noun"]:
         return ("the " if rng.random() < 0.5 else "this ") + kinds["noun"][0]
-    return one(SUBJECTS, rng)
+    return pick(SUBJECTS, rng)
 
 
 def _conjunction(clause: str, rng: random.Random) -> str:
-    """What goes before a further clause: "and" only where a verb follows."""
+    """The words that join a further clause: "and" only before a verb."""
     has_verb = clause.startswith(("has ", "is ", "wears "))
     return " and " if has_verb and rng.random() < 0.6 else ", "
 
 
 def _joined(items: Sequence[str]) -> str:
-    """ "a, b and c"."""
+    """Turn [a, b, c] into "a, b and c"."""
     if len(items) < 2:
         return items[0]
     return ", ".join(items[:-1]) + " and " + items[-1]

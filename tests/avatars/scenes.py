@@ -1,6 +1,6 @@
-"""Larger images with drawn people at known places, as a photo would show them.
+"""Larger images with rendered people at known places, like photos of groups.
 
-They train and test what looks for faces: every landmark is known exactly.
+They test face detection and alignment: every landmark is known exactly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REACH = 1.9  # half side of the square in which a portrait is drawn: hats and sh
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one person stands in a scene.
+    """The place of one person in a scene.
 
     x, y: pixel of the place between the eyes. scale: height of an average head from crown to
     chin in pixels. roll_degrees: positive turns the head clockwise.
@@ -50,13 +50,10 @@ def scene(
     generator: torch.Generator,
     supersample: int = 1,
 ) -> Scene:
-    """Draw N portraits over one random backdrop, later ones in front of earlier ones.
+    """Draw N portraits at N places over one random backdrop, later ones in front.
 
-    size: (height, width). Only the backdrop is random. Raises ValueError unless there is one
-    placement for each portrait.
+    size: (height, width). Only the backdrop is random.
     """
-    if len(portraits) != len(placements):
-        raise ValueError(f"{len(portraits)} portraits need as many placements: {len(placements)}")
     device = portraits.device
     image = backdrop(size, generator).to(device)
     points = face_landmarks(portraits)
