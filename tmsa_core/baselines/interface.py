@@ -17,7 +17,7 @@ from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.weights.network_files import load_tensors, read_metadata, save_tensors
 
-STEERED = ("generator", "e4e", "clip", "identity")  # what the baselines' own parts are made for
+FROZEN_ROLES = ("generator", "e4e", "clip", "identity")  # networks that parts belong to
 
 BASELINES = "baselines"  # folder of a bundle: parts that are long in the making
 
@@ -65,7 +65,7 @@ def open_networks(bundle: Bundle, parts: Path, device: str = "cpu") -> FrozenNet
 
     Those that lie in the bundle's own ``baselines`` folder, under the same name, need not be made.
     """
-    weights = bundle.fingerprint(STEERED)
+    weights = bundle.fingerprint(FROZEN_ROLES)
     return FrozenNetworks(
         bundle.domain,
         bundle.load("generator", device),

@@ -134,9 +134,9 @@ def captioned_codes(world: FrozenNetworks) -> Iterator[tuple[Tensor, Tensor]]:
         )
     from tmsa_core.avatars.language.captions import captions
     from tmsa_core.avatars.render import render
-    from tmsa_core.training.avatar.renders import draw_portraits
+    from tmsa_core.training.avatar.renders import chunk_portraits
 
-    portraits = draw_portraits(seed=0, chunk=0, count=CAPTIONED)
+    portraits = chunk_portraits(seed=0, chunk=0, count=CAPTIONED)
     rng = torch.Generator().manual_seed(0)
     for index in torch.arange(CAPTIONED).split(32):
         some = portraits[index]

@@ -96,7 +96,7 @@ class Run:
             self._cut_log(done)
         return done
 
-    def keep(self, parts: Mapping[str, Any], done: int) -> None:
+    def save_checkpoint(self, parts: Mapping[str, Any], done: int) -> None:
         """Write the checkpoint in one step, so that a kill never leaves half a file.
 
         Raises BundleError where the disk does not take it; the last one is then still there.
@@ -111,7 +111,7 @@ class Run:
 
     @contextmanager
     def whole_steps(self) -> Iterator[None]:
-        """Within it Ctrl-C lets the step under way end: then ``going`` says no.
+        """Within it Ctrl-C lets the step under way end: then ``should_continue`` says no.
 
         The block can so keep what was done before KeyboardInterrupt is raised at its end. The same
         goes for SIGTERM. Who asks twice is not made to wait.
@@ -121,11 +121,11 @@ class Run:
         if self.stop.asked:
             raise KeyboardInterrupt
 
-    def due(self) -> bool:
+    def checkpoint_due(self) -> bool:
         """Whether the wall clock asks for a checkpoint."""
         return time.monotonic() - self.saved > CHECKPOINT_SECONDS
 
-    def going(self, done: int) -> bool:
+    def should_continue(self, done: int) -> bool:
         """Whether to do another step after ``done`` units of ``total``."""
         if self.bar is None:
             self.bar = tqdm(
@@ -180,7 +180,7 @@ class Run:
         if kept != lines:
             write_whole(path, "".join(kept).encode(), BundleError)
 
-    def pairs(self, real: Tensor, made: Tensor, columns: int = 8) -> None:
+    def save_sample_grid(self, real: Tensor, made: Tensor, columns: int = 8) -> None:
         """Write ``latest.png``: rows of real images, each above the row that was made for it.
 
         real, made: (N,3,H,W) in [-1, 1].

@@ -17,10 +17,10 @@ from tmsa_core.training.avatar.e4e import crop_errors, delta_loss
 from tmsa_core.training.avatar.identity import SCALE, arcface_loss, identity_codes
 from tmsa_core.training.avatar.renders import (
     LOOKS,
-    draw_portraits,
+    chunk_portraits,
+    from_uint8,
     held_out_portraits,
-    to_bytes,
-    to_range,
+    to_uint8,
 )
 from tmsa_core.training.mapper.calibrate import first_crossing
 from tmsa_core.training.run import Options, Run, update_average
@@ -57,7 +57,7 @@ def test_a_margin_makes_the_right_person_harder_to_reach():
 
 
 def test_identity_codes_know_the_person_and_not_the_look():
-    person, look = draw_portraits(0, 0, 16), draw_portraits(0, 1, 16)
+    person, look = chunk_portraits(0, 0, 16), chunk_portraits(0, 1, 16)
     a, b = identity_codes(person), identity_codes(same_person(person, look))
     assert torch.allclose(a, b, atol=1e-6)
     assert torch.allclose(a[0], a[LOOKS - 1], atol=1e-6) and a[0] @ a[LOOKS] < 0.9
@@ -70,29 +70,29 @@ def test_calibration_takes_the_first_crossing():
 
 
 def test_people_of_a_chunk_come_in_looks():
-    people = draw_portraits(seed=0, chunk=3, count=2 * LOOKS)
+    people = chunk_portraits(seed=0, chunk=3, count=2 * LOOKS)
     tones = people.traits["skin_tone"].view(2, LOOKS)
     assert (tones == tones[:, :1]).all() and tones[0, 0] != tones[1, 0]
     assert len(people.attributes["eyewear"][:LOOKS].unique()) > 1
-    other = draw_portraits(seed=0, chunk=4, count=2 * LOOKS)
+    other = chunk_portraits(seed=0, chunk=4, count=2 * LOOKS)
     assert not torch.equal(people.to_matrix(), other.to_matrix())
 
 
 def test_held_out_portraits_are_not_those_of_training():
-    trained = draw_portraits(seed=0, chunk=0, count=512).traits["skin_tone"]
+    trained = chunk_portraits(seed=0, chunk=0, count=512).traits["skin_tone"]
     assert not torch.isin(held_out_portraits(64).traits["skin_tone"], trained).any()
 
 
 def test_eight_bits_round_trip():
     images = torch.rand(2, 3, 4, 4) * 2 - 1
-    assert (to_range(to_bytes(images)) - images).abs().max() <= 1 / 255 + 1e-6
+    assert (from_uint8(to_uint8(images)) - images).abs().max() <= 1 / 255 + 1e-6
 
 
 def test_a_run_resumes_where_it_stopped_and_forgets_on_demand(tmp_path):
     options = Options(work=tmp_path / "work", out=tmp_path / "out")
     run, model = Run("stage", options, total=10), torch.nn.Linear(2, 2)
     assert run.resume({"model": model}) == 0
-    run.keep({"model": model}, done=4)
+    run.save_checkpoint({"model": model}, done=4)
     run.log(4, loss=torch.tensor(0.5))
     again = torch.nn.Linear(2, 2)
     assert Run("stage", options, total=10).resume({"model": again}) == 4
@@ -108,7 +108,7 @@ def test_a_resumed_log_has_no_line_twice(tmp_path):
     for step in (1, 2, 3):
         run.log(step, loss=0.5)
         if step == 2:
-            run.keep({"model": model}, step)
+            run.save_checkpoint({"model": model}, step)
     log = run.folder / "metrics.jsonl"
     log.write_text(log.read_text() + '{"done": 4, "lo')  # killed as it wrote the fourth
     assert Run("stage", options, total=10).resume({"model": model}) == 2
@@ -133,11 +133,11 @@ def test_an_interrupt_lets_the_step_end_and_the_state_be_kept(tmp_path, number):
     run, model = Run("stage", Options(tmp_path, tmp_path), total=10), torch.nn.Linear(2, 2)
     usual, steps = signal.getsignal(number), 0
     with pytest.raises(KeyboardInterrupt), run.whole_steps():
-        while run.going(steps):
+        while run.should_continue(steps):
             os.kill(os.getpid(), number)
             os.kill(os.getpid(), number)  # as a launcher passes it on
             steps += 1
-        run.keep({"model": model}, steps)
+        run.save_checkpoint({"model": model}, steps)
     assert Run("stage", Options(tmp_path, tmp_path), total=10).resume({"model": model}) == 1
     assert signal.getsignal(number) is usual
 
@@ -147,7 +147,7 @@ def test_who_interrupts_again_does_not_wait(tmp_path, monkeypatch):
     run = Run("stage", Options(tmp_path, tmp_path), total=10)
     with pytest.raises(KeyboardInterrupt, match="^$"), run.whole_steps():
         os.kill(os.getpid(), signal.SIGINT)
-        assert not run.going(0)
+        assert not run.should_continue(0)
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("the second interrupt did nothing")
 
@@ -155,9 +155,9 @@ def test_who_interrupts_again_does_not_wait(tmp_path, monkeypatch):
 def test_a_run_ends_with_its_total_or_its_minutes(tmp_path):
     options = Options(work=tmp_path, out=tmp_path)
     run = Run("stage", options, total=2)
-    assert run.going(0) and run.going(1) and not run.going(2)
+    assert run.should_continue(0) and run.should_continue(1) and not run.should_continue(2)
     late = Run("stage", Options(tmp_path, tmp_path, minutes=0.0), total=2)
-    assert not late.going(0)
+    assert not late.should_continue(0)
 
 
 def test_averages_move_towards_the_model():
@@ -178,7 +178,7 @@ def test_unknown_and_untrained_stages_say_so(tmp_path):
 def test_a_run_that_goes_on_counts_the_seconds_of_those_before_it(tmp_path):
     first = Run("stage", Options(tmp_path, tmp_path), total=2)
     first.before = 1000.0
-    first.keep({}, done=1)
+    first.save_checkpoint({}, done=1)
     again = Run("stage", Options(tmp_path, tmp_path), total=2)
     assert again.seconds < 1000
     assert again.resume({}) == 1

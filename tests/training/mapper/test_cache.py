@@ -41,7 +41,7 @@ class WideGenerator(torch.nn.Module):
 
 
 @pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> ImageEmbedder:
+def embedder(monkeypatch: pytest.MonkeyPatch) -> ImageEmbedder:
     """The tiny networks; eight images a batch and two batches a part."""
     monkeypatch.setattr(bank, "PIXELS", 8 * 64**2)
     monkeypatch.setattr(bank, "PART", 16)
@@ -63,23 +63,23 @@ def killed_after(count: int) -> bank.Tick:
 
 @pytest.mark.parametrize("stops", [(8,), (16,), (40, 24), (70,), (1, 1, 1)])
 def test_a_drawing_that_was_killed_goes_on_and_gives_the_same(
-    studio: ImageEmbedder, tmp_path: Path, stops: tuple[int, ...]
+    embedder: ImageEmbedder, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
-    unbroken = synthetic_pairs(studio, COUNT, 3, lambda more: None)
+    unbroken = synthetic_pairs(embedder, COUNT, 3, lambda more: None)
     parts = Parts(tmp_path / "parts", "key")
     for stop in stops:
         with pytest.raises(Killed):
-            synthetic_pairs(studio, COUNT, 3, killed_after(stop), parts)
+            synthetic_pairs(embedder, COUNT, 3, killed_after(stop), parts)
     kept = len(list((tmp_path / "parts").glob("*.safetensors")))
-    studio.evaluations = 0
+    embedder.evaluations = 0
     ticks: list[int] = []
-    resumed = synthetic_pairs(studio, COUNT, 3, ticks.append, parts)
+    resumed = synthetic_pairs(embedder, COUNT, 3, ticks.append, parts)
     assert all(torch.equal(a, b) for a, b in zip(resumed, unbroken, strict=True))
-    assert sum(ticks) == COUNT == studio.evaluations
+    assert sum(ticks) == COUNT == embedder.evaluations
     assert ticks[:kept] == [16] * kept  # read, not drawn
 
 
-def test_real_images_are_inverted_in_parts_too(studio: ImageEmbedder, tmp_path: Path) -> None:
+def test_real_images_are_inverted_in_parts_too(embedder: ImageEmbedder, tmp_path: Path) -> None:
     encoder = networks()[1]
     images = torch.rand(12, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     read: list[int] = []
@@ -88,7 +88,9 @@ def test_real_images_are_inverted_in_parts_too(studio: ImageEmbedder, tmp_path: 
         read.append(number)
         return images[2 * number : 2 * number + 2]
 
-    studio_pairs = partial(real_pairs, [partial(batch, k) for k in range(6)], studio, encoder, 1.0)
+    studio_pairs = partial(
+        real_pairs, [partial(batch, k) for k in range(6)], embedder, encoder, 1.0
+    )
     unbroken = studio_pairs(lambda more: None)
     bank.PART = 2 * bank.REAL_BATCH  # two batches a part
     parts = Parts(tmp_path / "parts", "key")

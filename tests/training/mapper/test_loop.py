@@ -56,19 +56,19 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(bundle, unbroken, tmp_p
     accelerator = align.start_processes("cpu")
     for _ in range(2):
         align.train_step(half, accelerator)
-    run.keep(half.parts(), half.step)
+    run.save_checkpoint(half.parts(), half.step)
     resumed = train_alignment(bundle, SMALL, options, None, "mapper")
     assert resumed.step == state.step == 4
     assert same(resumed.model, state.model, 1e-6) and same(resumed.average, state.average, 1e-6)
-    assert resumed.studio.evaluations == state.studio.evaluations
+    assert resumed.embedder.evaluations == state.embedder.evaluations
 
 
 def test_training_moves_the_weights_and_counts_what_it_draws(unbroken):
     state, options = unbroken
-    start = align.new_alignment(state.studio, state.bank, SMALL, seed=0)
+    start = align.new_alignment(state.embedder, state.bank, SMALL, seed=0)
     assert not same(state.model, start.model, 1e-6)
     # 16 pairs for the bank; two images at steps 0 and 2
-    assert state.studio.evaluations == 16 + 2 * 2
+    assert state.embedder.evaluations == 16 + 2 * 2
     rows = (options.work / "mapper" / "metrics.jsonl").read_text().splitlines()
     last = json.loads(rows[-1])
     assert last["done"] == 4 and last["evaluations"] == 20 and last["ia"] > 0
@@ -118,9 +118,9 @@ def test_an_interrupted_run_goes_on_to_the_same_end(bundle, unbroken, tmp_path, 
 def test_a_mapper_says_how_it_was_made(bundle, unbroken, tmp_path, monkeypatch):
     monkeypatch.setitem(DOMAINS, "avatar", few_calibration_texts())
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
-    state = replace(unbroken[0], studio=replace(unbroken[0].studio), seconds=100.0)
+    state = replace(unbroken[0], embedder=replace(unbroken[0].embedder), seconds=100.0)
     own = replace(bundle, folder=tmp_path)
-    before = state.studio.evaluations
+    before = state.embedder.evaluations
     origin = align.export_alignment(state, own, "a command")
     assert origin["real_images"] == 0 and origin["steps"] == 4
     # the calibration draws up to 16 subjects for no text, and for each of two at two lengths
@@ -167,13 +167,13 @@ def test_two_processes_do_what_one_does(bundle, unbroken, tmp_path):
     both = torch.load(tmp_path / "mapper" / "state.pt", weights_only=True)
     assert both["done"] == 4
     # bfloat16 rounds other batches otherwise, and Adam's first steps turn that into full lengths
-    start = align.new_alignment(state.studio, state.bank, SMALL, seed=0).model.state_dict()
+    start = align.new_alignment(state.embedder, state.bank, SMALL, seed=0).model.state_dict()
     one, two = (
         torch.cat([(weights[name] - start[name]).flatten() for name in start])
         for weights in (state.model.state_dict(), both["model"])
     )
     assert torch.nn.functional.cosine_similarity(one, two, dim=0) > 0.95
-    assert both["studio"]["evaluations"] == state.studio.evaluations
+    assert both["studio"]["evaluations"] == state.embedder.evaluations
 
 
 def free_port():
@@ -186,23 +186,23 @@ def test_the_paper_schedule_draws_new_pairs_at_every_step(bundle, tmp_path, monk
     monkeypatch.setattr(align, "MEASURING_PAIRS", 4)
     preset = replace(paper_preset("avatar"), iterations=1, batch=2, image_batch=2, hidden=(8,))
     state = train_alignment(bundle, preset, Options(tmp_path, bundle.folder), None, "mapper")
-    assert state.studio.evaluations == 4 + 2 + 2  # measured, synthesised, remade
+    assert state.embedder.evaluations == 4 + 2 + 2  # measured, synthesised, remade
 
 
 def test_gradients_are_the_same_with_and_without_checkpointing(unbroken):
-    studio = unbroken[0].studio
+    embedder = unbroken[0].embedder
     w = unbroken[0].bank.subjects(2).clone()
     gradients = []
     for one_by_one in (False, True):
         codes = w.clone().requires_grad_()
-        studio.embed_with_gradients(codes, one_by_one)[:, 0].sum().backward()
+        embedder.embed_with_gradients(codes, one_by_one)[:, 0].sum().backward()
         gradients.append(codes.grad)
     assert gradients[0].abs().max() > 0
     assert torch.nn.functional.cosine_similarity(*(g.flatten() for g in gradients), dim=0) > 0.99
 
 
 def test_training_sees_images_as_inference_does(unbroken):
-    clip = unbroken[0].studio.clip
+    clip = unbroken[0].embedder.clip
     images = torch.rand(1, 3, 128, 128, requires_grad=True)
     seen = clip.preprocess(images * 2 - 1)
     expected = torch.nn.functional.interpolate(images, clip.size, mode="bilinear", antialias=True)

@@ -38,7 +38,7 @@ def train_classifier(options: Options) -> None:
     pool = open_pool(options.work / "renders")
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
     batches, step = pool.batches(BATCH, rng), 0
-    while run.going(done):
+    while run.should_continue(done):
         index = next(batches)
         portraits = pool.portraits[index].to(device)
         images = jitter(pool.images(index), rng)
@@ -57,6 +57,6 @@ def train_classifier(options: Options) -> None:
         step += 1
         if step % 50 == 0:
             run.log(done, loss=loss / len(ATTRIBUTES))
-        if run.due():
-            run.keep(parts, done)
-    run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(parts, done)
+    run.save_checkpoint(parts, done)

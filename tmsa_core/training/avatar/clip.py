@@ -132,7 +132,7 @@ def train_clip(options: Options) -> None:
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
     words = random.Random(options.seed * 1_000_003 + done)
     batches, step = pool.batches(BATCH, rng), 0
-    while run.going(done):
+    while run.should_continue(done):
         index = next(batches)
         portraits = pool.portraits[index]
         said = captions(portraits, words)
@@ -155,9 +155,9 @@ def train_clip(options: Options) -> None:
         step += 1
         if step % 50 == 0:
             run.log(done, contrast=contrast, image_head=by_image, text_head=by_text)
-        if run.due():
-            run.keep(parts, done)
-    run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(parts, done)
+    run.save_checkpoint(parts, done)
 
 
 def jitter(images: Tensor, rng: torch.Generator) -> Tensor:

@@ -102,7 +102,7 @@ def train_e4e(options: Options, weights: Weights | None = None) -> None:
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
     batches, step = pool.batches(BATCH, rng), 0
     weight = face_weight(generator.resolution).to(device)
-    while run.going(done):
+    while run.should_continue(done):
         index = next(batches)
         clean = pool.images(index)
         turned, clean = crop_errors(clean, rng).to(device), clean.to(device)
@@ -126,10 +126,10 @@ def train_e4e(options: Options, weights: Weights | None = None) -> None:
         step += 1
         if step % 50 == 0:
             run.log(done, code=code, attributes=attributes, image=image)
-        if run.due():
-            run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(parts, done)
             show(run, average, generator, pool.images(pool.shown(32)).to(device))
-    run.keep(parts, done)
+    run.save_checkpoint(parts, done)
     show(run, average, generator, pool.images(pool.shown(32)).to(device))
 
 
@@ -138,4 +138,4 @@ def show(run: Run, model: Encoder, generator: torch.nn.Module, real: Tensor) -> 
     """A grid of renders (odd rows) above their reconstructions (even rows)."""
     made = generator.synthesise(model.eval()(real))
     model.train()
-    run.pairs(real, made)
+    run.save_sample_grid(real, made)

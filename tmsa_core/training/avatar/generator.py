@@ -217,7 +217,7 @@ def train_generator(options: Options) -> None:
     often = how_often(*(pool.portraits for pool in pools))
     faces = {phase.side: face_weight(phase.side).to(options.device) for phase in PHASES}
     step = 0
-    while run.going(done):
+    while run.should_continue(done):
         phase, share = phase_at(done)
         # half a batch: each portrait comes with its changed self
         index = torch.multinomial(often, phase.batch // 2, generator=rng)
@@ -247,10 +247,10 @@ def train_generator(options: Options) -> None:
         if step % 200 == 0:
             quality = psnr(made.detach(), real)
             run.log(done, side=phase.side, loss=pixel, extra=extra, critic=judged, psnr=quality)
-        if run.due():
-            run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(parts, done)
             show(run, average, pools[0], codes[0], phase.side)
-    run.keep(parts, done)
+    run.save_checkpoint(parts, done)
     show(run, average, pools[0], codes[0], phase_at(done - 1)[0].side)
 
 
@@ -271,4 +271,4 @@ def show(run: Run, model: Generator, pool: Pool, codes: Tensor, side: int) -> No
     real = at_side(pool.images(rows), side)
     w = code_scale() * codes[rows] @ basis()
     made = model.synthesise(model.broadcast(w.to(run.options.device)), up_to=side).cpu()
-    run.pairs(real, made)
+    run.save_sample_grid(real, made)

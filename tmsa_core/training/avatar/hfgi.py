@@ -80,7 +80,7 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
     batches, step = pool.batches(KEPT, rng), 0
     weight = face_weight(generator.resolution).to(device)
     distort = RandomPerspective(DISTORTION, DISTORTED)
-    while run.going(done):
+    while run.should_continue(done):
         kept = pool.images(next(batches))
         drawn = torch.randint(len(pool), (EDITED,), generator=rng)
         images = torch.cat([kept, pool.images(drawn)])
@@ -118,9 +118,9 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
         step += 1
         if step % 50 == 0:
             run.log(done, pixels=pixels, features=like, identity=same, residual=undone)
-        if run.due():
-            run.keep(parts, done)
-    run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(parts, done)
+    run.save_checkpoint(parts, done)
     show(run, average, generator, encoder, pool.images(pool.shown(32)).to(device))
 
 
@@ -128,5 +128,5 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
 def show(run: Run, model: HFGI, generator: Generator, encoder: nn.Module, real: Tensor) -> None:
     """A grid of renders (odd rows) above their reconstructions (even rows)."""
     w_plus = encoder(real)
-    run.pairs(real, model.eval()(generator, real, w_plus, w_plus))
+    run.save_sample_grid(real, model.eval()(generator, real, w_plus, w_plus))
     model.train()

@@ -66,7 +66,7 @@ def train_identity(options: Options) -> None:
     done = run.resume(parts)
     rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
     batches, step = pool.batches(BATCH, rng), 0
-    while run.going(done):
+    while run.should_continue(done):
         index = next(batches)
         share = done / IMAGES
         set_rate(optimiser, 2e-3 * min(1.0, done / 5000 + 0.05) * (1 - share) + 1e-5)
@@ -84,6 +84,6 @@ def train_identity(options: Options) -> None:
         if step % 50 == 0:
             cosine = (embedding * centres[person]).sum(dim=1).mean()
             run.log(done, loss=loss, cosine=cosine)
-        if run.due():
-            run.keep(parts, done)
-    run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(parts, done)
+    run.save_checkpoint(parts, done)

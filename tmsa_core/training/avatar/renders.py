@@ -34,7 +34,7 @@ HELD_OUT_SEED = 7_000_000  # chunks from here on are never trained on
 CHANGED_SEED = 500_000  # of the changes, apart from the seeds of the chunks
 
 
-def draw_portraits(seed: int, chunk: int, count: int) -> Portraits:
+def chunk_portraits(seed: int, chunk: int, count: int) -> Portraits:
     """The portraits of one chunk: ``count / LOOKS`` people, each in ``LOOKS`` looks."""
     generator = torch.Generator().manual_seed(seed * 100_003 + chunk)
     people = sample_portraits(-(-count // LOOKS), generator)
@@ -55,9 +55,9 @@ def one_change(portraits: Portraits, rng: torch.Generator) -> Portraits:
 
 
 def changed_portraits(seed: int, chunk: int, count: int) -> Portraits:
-    """Those of ``draw_portraits``, each with one visible attribute changed."""
+    """Those of ``chunk_portraits``, each with one visible attribute changed."""
     rng = torch.Generator().manual_seed(seed * 100_003 + chunk + CHANGED_SEED)
-    return one_change(draw_portraits(seed, chunk, count), rng)
+    return one_change(chunk_portraits(seed, chunk, count), rng)
 
 
 Draw = Callable[[int, int, int], Portraits]
@@ -69,25 +69,25 @@ def held_out_portraits(count: int, seed: int = 0) -> Portraits:
     return sample_portraits(count, torch.Generator().manual_seed(HELD_OUT_SEED + seed))
 
 
-def to_bytes(images: Tensor) -> Tensor:
+def to_uint8(images: Tensor) -> Tensor:
     """[-1, 1] float -> uint8."""
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def to_range(images: Tensor) -> Tensor:
+def from_uint8(images: Tensor) -> Tensor:
     """uint8 -> [-1, 1] float32."""
     return images.float() / 127.5 - 1
 
 
 def render_chunk(
-    folder: Path, seed: int, chunk: int, resolution: int, draw: Draw = draw_portraits
+    folder: Path, seed: int, chunk: int, resolution: int, draw: Draw = chunk_portraits
 ) -> None:
     """Draw one chunk and write its two arrays (images last: their file marks completion)."""
     portraits = draw(seed, chunk, CHUNK)
     images = torch.empty(len(portraits), 3, resolution, resolution, dtype=torch.uint8)
     for start in range(0, len(portraits), RENDER_BATCH):
         part = slice(start, start + RENDER_BATCH)
-        images[part] = to_bytes(render(portraits[part], resolution).images)
+        images[part] = to_uint8(render(portraits[part], resolution).images)
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in (("params", portraits.to_matrix()), ("images", images)):
         with replacing(folder / f"{chunk:04d}.{name}.npy") as file:
@@ -95,7 +95,7 @@ def render_chunk(
 
 
 def render_pool(
-    folder: Path, seed: int, count: int, resolution: int, workers: int, draw: Draw = draw_portraits
+    folder: Path, seed: int, count: int, resolution: int, workers: int, draw: Draw = chunk_portraits
 ) -> None:
     """Draw what is missing of ``count`` portraits, several chunks at a time."""
     chunks = range(-(-count // CHUNK))
@@ -121,7 +121,7 @@ class Pool:
     def images(self, index: Tensor) -> Tensor:
         """(B,3,R,R) float32 in [-1, 1] of the rows in ``index`` (B,)."""
         rows = [self.chunks[i // CHUNK][i % CHUNK] for i in index.tolist()]
-        return to_range(torch.from_numpy(np.stack(rows)))
+        return from_uint8(torch.from_numpy(np.stack(rows)))
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Endless batches of row numbers, each pass in a new order."""

@@ -27,7 +27,7 @@ from tmsa_core.training.avatar import identity as identity_stage
 from tmsa_core.training.avatar import stylegan_mapping as mapping_stage
 from tmsa_core.training.avatar.renders import (
     changed_portraits,
-    draw_portraits,
+    chunk_portraits,
     open_pool,
     render_pool,
 )
@@ -48,7 +48,7 @@ HELD_OUT_SCENES, HELD_OUT_SEED = 200, 1_000_000  # training draws its scenes fro
 def train_renders(options: Options) -> None:
     """Draw the portraits that every stage learns from, and each with one attribute changed."""
     workers = os.cpu_count() or 1
-    for name, draw in (("renders", draw_portraits), ("changed", changed_portraits)):
+    for name, draw in (("renders", chunk_portraits), ("changed", changed_portraits)):
         render_pool(options.work / name, options.seed, RENDERS, RESOLUTION, workers, draw)
 
 

@@ -84,7 +84,7 @@ def train_mapping(options: Options, architecture: dict[str, float]) -> None:
     optimiser = torch.optim.Adam(mapping.parameters(), betas=(0.9, 0.99))
     parts = {"mapping": mapping, "optimiser": optimiser}
     done = run.resume(parts)
-    while run.going(done):
+    while run.should_continue(done):
         rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
         z = torch.randn(BATCH, W_DIM, generator=rng)
         w = (portrait_codes(portraits_from_latent(z)) + LIFT).to(options.device)
@@ -99,6 +99,6 @@ def train_mapping(options: Options, architecture: dict[str, float]) -> None:
         done += BATCH
         if done % (400 * BATCH) == 0:
             run.log(done, explained=1 - loss / w.var())
-        if run.due():
-            run.keep(parts, done)
-    run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(parts, done)
+    run.save_checkpoint(parts, done)

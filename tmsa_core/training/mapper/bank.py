@@ -130,7 +130,7 @@ class ImageEmbedder:
 
 
 def synthetic_pairs(
-    studio: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
+    embedder: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
 ) -> tuple[Tensor, Tensor]:
     """Draw w from the generator's mapping network and embed its images.
 
@@ -148,24 +148,24 @@ def synthetic_pairs(
         Embeddings (N,D) and codes w (N,512), float32 on the CPU.
     """
     rng = torch.Generator().manual_seed(seed)
-    sizes = [min(studio.batch, count - start) for start in range(0, count, studio.batch)]
+    sizes = [min(embedder.batch, count - start) for start in range(0, count, embedder.batch)]
     batches = [torch.randn(size, 512, generator=rng) for size in sizes]
 
     def draw(batch: Tensor) -> tuple[Tensor, Tensor]:
-        pair = studio.pairs(batch)
+        pair = embedder.pairs(batch)
         tick(len(batch))
         return pair
 
-    before = studio.evaluations
-    embeddings, codes = _in_parts(batches, draw, studio.batch, parts, tick)
-    studio.evaluations = before + studio.processes * count
+    before = embedder.evaluations
+    embeddings, codes = _in_parts(batches, draw, embedder.batch, parts, tick)
+    embedder.evaluations = before + embedder.processes * count
     return embeddings, codes
 
 
 @torch.inference_mode()
 def real_pairs(
     images: Sequence[Callable[[], Tensor]],
-    studio: ImageEmbedder,
+    embedder: ImageEmbedder,
     encoder: Encoder,
     content: float,
     tick: Tick,
@@ -186,10 +186,10 @@ def real_pairs(
     """
 
     def invert(read: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
-        batch = read().to(studio.device)
+        batch = read().to(embedder.device)
         codes = encoder(encoder_view(batch, encoder.input_size, content))
         tick(len(batch))
-        return studio.clip.embed_images(batch).cpu(), codes.float().cpu()
+        return embedder.clip.embed_images(batch).cpu(), codes.float().cpu()
 
     return _in_parts(images, invert, REAL_BATCH, parts, tick)
 
@@ -228,9 +228,9 @@ def encoder_view(images: Tensor, size: int, content: float) -> Tensor:
 
 
 def synthetic_bank(
-    studio: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
+    embedder: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
 ) -> Bank:
     """A bank without real images; arguments as those of ``synthetic_pairs``."""
-    embeddings, w = synthetic_pairs(studio, count, seed, tick, parts)
-    no_codes = w.new_zeros(0, studio.generator.levels, w.shape[1])
+    embeddings, w = synthetic_pairs(embedder, count, seed, tick, parts)
+    no_codes = w.new_zeros(0, embedder.generator.levels, w.shape[1])
     return Bank(embeddings, w, embeddings[:0], no_codes)

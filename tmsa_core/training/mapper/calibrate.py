@@ -2,7 +2,7 @@
 
 Text differences are longer than image differences and lie at an angle to them, so the raw shift
 M(t) - M(t0) has no reliable length. The rule: at alpha = 1 an edited portrait should fit the
-target text as well as those portraits of the bank do that fit it best. The best ``TOP`` share
+target text as well as those portraits of the bank do that fit it best. The best ``TOP_SHARE`` share
 stands for portraits that have the attribute. Going further than they is no merit, and longer
 shifts harm all else, so the length is the shortest that goes nearly as much of that way, averaged
 over the calibration texts, as any length does.
@@ -21,28 +21,28 @@ from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.mapper.bank import Bank, ImageEmbedder
 from tmsa_core.training.mapper.calibration_texts import TextPairs, text_centre
 
-TOP = 0.25
+TOP_SHARE = 0.25
 REFERENCES = 1_536
 SUBJECTS = 16
 FACTORS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)  # of the spread of codes
-ENOUGH = 0.95  # of what the best length reaches
+ENOUGH_SHARE = 0.95  # of what the best length reaches
 
 
 @torch.inference_mode()
 def calibrate_mapper(
-    mapper: Mapper, bank: Bank, studio: ImageEmbedder, texts: TextPairs, subjects: int = SUBJECTS
+    mapper: Mapper, bank: Bank, embedder: ImageEmbedder, texts: TextPairs, subjects: int = SUBJECTS
 ) -> dict[str, float]:
     """Set ``gap``, references and ``shift_length`` of a trained mapper; the figures behind them."""
     mapper.set_references(bank.synthetic[:REFERENCES], bank.w[:REFERENCES])
     mapper.gap.copy_(bank.embeddings.mean(dim=0) - text_centre(texts))
     spread = bank.spread()
     codes = bank.subjects(subjects)
-    before = studio.embed(codes)
+    before = embedder.embed(codes)
     reached = torch.stack(
-        [_fit(studio, mapper, bank, codes, before, pair, spread) for pair in texts]
+        [_fit(embedder, mapper, bank, codes, before, pair, spread) for pair in texts]
     )
     mean = reached.clamp(max=1).mean(dim=0)  # (factors,)
-    factor = first_crossing(FACTORS, mean.tolist(), ENOUGH * float(mean.max()))
+    factor = first_crossing(FACTORS, mean.tolist(), ENOUGH_SHARE * float(mean.max()))
     mapper.shift_length.fill_(factor * spread)
     return {"shift_factor": round(factor, 4), "shift_length": round(factor * spread, 3)}
 
@@ -58,7 +58,7 @@ def first_crossing(xs: Sequence[float], ys: Sequence[float], level: float) -> fl
 
 
 def _fit(
-    studio: ImageEmbedder,
+    embedder: ImageEmbedder,
     mapper: Mapper,
     bank: Bank,
     codes: Tensor,
@@ -69,9 +69,9 @@ def _fit(
     """(factors,): how much of the way to the best-fitting portraits each length goes, 1 = all."""
     neutral, target = texts
     similarity = bank.embeddings @ target
-    best = similarity.topk(max(1, int(TOP * len(similarity)))).values.mean()
+    best = similarity.topk(max(1, int(TOP_SHARE * len(similarity)))).values.mean()
     start = (before @ target).mean()
     direction = shift_direction(mapper, neutral, target)
     shifts = [calibrate(direction, factor * spread) for factor in FACTORS]
-    ends = torch.stack([(studio.embed(codes + shift) @ target).mean() for shift in shifts])
+    ends = torch.stack([(embedder.embed(codes + shift) @ target).mean() for shift in shifts])
     return (ends - start) / (best - start)

@@ -79,7 +79,7 @@ class Alignment:
 
     preset: Preset
     seed: int
-    studio: ImageEmbedder
+    embedder: ImageEmbedder
     bank: Bank
     model: Mapper
     average: Mapper
@@ -93,7 +93,7 @@ class Alignment:
             "model": self.model,
             "average": self.average,
             "optimiser": self.optimiser,
-            "studio": self.studio,
+            "studio": self.embedder,
         }
 
 
@@ -127,26 +127,26 @@ def train_alignment(
         tqdm.write("Note: without real images losses (1) and (4) are left out.", file=sys.stderr)
     device = str(accelerator.device)
     generator, clip = bundle.load("generator", device), bundle.load("clip", device)
-    studio = ImageEmbedder(generator, clip, device, accelerator.num_processes)
+    embedder = ImageEmbedder(generator, clip, device, accelerator.num_processes)
     with accelerator.main_process_first():
-        bank = make_bank(bundle, studio, preset, options.seed, real_images, run.folder)
-    studio.evaluations = len(bank.w)
-    state = new_alignment(studio, bank, preset, options.seed)
+        bank = make_bank(bundle, embedder, preset, options.seed, real_images, run.folder)
+    embedder.evaluations = len(bank.w)
+    state = new_alignment(embedder, bank, preset, options.seed)
     state.step = run.resume(state.parts())
     with run.whole_steps():
-        while agree(accelerator, run.going(state.step * preset.batch)):
-            if until is not None and studio.evaluations >= until:
+        while agree(accelerator, run.should_continue(state.step * preset.batch)):
+            if until is not None and embedder.evaluations >= until:
                 break
             losses = train_step(state, accelerator)
             if state.step % LOG_EVERY == 0 or state.step == preset.iterations:
-                rate, evaluations = preset.rate_at(state.step - 1), studio.evaluations
+                rate, evaluations = preset.rate_at(state.step - 1), embedder.evaluations
                 losses = averaged(accelerator, losses)
                 run.log(state.step, evaluations=evaluations, rate=rate, **losses)
-            if accelerator.is_main_process and run.due():
-                run.keep(state.parts(), state.step)
+            if accelerator.is_main_process and run.checkpoint_due():
+                run.save_checkpoint(state.parts(), state.step)
                 show(state, real_images, run)
         if accelerator.is_main_process:
-            run.keep(state.parts(), state.step)
+            run.save_checkpoint(state.parts(), state.step)
             show(state, real_images, run)
         accelerator.wait_for_everyone()
     state.seconds = run.seconds
@@ -172,9 +172,9 @@ def export_alignment(state: Alignment, bundle: Bundle, command: str) -> dict[str
         "real_images": len(state.bank.real),
     }
     if state.preset.calibrated:
-        texts = embed_pairs(state.studio.clip, bundle.domain)
-        origin |= calibrate_mapper(mapper, state.bank, state.studio, texts)
-    origin["evaluations"] = state.studio.evaluations  # the calibration's are among them
+        texts = embed_pairs(state.embedder.clip, bundle.domain)
+        origin |= calibrate_mapper(mapper, state.bank, state.embedder, texts)
+    origin["evaluations"] = state.embedder.evaluations  # the calibration's are among them
     save_mapper(mapper, bundle, origin, state.seconds + time.monotonic() - started)
     return origin
 
@@ -191,7 +191,7 @@ def train_step(state: Alignment, accelerator: Accelerator) -> dict[str, Tensor]:
         total = total + weights.ada * losses["ada"]
     if step % preset.image_every == 0:
         count = preset.image_batch // accelerator.num_processes
-        losses |= image_losses(state.model, batch, state.studio, count)
+        losses |= image_losses(state.model, batch, state.embedder, count)
         total = total + preset.image_every * weights.iai * losses["iai"]
         if "sa" in losses:
             total = total + preset.image_every * weights.sa * losses["sa"]
@@ -214,13 +214,13 @@ def code_losses(model: Mapper, batch: Batch) -> dict[str, Tensor]:
 
 
 def image_losses(
-    model: Mapper, batch: Batch, studio: ImageEmbedder, count: int
+    model: Mapper, batch: Batch, embedder: ImageEmbedder, count: int
 ) -> dict[str, Tensor]:
     """Losses (3) and (1) on the first ``count`` pairs of each kind, through G and CLIP."""
     synthetic, real = batch.synthetic[:count], batch.real[:count]
-    remade = studio.embed_with_gradients(
+    remade = embedder.embed_with_gradients(
         model(torch.cat([synthetic, real])),
-        one_by_one=studio.generator.resolution >= CHECKPOINTING_SIDE,
+        one_by_one=embedder.generator.resolution >= CHECKPOINTING_SIDE,
     )
     losses = {"iai": in_domain_image(synthetic, remade[: len(synthetic)])}
     if len(real):
@@ -230,7 +230,7 @@ def image_losses(
 
 def draw_batch(state: Alignment, rng: torch.Generator, accelerator: Accelerator) -> Batch:
     """This process's slice of a step's pairs: every so many-th row of the whole batch."""
-    preset, bank, studio = state.preset, state.bank, state.studio
+    preset, bank, embedder = state.preset, state.bank, state.embedder
     mine = slice(accelerator.process_index, None, accelerator.num_processes)
     count, width = preset.batch, bank.synthetic.shape[1]
     noise = preset.noise / width**0.5 * torch.randn(2, count, width, generator=rng)[:, mine]
@@ -239,26 +239,26 @@ def draw_batch(state: Alignment, rng: torch.Generator, accelerator: Accelerator)
         synthetic, w = bank.synthetic[rows], bank.w[rows]
     else:
         z = torch.randn(count, 512, generator=rng)[mine]
-        synthetic, w = (x.clone() for x in studio.pairs(z))  # clones may meet gradients
+        synthetic, w = (x.clone() for x in embedder.pairs(z))  # clones may meet gradients
     rows = torch.arange(0)
     if len(bank.real):
         rows = torch.randint(len(bank.real), (count,), generator=rng)[mine]
     real, inverted = bank.real[rows], bank.inverted[rows]
     noisy_real = real + noise[1, : len(real)]
     parts = (synthetic, synthetic + noise[0], w, real, noisy_real, inverted)
-    return Batch(*(part.to(studio.device, torch.float32) for part in parts))
+    return Batch(*(part.to(embedder.device, torch.float32) for part in parts))
 
 
-def new_alignment(studio: ImageEmbedder, bank: Bank, preset: Preset, seed: int) -> Alignment:
+def new_alignment(embedder: ImageEmbedder, bank: Bank, preset: Preset, seed: int) -> Alignment:
     """M as it starts: in closed form or at random, the same in every process."""
     torch.manual_seed(seed + 4)
     if preset.closed_form:
         model = closed_form(bank, preset.noise, preset.hidden)
     else:
         model = random_mapper(bank, preset.hidden)
-    model = model.to(studio.device)
+    model = model.to(embedder.device)
     optimiser = torch.optim.Adam(model.parameters(), lr=preset.rate, betas=(0.9, 0.999))
-    return Alignment(preset, seed, studio, bank, model, copy.deepcopy(model), optimiser)
+    return Alignment(preset, seed, embedder, bank, model, copy.deepcopy(model), optimiser)
 
 
 def random_mapper(bank: Bank, hidden: tuple[int, ...]) -> Mapper:
@@ -271,7 +271,7 @@ def random_mapper(bank: Bank, hidden: tuple[int, ...]) -> Mapper:
 
 def make_bank(
     bundle: Bundle,
-    studio: ImageEmbedder,
+    embedder: ImageEmbedder,
     preset: Preset,
     seed: int,
     real_images: Images | None,
@@ -283,20 +283,20 @@ def make_bank(
 
     def draw(parts: Parts) -> dict[str, Tensor]:
         with tqdm(total=count, desc="synthetic pairs", unit="image", mininterval=10) as bar:
-            synthetic, w = synthetic_pairs(studio, count, seed + BANK_SEED, bar.update, parts)
+            synthetic, w = synthetic_pairs(embedder, count, seed + BANK_SEED, bar.update, parts)
         return {"synthetic": synthetic, "w": w}
 
     def invert(parts: Parts) -> dict[str, Tensor]:
-        encoder, content = bundle.load("e4e", studio.device), find_domain(bundle.domain).content
+        encoder, content = bundle.load("e4e", embedder.device), find_domain(bundle.domain).content
         rows = torch.arange(len(real_images)).split(REAL_BATCH)
         with tqdm(total=len(real_images), desc="e4e codes", unit="image", mininterval=10) as bar:
             images = [partial(real_images.images, batch) for batch in rows]
-            real, codes = real_pairs(images, studio, encoder, content, bar.update, parts)
+            real, codes = real_pairs(images, embedder, encoder, content, bar.update, parts)
         return {"real": real, "inverted": codes}
 
     drawn = cached(folder, "synthetic", key, draw)
     if real_images is None:
-        empty = drawn["w"].new_zeros(0, studio.generator.levels, drawn["w"].shape[1])
+        empty = drawn["w"].new_zeros(0, embedder.generator.levels, drawn["w"].shape[1])
         return Bank(**drawn, real=drawn["synthetic"][:0], inverted=empty)
     key = {"weights": bundle.fingerprint(("clip", "e4e")), "real_images": real_images.digest()}
     return Bank(**drawn, **cached(folder, "real", key, invert))
@@ -368,13 +368,13 @@ def start_processes(device: str) -> Accelerator:
     return Accelerator(cpu=torch.device(device).type == "cpu")
 
 
-def agree(accelerator: Accelerator, going: bool) -> bool:
+def agree(accelerator: Accelerator, should_continue: bool) -> bool:
     """What the first process says, so that all stop at the same step."""
     if accelerator.num_processes == 1:
-        return going
+        return should_continue
     from accelerate.utils import broadcast
 
-    return bool(broadcast(torch.tensor(float(going), device=accelerator.device)))
+    return bool(broadcast(torch.tensor(float(should_continue), device=accelerator.device)))
 
 
 def average_gradients(accelerator: Accelerator, model: nn.Module) -> None:
@@ -398,10 +398,12 @@ def averaged(accelerator: Accelerator, losses: dict[str, Tensor]) -> dict[str, f
 @torch.no_grad()
 def show(state: Alignment, real_images: Images | None, run: Run) -> None:
     """Write the sample grid: images above what G makes of M's code for them."""
-    studio, bank = state.studio, state.bank
+    embedder, bank = state.embedder, state.bank
     if real_images is not None:
-        shown = real_images.images(real_images.shown(SHOWN)).to(studio.device)
+        shown = real_images.images(real_images.shown(SHOWN)).to(embedder.device)
     else:
-        shown = studio.generator.synthesise(bank.subjects(SHOWN).to(studio.device)).clamp(-1, 1)
-    codes = state.average(studio.clip.embed_images(shown))
-    run.pairs(shown, torch.cat([studio.generator.synthesise(c) for c in codes.split(studio.batch)]))
+        shown = embedder.generator.synthesise(bank.subjects(SHOWN).to(embedder.device)).clamp(-1, 1)
+    codes = state.average(embedder.clip.embed_images(shown))
+    run.save_sample_grid(
+        shown, torch.cat([embedder.generator.synthesise(c) for c in codes.split(embedder.batch)])
+    )

@@ -91,7 +91,7 @@ def quick_align(
     bundle = open_bundle(domain, folder)
     device = find_device(device, mps=False)
     _check_free(bundle, replace)
-    studio = open_studio(bundle, device)
+    embedder = open_embedder(bundle, device)
     check_writable(bundle)
     done = 0
 
@@ -103,17 +103,17 @@ def quick_align(
     tell(0.0, "Drawing and embedding images")
     key = {"weights": bundle.fingerprint(("generator", "clip")), "count": pairs, "seed": seed}
     parts = Parts(bundle.cache / domain / "quick.parts", key)
-    bank = synthetic_bank(studio, pairs, seed, tick, parts)
-    texts = embed_pairs(studio.clip, domain)
+    bank = synthetic_bank(embedder, pairs, seed, tick, parts)
+    texts = embed_pairs(embedder.clip, domain)
     tell(0.8, "Choosing how strongly to regularise")
-    mapper, noise, figure = choose_mapper(bank, studio, texts)
+    mapper, noise, figure = choose_mapper(bank, embedder, texts)
     tell(0.95, "Calibrating the strength of edits")
-    calibrate_mapper(mapper, bank, studio, texts, CALIBRATED)
+    calibrate_mapper(mapper, bank, embedder, texts, CALIBRATED)
     report = QuickReport(
         domain,
         mapper_folder(bundle) / FILE,
         pairs,
-        studio.evaluations,
+        embedder.evaluations,
         round(time.monotonic() - started, 1),
         noise,
         round(figure, 4),
@@ -136,7 +136,7 @@ def _check_free(bundle: Bundle, replace: bool) -> None:
         )
 
 
-def open_studio(bundle: Bundle, device: str) -> ImageEmbedder:
+def open_embedder(bundle: Bundle, device: str) -> ImageEmbedder:
     """Generator and CLIP of a bundle; BundleError before anything is loaded if one is missing."""
     for role in ("generator", "clip"):
         bundle.path(role)
@@ -144,7 +144,7 @@ def open_studio(bundle: Bundle, device: str) -> ImageEmbedder:
 
 
 def choose_mapper(
-    bank: Bank, studio: ImageEmbedder, texts: TextPairs
+    bank: Bank, embedder: ImageEmbedder, texts: TextPairs
 ) -> tuple[Mapper, float, float]:
     """The closed form whose round trip is best: (mapper, its noise, its figure)."""
     length = TRIED_LENGTH * bank.spread()
@@ -153,7 +153,7 @@ def choose_mapper(
     tried = []
     for noise in NOISES:
         mapper = closed_form(bank, noise)
-        figure = round_trip(mapper, studio, subjects, some, length)
+        figure = round_trip(mapper, embedder, subjects, some, length)
         tried.append((figure, noise, mapper))
     figure, noise, mapper = max(tried, key=lambda row: row[:2])
     return mapper, noise, figure
@@ -172,17 +172,17 @@ def _origin(report: QuickReport, seed: int) -> dict[str, object]:
 
 @torch.inference_mode()
 def round_trip(
-    mapper: Mapper, studio: ImageEmbedder, subjects: Tensor, texts: TextPairs, length: float
+    mapper: Mapper, embedder: ImageEmbedder, subjects: Tensor, texts: TextPairs, length: float
 ) -> float:
     """Mean of cos(E_I(G(w + dw)) - E_I(G(w)), t - t0), every shift dw of the given length.
 
     subjects: codes w (N,L,512).
     """
-    before = studio.embed(subjects)
+    before = embedder.embed(subjects)
     cosines = []
     for neutral, target in texts:
         w_neutral, w_target = mapper.from_text(torch.stack([neutral, target]))
         shift = calibrate(w_target - w_neutral, length)
-        moved = studio.embed(subjects + shift) - before
+        moved = embedder.embed(subjects + shift) - before
         cosines.append(F.cosine_similarity(moved, (target - neutral)[None], dim=1).mean())
     return float(torch.stack(cosines).mean())
