@@ -44,7 +44,7 @@ big = {"x": torch.zeros(10_000)}
 works = (
     lambda: run.save_checkpoint({"model": model, "more": torch.nn.Linear(300, 300)}, 2),
     lambda: cached(folder, "pairs", "key", lambda parts: big),
-    lambda: Parts(folder / "parts", "key").get(0, lambda: big),
+    lambda: Parts(folder / "parts", "key").save(0, big),
     lambda: render_chunk(folder / "renders", 0, 0, 64),
     lambda: run.save_sample_grid(torch.rand(64, 3, 64, 64), torch.rand(64, 3, 64, 64)),
 )

@@ -4,15 +4,15 @@ import torch
 from tmsa_core.avatars.params import sample_portraits
 from tmsa_core.avatars.render import render
 from tmsa_core.training.avatar.generator import (
-    GRAIN,
-    OFTEN,
+    FINE_WEIGHT,
     PHASES,
-    how_often,
+    TEXTURE_STRENGTH,
     lift_codes,
     new_generator,
     noisy_codes,
     optimisers,
     phase_at,
+    sampling_weights,
     texture_maps,
 )
 from tmsa_core.training.avatar.w_codes import code_scale, features, portrait_codes
@@ -42,16 +42,16 @@ def test_pairs_that_differ_in_fine_parts_are_shown_often():
     people = sample_portraits(2, torch.Generator().manual_seed(0)).with_(
         earrings="no", hair_style="curly", costume="none", background="blue"
     )
-    once, often = [1.0, 1.0], [OFTEN, OFTEN]
+    once, often = [1.0, 1.0], [FINE_WEIGHT, FINE_WEIGHT]
     for change, expected in (
         ({"background": "pink"}, once),
         ({"earrings": "yes"}, often),
         ({"hair_style": "bob"}, often),  # curls go
         ({"costume": "clown"}, often),
     ):
-        assert how_often(people, people.with_(**change)).tolist() == expected
+        assert sampling_weights(people, people.with_(**change)).tolist() == expected
     straight = people.with_(hair_style="long")
-    assert how_often(straight, straight.with_(hair_style="bob")).tolist() == once
+    assert sampling_weights(straight, straight.with_(hair_style="bob")).tolist() == once
 
 
 def test_phases_follow_each_other():
@@ -79,7 +79,7 @@ def test_new_generators_have_the_texture_in_their_last_noise_maps():
     assert torch.equal(model.noises.noise_9[0, 0], texture_maps(128)[1])
     for layer in (6, 8, 9):  # they add the maps of curls, strands and marks
         strength = model.convs[layer].noise.weight
-        assert strength.item() == pytest.approx(GRAIN) and not strength.requires_grad
+        assert strength.item() == pytest.approx(TEXTURE_STRENGTH) and not strength.requires_grad
     assert model.convs[7].noise.weight.item() == 0
     w_plus = torch.zeros(1, model.levels, 512)
     with torch.no_grad():

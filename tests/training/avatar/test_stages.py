@@ -15,13 +15,7 @@ from tmsa_core.training import run as training_run
 from tmsa_core.training.avatar import stages as avatar
 from tmsa_core.training.avatar.e4e import crop_errors, delta_loss
 from tmsa_core.training.avatar.identity import SCALE, arcface_loss, identity_codes
-from tmsa_core.training.avatar.renders import (
-    LOOKS,
-    chunk_portraits,
-    from_uint8,
-    held_out_portraits,
-    to_uint8,
-)
+from tmsa_core.training.avatar.renders import LOOKS, chunk_portraits, held_out_portraits
 from tmsa_core.training.mapper.calibrate import first_crossing
 from tmsa_core.training.run import Options, Run, update_average
 
@@ -81,11 +75,6 @@ def test_people_of_a_chunk_come_in_looks():
 def test_held_out_portraits_are_not_those_of_training():
     trained = chunk_portraits(seed=0, chunk=0, count=512).traits["skin_tone"]
     assert not torch.isin(held_out_portraits(64).traits["skin_tone"], trained).any()
-
-
-def test_eight_bits_round_trip():
-    images = torch.rand(2, 3, 4, 4) * 2 - 1
-    assert (from_uint8(to_uint8(images)) - images).abs().max() <= 1 / 255 + 1e-6
 
 
 def test_a_run_resumes_where_it_stopped_and_forgets_on_demand(tmp_path):
@@ -177,7 +166,7 @@ def test_unknown_and_untrained_stages_say_so(tmp_path):
 
 def test_a_run_that_goes_on_counts_the_seconds_of_those_before_it(tmp_path):
     first = Run("stage", Options(tmp_path, tmp_path), total=2)
-    first.before = 1000.0
+    first.earlier_seconds = 1000.0
     first.save_checkpoint({}, done=1)
     again = Run("stage", Options(tmp_path, tmp_path), total=2)
     assert again.seconds < 1000

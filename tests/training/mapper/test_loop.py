@@ -56,7 +56,7 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(bundle, unbroken, tmp_p
     accelerator = align.start_processes("cpu")
     for _ in range(2):
         align.train_step(half, accelerator)
-    run.save_checkpoint(half.parts(), half.step)
+    run.save_checkpoint(half.stateful(), half.step)
     resumed = train_alignment(bundle, SMALL, options, None, "mapper")
     assert resumed.step == state.step == 4
     assert same(resumed.model, state.model, 1e-6) and same(resumed.average, state.average, 1e-6)

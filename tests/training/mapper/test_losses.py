@@ -59,5 +59,5 @@ def test_all_four_have_gradients():
     ],
 )
 def test_shapes_that_do_not_belong_together_are_refused(loss, first, second):
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="do not match"):
         loss(torch.ones(first), torch.ones(second))
