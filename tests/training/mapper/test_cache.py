@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -123,3 +124,34 @@ def test_parts_that_cannot_be_saved_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(BundleError, match="could not be written"):
         Parts(tmp_path / "file" / "parts", "key").save(0, {"x": torch.ones(1)})
+
+
+def test_results_are_loaded_until_their_key_changes(tmp_path):
+    calls = []
+
+    def make(parts):
+        calls.append(1)
+        return {"x": torch.arange(6.0).view(2, 3) + len(calls)}
+
+    first = cached(tmp_path, "kind", {"weights": "a"}, make)
+    again = cached(tmp_path, "kind", {"weights": "a"}, make)
+    assert len(calls) == 1 and torch.equal(first["x"], again["x"])
+    other = cached(tmp_path, "kind", {"weights": "b"}, make)
+    assert len(calls) == 2 and not torch.equal(first["x"], other["x"])
+    assert len(list(tmp_path.glob("kind-*"))) == 1
+    file = next(tmp_path.glob("kind-*/x.npy"))
+    assert isinstance(np.load(file, mmap_mode="r"), np.memmap)
+
+
+def test_damaged_results_are_computed_again(tmp_path):
+    first = cached(tmp_path, "kind", "key", lambda parts: {"x": torch.arange(600.0)})
+    file = next(tmp_path.glob("kind-*/x.npy"))
+    file.write_bytes(file.read_bytes()[:1000])
+    again = cached(tmp_path, "kind", "key", lambda parts: {"x": torch.arange(600.0)})
+    assert torch.equal(again["x"], torch.arange(600.0)) and len(first) == len(again) == 1
+
+
+def test_a_result_that_cannot_be_saved_is_reported(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BundleError, match="file could not be written"):
+        cached(tmp_path / "file", "kind", "key", lambda parts: {"x": torch.ones(2)})

@@ -1,4 +1,4 @@
-"""Publishing a mapper: what would be uploaded, and an upload to a Hub on this machine."""
+"""Publication of a mapper: the files, and an upload to a Hub on this machine."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ def bundle():
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the Hub's API as an upload needs; remembers what arrives."""
+    """The part of the Hub's API that an upload needs; stores the requests."""
 
     def do_POST(self):  # noqa: N802 - the name that http.server calls
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -67,7 +67,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def online(monkeypatch):
-    """The Hub's library tries to reach what it is told to."""
+    """Let the Hub's library use the network."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
 
 
@@ -115,13 +115,13 @@ def test_an_upload_sends_both_files_in_one_commit(bundle, hub):
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "no address"])
-def test_a_hub_that_cannot_be_reached_is_said_in_one_sentence(bundle, online, endpoint):
+def test_an_unreachable_hub_is_reported_in_one_sentence(bundle, online, endpoint):
     with pytest.raises(RequestError, match="upload to me/tmsa failed.*log in") as said:
         publish_mapper(bundle, "me/tmsa", endpoint=endpoint, token="nonsense")
     assert len(str(said.value).splitlines()) == 1
 
 
-def test_what_cannot_be_published_is_said(bundle, tmp_path):
+def test_invalid_publications_are_refused(bundle, tmp_path):
     with pytest.raises(RequestError, match="USER/NAME"):
         publish_mapper(bundle, "no such name!")
     with pytest.raises(RequestError, match="upload to me/tmsa failed"):
