@@ -7,8 +7,6 @@ keeps codes editable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,23 +28,12 @@ BATCH = 32
 REFINED = 8  # images of a batch that are also reconstructed by the generator
 REFINE_EVERY = 4  # steps between two reconstructions
 SHARPNESS = 6.0  # logit by which a perfect code prefers the right option
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Loss weights.
-
-    Attributes:
-        code: Squared error of the code.
-        attributes: Cross-entropy of the attributes that the code stands for.
-        image: Error of the reconstruction.
-        delta: Distance of the rows of W+ from the first.
-    """
-
-    code: float = 4.0
-    attributes: float = 2.0
-    image: float = 1.0
-    delta: float = 0.01
+WEIGHTS = {  # of the losses
+    "code": 4.0,  # squared error of the code
+    "attributes": 2.0,  # cross-entropy of the attributes that the code stands for
+    "image": 1.0,  # error of the reconstruction
+    "delta": 0.01,  # delta regularisation
+}
 
 
 def crop_errors(images: Tensor, rng: torch.Generator) -> Tensor:
@@ -94,9 +81,8 @@ def new_encoder(generator: Generator) -> Encoder:
     return encoder
 
 
-def train_e4e(options: Options, weights: Weights | None = None) -> None:
+def train_e4e(options: Options) -> None:
     """Train the encoder against the bundle's generator; resumes from its last checkpoint."""
-    weights = weights or Weights()
     run, device = Run("e4e", options, IMAGES), options.device
     generator = load_network("stylegan2", options.out / "generator.safetensors", device)
     with seeded(options.seed + 2):
@@ -121,14 +107,14 @@ def train_e4e(options: Options, weights: Weights | None = None) -> None:
             w_plus = model(turned).float()
         code = (w_plus - codes[index][:, None, :]).square().mean()
         attributes = attribute_loss(w_plus, portraits[index])
-        loss = weights.code * code + weights.attributes * attributes
-        loss = loss + weights.delta * delta_loss(w_plus)
+        loss = WEIGHTS["code"] * code + WEIGHTS["attributes"] * attributes
+        loss = loss + WEIGHTS["delta"] * delta_loss(w_plus)
         # 3. At some steps, reconstruct a few images.
         if step % REFINE_EVERY == 0:
             with torch.autocast(clean.device.type, torch.bfloat16):
                 made = generator.synthesise(w_plus[:REFINED])
             image = paired_loss(made, clean[:REFINED], weight)
-            loss = loss + weights.image * image
+            loss = loss + WEIGHTS["image"] * image
         # 4. Update the encoder and its average.
         set_rate(optimiser, decayed_rate(2e-3, 2000, done, IMAGES))
         optimiser.zero_grad()

@@ -8,8 +8,6 @@ which both networks learn which parts of the residual still hold after the edit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,23 +38,12 @@ KEPT, EDITED = 2, 4  # unedited and edited portraits of a batch
 RATE = 3e-3
 ALPHAS = (0.6, 1.3)  # range of edit strengths: texts move codes less or further than attributes do
 DISTORTED, DISTORTION = 0.9, 0.15  # share and strength of HFGI's random perspectives
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Loss weights.
-
-    Attributes:
-        pixels: Error of the image.
-        features: Perceptual distance in the features of CLIP.
-        identity: Cosine distance of the identity embeddings.
-        residual: Error of the aligned residual.
-    """
-
-    pixels: float = 1.0
-    features: float = 0.8
-    identity: float = 0.1
-    residual: float = 0.5
+WEIGHTS = {  # of the losses
+    "pixels": 1.0,  # error of the image
+    "features": 0.8,  # perceptual distance in the features of CLIP
+    "identity": 0.1,  # cosine distance of the identity embeddings
+    "residual": 0.5,  # error of the aligned residual
+}
 
 
 def new_hfgi() -> HFGI:
@@ -91,9 +78,8 @@ def draw_batch(
     return images, wanted, F.pad(alpha * (after - before), (0, 0, KEPT, 0))
 
 
-def train_hfgi(options: Options, weights: Weights | None = None) -> None:
+def train_hfgi(options: Options) -> None:
     """Train aligner and residual encoder around the bundle's generator and encoder; resumes."""
-    weights = weights or Weights()
     run, device = Run("hfgi", options, IMAGES), options.device
     # Not restored after the initial weights, as RandomPerspective below uses the global generator.
     torch.manual_seed(options.seed + 5)
@@ -132,10 +118,13 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
             features = (clip_features(clip, x) for x in same_patch((made, wanted), rng))
             perceptual = feature_distance(*features).mean()
             same = 1 - F.cosine_similarity(identity(made), identity(wanted), dim=1).mean()
-        pixels = paired_loss(made, wanted, weight)
-        undone = (aligned.float() - (wanted - preview)).abs().mean()
-        loss = weights.pixels * pixels + weights.features * perceptual
-        loss = loss + weights.identity * same + weights.residual * undone
+        losses = {
+            "pixels": paired_loss(made, wanted, weight),
+            "features": perceptual,
+            "identity": same,
+            "residual": (aligned.float() - (wanted - preview)).abs().mean(),
+        }
+        loss = sum(WEIGHTS[name] * value for name, value in losses.items())
         # 5. Update both networks and their average.
         set_rate(optimiser, decayed_rate(RATE, 1000, done, IMAGES))
         optimiser.zero_grad()
@@ -145,7 +134,7 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
         done, step = done + KEPT + EDITED, step + 1
         # 6. Log, and save a checkpoint from time to time.
         if step % 50 == 0:
-            run.log(done, pixels=pixels, features=perceptual, identity=same, residual=undone)
+            run.log(done, **losses)
         if run.checkpoint_due():
             run.save_checkpoint(stateful, done)
     run.save_checkpoint(stateful, done)
