@@ -11,7 +11,7 @@ from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 from tmsa_core.avatars.render import render
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.baselines import styleclip_global
-from tmsa_core.baselines.interface import BASELINES, STEERED
+from tmsa_core.baselines.interface import BASELINES, FROZEN_ROLES
 from tmsa_core.bundles import open_bundle
 from tmsa_core.evaluation.prompts import SIX, Prompt, fits
 from tmsa_core.imaging.images import to_image, to_tensor
@@ -57,7 +57,7 @@ def test_the_bundle_stays_small():
 def test_what_comes_for_a_baseline_belongs_to_these_weights():
     bundle = open_bundle("avatar")
     (folder,) = (bundle.folder / BASELINES).iterdir()
-    assert folder.name == bundle.fingerprint(STEERED)
+    assert folder.name == bundle.fingerprint(FROZEN_ROLES)
     made = read_metadata(folder / "styleclip_global.safetensors")["origin"]
     assert made["pairs"] == styleclip_global.Settings().pairs and made["seconds"] > 0
 

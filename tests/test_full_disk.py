@@ -37,16 +37,16 @@ from tmsa_core.training.mapper.cache import Parts, cached
 from tmsa_core.training.run import Options, Run
 folder = Path(sys.argv[1])
 run, model = Run("stage", Options(folder, folder), 10), torch.nn.Linear(100, 100)
-run.keep({"model": model}, 1)
+run.save_checkpoint({"model": model}, 1)
 data.CHUNK = 8
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 big = {"x": torch.zeros(10_000)}
 works = (
-    lambda: run.keep({"model": model, "more": torch.nn.Linear(300, 300)}, 2),
+    lambda: run.save_checkpoint({"model": model, "more": torch.nn.Linear(300, 300)}, 2),
     lambda: cached(folder, "pairs", "key", lambda parts: big),
-    lambda: Parts(folder / "parts", "key").get(0, lambda: big),
+    lambda: Parts(folder / "parts", "key").save(0, big),
     lambda: render_chunk(folder / "renders", 0, 0, 64),
-    lambda: run.pairs(torch.rand(64, 3, 64, 64), torch.rand(64, 3, 64, 64)),
+    lambda: run.save_sample_grid(torch.rand(64, 3, 64, 64), torch.rand(64, 3, 64, 64)),
 )
 for work in works:
     try:

@@ -1,6 +1,6 @@
-"""Every method that the comparison runs, ours included, under one signature.
+"""The compared methods, TMSA included, with one signature.
 
-``METHODS[key].find_edit(world, w_plus, texts) -> Edit``. A new method is a file and a row here.
+``METHODS[key].find_edit(networks, w_plus, texts) -> Edit``. A new method is one file and one row.
 """
 
 from __future__ import annotations
@@ -33,20 +33,26 @@ __all__ = [
     "open_networks",
 ]
 
-FindEdit = Callable[[FrozenNetworks, Tensor, Texts], Edit]
+FindEdit = Callable[[FrozenNetworks, Tensor, Texts], Edit]  # the tensor is w_plus (B,L,512)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the comparison.
+    """A method of the comparison.
 
-    prepare: what is done once for a generator; prepare_text: once for a text. Both return the
-    seconds that it took, whenever that was. searches: an edit is an optimisation for every
-    image, so that fewer images are affordable. mapper: edits depend on TMSA's mapping network
-    too. strengths: from which its alpha is tuned. published: its settings as its authors have
-    them; settings: those of domains that differ. changed: what else is not as its authors have it.
-    captions: learns from captioned images, which only drawn portraits are. styles: edits the
-    style space, past W+.
+    Attributes:
+        title: Name in tables.
+        find_edit: Finds the edit of codes w_plus (B,L,512).
+        prepare: Work done once per generator; returns the seconds that it took, now or earlier.
+        prepare_text: Work done once per text, likewise.
+        searches: Whether it optimises every image, so that fewer images are affordable.
+        mapper: Whether its edits depend on TMSA's mapper.
+        strengths: The values that its alpha is chosen from.
+        published: Its settings as published.
+        settings: Its settings in domains where they differ.
+        changed: The other differences from the authors' code.
+        captions: Whether it learns from captioned images, which only the drawn domain has.
+        styles: Whether it edits the style space instead of W+.
     """
 
     title: str
@@ -63,7 +69,7 @@ class Method:
     styles: bool = False
 
     def differences(self, domain: str) -> dict[str, list[object]]:
-        """Settings that differ in a domain: name -> [here, published]."""
+        """Settings that differ in a domain, as name -> [here, published]."""
         here = self.settings.get(domain)
         if here is None or self.published is None:
             return {}
@@ -71,11 +77,11 @@ class Method:
         return {k: [v, theirs[k]] for k, v in vars(here).items() if v != theirs[k]}
 
 
+# Strengths of methods that search, in units of the shift that the search found.
 SEARCHED = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-"""Strengths of methods that search: how far along the step that the search found."""
 
 METHODS: dict[str, Method] = {
-    # its alpha = 1 was set by the same rule when the mapper was calibrated
+    # The calibration of the mapper has already set alpha = 1 by the same rule.
     "tmsa": Method("TMSA (ours)", tmsa.find_edit, tmsa.prepare, mapper=True, strengths=(1.0,)),
     "styleclip_optimise": Method(
         "StyleCLIP, latent optimisation",
@@ -140,7 +146,7 @@ METHODS: dict[str, Method] = {
 
 
 def check_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, each once; a RequestError lists the methods there are."""
+    """Names of methods without duplicates; raises RequestError for an unknown one."""
     stripped = [name.strip() for name in names]
     for name in stripped:
         if name not in METHODS:
@@ -151,7 +157,7 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def obstacle(name: str, domain: str, inversion: str = "e4e") -> str | None:
-    """Why a method cannot edit the images of a domain, in a sentence; None where it can."""
+    """The reason why a method cannot edit images of a domain, or None if it can."""
     method = METHODS[name]
     if method.captions and not find_domain(domain).has_truth:
         return f"{name} learns from captioned images, and {quoted(domain)} has none: leave it out."

@@ -1,12 +1,17 @@
-"""CLIP2StyleGAN (Abdal et al. 2022): directions of CLIP's space carried over to StyleGAN's W.
+"""CLIP2StyleGAN: directions in CLIP's space, transferred to StyleGAN's W.
 
-Once for a generator: random images with their codes and CLIP embeddings, and the principal
-components of the embeddings. For a text: the direction of that subspace that agrees with it ranks
-the images; a support vector machine separates the codes of the first from those of the last,
-and its normal is the edit.
+Paper: Abdal et al. 2022, "CLIP2StyleGAN: Unsupervised Extraction of StyleGAN Edit Directions".
+Once per generator, it samples images and computes the principal components of their CLIP
+embeddings. For each text, a direction in that subspace ranks the images; a support vector machine
+separates the codes of the highest from those of the lowest, and its normal is the edit.
 
-The authors name components after texts. Here a text takes its share of every component, which can
-only help the method: no component has to be about that one attribute.
+Reference implementation: RameenAbdal/CLIP2StyleGAN, which has the components but not the support
+vector machine. Differences:
+
+- The authors find components first and then texts that name them. Here the direction is the text
+  direction projected onto all components, so no single component has to match the attribute.
+- Their second step, which disentangles a direction from others, is left out.
+- The drawn domain has 2,048 instead of 20,000 images, see ``SETTINGS``.
 """
 
 from __future__ import annotations
@@ -36,9 +41,13 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Settings:
-    """samples: random images. components: of the PCA. extreme: share at each end that counts.
+    """Settings.
 
-    margin: C of the support vector machine; small is a wide margin.
+    Attributes:
+        samples: Random images.
+        components: Principal components.
+        extreme: Share of the images at each end of the ranking that is separated.
+        margin: C of the support vector machine; small values give a wide margin.
     """
 
     samples: int = 20_000
@@ -47,28 +56,28 @@ class Settings:
     margin: float = 0.01
 
 
+# Domains with other settings: a CPU synthesises so many portraits in half a minute.
 SETTINGS = {"avatar": Settings(samples=2_048)}
-"""Where a domain differs: a CPU draws that many portraits in half a minute."""
 
 
-def find_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
-    """The normal of the boundary, the same for every code.
+def find_edit(networks: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
+    """The normal of the boundary, the same shift for all codes w_plus (B,L,512).
 
-    Its length is the distance of the means of the two sides along it, so that alpha = 1 goes from
-    one end of the attribute to the other.
+    Its length is the distance along it between the means of the two sides, so that alpha = 1 goes
+    from one end of the attribute to the other.
     """
-    prepare(world)
-    part = load_part(world, PART)
-    neutral, target = (embed_text(world.clip, t) for t in (texts.neutral, texts.target))
-    basis = part["components"]  # (components,clip_dim), orthonormal rows
+    prepare(networks)
+    part = load_part(networks, PART)
+    neutral, target = (embed_text(networks.clip, t) for t in (texts.neutral, texts.target))
+    basis = part["components"]  # (components,D), orthonormal rows
     direction = basis.T @ (basis @ (target - neutral))
-    settings = SETTINGS.get(world.domain, Settings())
-    step = boundary_step(part["embeddings"] @ direction, part["codes"], settings)
-    return Edit(w_shift=step.to(w_plus.device).expand(1, w_plus.shape[1], -1))
+    settings = SETTINGS.get(networks.domain, Settings())
+    shift = boundary_shift(part["embeddings"] @ direction, part["codes"], settings)
+    return Edit(w_shift=shift.to(w_plus.device).expand(1, w_plus.shape[1], -1))
 
 
-def boundary_step(scores: Tensor, codes: Tensor, settings: Settings) -> Tensor:
-    """(w_dim,): from the codes (N,w_dim) with the lowest scores (N,) across to the highest."""
+def boundary_shift(scores: Tensor, codes: Tensor, settings: Settings) -> Tensor:
+    """The shift (512,) from the codes (N,512) with the lowest scores (N,) to the highest."""
     from sklearn.svm import LinearSVC
 
     count = max(2, int(settings.extreme * len(scores)))
@@ -81,28 +90,28 @@ def boundary_step(scores: Tensor, codes: Tensor, settings: Settings) -> Tensor:
 
 
 @torch.inference_mode()
-def prepare(world: FrozenNetworks) -> float:
-    """Draw the images and find the components unless that is done; the seconds that it took."""
-    if not part_path(world, PART).exists():
+def prepare(networks: FrozenNetworks) -> float:
+    """Sample images and compute the components if necessary; returns the seconds it took."""
+    if not part_path(networks, PART).exists():
         from sklearn.decomposition import PCA
 
-        settings = SETTINGS.get(world.domain, Settings())
+        settings = SETTINGS.get(networks.domain, Settings())
         start = time.perf_counter()
-        codes, embeddings = _samples(world, settings.samples)
+        codes, embeddings = _samples(networks, settings.samples)
         pca = PCA(settings.components, svd_solver="full").fit(embeddings.cpu().numpy())
         components = torch.from_numpy(pca.components_).float()
         parts = {"codes": codes, "embeddings": embeddings, "components": components}
-        save_part(world, PART, parts, time.perf_counter() - start, samples=settings.samples)
-    return part_seconds(world, PART)
+        save_part(networks, PART, parts, time.perf_counter() - start, samples=settings.samples)
+    return part_seconds(networks, PART)
 
 
-def _samples(world: FrozenNetworks, count: int) -> tuple[Tensor, Tensor]:
-    """Codes (count,w_dim) of random images and their embeddings (count,clip_dim)."""
-    generator = world.generator
+def _samples(networks: FrozenNetworks, count: int) -> tuple[Tensor, Tensor]:
+    """Codes (count,512) of random images and their embeddings (count,D)."""
+    generator = networks.generator
     z = torch.randn(count, generator.w_dim, generator=torch.Generator().manual_seed(1))
-    w = generator.map(z.to(world.device))
+    w = generator.map(z.to(networks.device))
     parts: list[Tensor] = []
     for some in tqdm(w.split(BATCH), desc="CLIP2StyleGAN", mininterval=5):
-        world.tick(len(parts) * BATCH, count)
-        parts.append(world.clip.embed_images(generator.synthesise(generator.broadcast(some))))
+        networks.tick(len(parts) * BATCH, count)
+        parts.append(networks.clip.embed_images(generator.synthesise(generator.broadcast(some))))
     return w, torch.cat(parts)

@@ -1,4 +1,4 @@
-"""What every method of the comparison is given, and what it gives back."""
+"""The interface of the compared methods: their arguments, their result, and files they keep."""
 
 from __future__ import annotations
 
@@ -17,34 +17,41 @@ from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.weights.network_files import load_tensors, read_metadata, save_tensors
 
-STEERED = ("generator", "e4e", "clip", "identity")  # what the baselines' own parts are made for
-
-BASELINES = "baselines"  # folder of a bundle: parts that are long in the making
+FROZEN_ROLES = ("generator", "e4e", "clip", "identity")  # networks that parts belong to
+BASELINES = "baselines"  # folder of a bundle for parts that take long to compute
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What an image shows and what it should show: "human face", "smiling human face"."""
+    """The description of an image and the one wanted: "human face", "smiling human face"."""
 
     neutral: str
     target: str
 
 
-Tick = Callable[[int, int], object]  # steps done, and of how many
+Tick = Callable[[int, int], object]  # called with the number of steps done and their total
 
 
 def no_tick(done: int, steps: int) -> None:
-    """For callers that show nothing."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True)
 class FrozenNetworks:
-    """The frozen networks of a domain, as methods may use them.
+    """The frozen networks of a domain that methods may use: all but the attribute classifier.
 
-    The classifier that scores edits is none of them. identity is None where a domain has no
-    notion of a person. parts: folder for what a method trains or measures beforehand; it belongs
-    to these very weights. with_bundle: the same, of what came with the bundle. tick: told of
-    every step of work that takes long; what it raises ends that work.
+    Attributes:
+        domain: Key of the domain.
+        generator: G.
+        encoder: e4e.
+        clip: CLIP.
+        mapper: TMSA's mapper M.
+        identity: The identity network; None if the domain does not show people.
+        parts: Folder for what a method trains or measures once, for these weights only.
+        mapper_seconds: Training time of the mapper, if known.
+        device: Device of the networks.
+        with_bundle: Folder of such parts that the bundle includes.
+        tick: Called at every step of long work; an exception that it raises stops the work.
     """
 
     domain: str
@@ -61,11 +68,18 @@ class FrozenNetworks:
 
 
 def open_networks(bundle: Bundle, parts: Path, device: str = "cpu") -> FrozenNetworks:
-    """Load a bundle's networks; parts go into a folder of ``parts`` named after the weights.
+    """Load a bundle's networks.
 
-    Those that lie in the bundle's own ``baselines`` folder, under the same name, need not be made.
+    Args:
+        bundle: The bundle.
+        parts: Folder for what methods compute once. They use a folder below it, named after the
+            weights; the bundle's folder ``baselines`` may have one of the same name.
+        device: Device of the networks.
+
+    Returns:
+        The networks.
     """
-    weights = bundle.fingerprint(STEERED)
+    weights = bundle.fingerprint(FROZEN_ROLES)
     return FrozenNetworks(
         bundle.domain,
         bundle.load("generator", device),
@@ -82,58 +96,64 @@ def open_networks(bundle: Bundle, parts: Path, device: str = "cpu") -> FrozenNet
 
 @dataclass(frozen=True)
 class Edit:
-    """An edit of B codes, found once and applied at any strength.
+    """An edit of B codes, found once and applied at any strength. It has one of two shifts.
 
-    w_shift: (B or 1,L,w_dim), a step in W+. style_shift: a step in the style space, one (B or
-    1,channels) for each vector of ``Generator.to_styles``. A method fills in one of the two.
+    Attributes:
+        w_shift: Shift (B or 1,L,512) in W+.
+        style_shift: Shift in the style space: (B or 1,channels) for each vector of
+            ``Generator.to_styles``.
     """
 
     w_shift: Tensor | None = None
     style_shift: tuple[Tensor, ...] = ()
 
     def apply(self, generator: Generator, w_plus: Tensor, alpha: float) -> Tensor:
-        """w_plus (B,L,w_dim) -> (B,3,R,R) in [-1,1]: the images of the edit at ``alpha``."""
+        """Edit w_plus (B,L,512) at strength ``alpha`` -> images (B,3,R,R) in [-1, 1]."""
         if self.w_shift is not None:
             w_plus = w_plus + alpha * self.w_shift
         styles = generator.to_styles(w_plus)
         if self.style_shift:
-            steps = zip(styles, self.style_shift, strict=True)
-            styles = [style + alpha * step for style, step in steps]
+            pairs = zip(styles, self.style_shift, strict=True)
+            styles = [style + alpha * shift for style, shift in pairs]
         return generator.synthesise_styles(styles).clamp(-1, 1)
 
 
 def encoder_input(images: Tensor) -> Tensor:
-    """Images (B,3,R,R) at the size that e4e looks at: at most 256 pixels."""
+    """Images (B,3,R,R) at the input size of e4e, at most 256 pixels."""
     return F.adaptive_avg_pool2d(images, min(images.shape[-1], 256))
 
 
-def part_path(world: FrozenNetworks, name: str) -> Path:
-    """Where a part of this name lies: with the bundle, or where this machine made it, or would."""
+def part_path(networks: FrozenNetworks, name: str) -> Path:
+    """Path of a part: in the bundle if it is there, otherwise in this machine's folder."""
     file = f"{name}.safetensors"
-    if world.with_bundle is not None and (world.with_bundle / file).exists():
-        return world.with_bundle / file
-    return world.parts / file
+    if networks.with_bundle is not None and (networks.with_bundle / file).exists():
+        return networks.with_bundle / file
+    return networks.parts / file
 
 
 def save_part(
-    world: FrozenNetworks, name: str, tensors: Mapping[str, Tensor], seconds: float, **settings: Any
+    networks: FrozenNetworks,
+    name: str,
+    tensors: Mapping[str, Tensor],
+    seconds: float,
+    **settings: Any,
 ) -> None:
-    """Keep tensors, in half precision, with what they cost."""
+    """Save tensors in half precision, with the seconds and the settings that they took."""
     origin = {"seconds": round(seconds, 2)} | settings
-    save_tensors("baseline", tensors, part_path(world, name), origin)
+    save_tensors("baseline", tensors, part_path(networks, name), origin)
 
 
-def load_part(world: FrozenNetworks, name: str) -> dict[str, Tensor]:
-    """Tensors that ``save_part`` kept; BundleError if there are none."""
-    return load_tensors("baseline", part_path(world, name), world.device)
+def load_part(networks: FrozenNetworks, name: str) -> dict[str, Tensor]:
+    """Load the tensors of ``save_part``; raises BundleError if there are none."""
+    return load_tensors("baseline", part_path(networks, name), networks.device)
 
 
-def part_seconds(world: FrozenNetworks, name: str) -> float:
-    """What a part cost."""
-    return float(read_metadata(part_path(world, name))["origin"]["seconds"])
+def part_seconds(networks: FrozenNetworks, name: str) -> float:
+    """The seconds that a part took."""
+    return float(read_metadata(part_path(networks, name))["origin"]["seconds"])
 
 
 def plain_text(clip: Clip, text: str) -> Tensor:
-    """(clip_dim,) unit embedding of one text as it stands, in no template."""
+    """Unit embedding (D,) of one text, without templates."""
     with torch.no_grad():
         return clip.embed_texts([text])[0]

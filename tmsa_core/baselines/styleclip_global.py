@@ -1,10 +1,18 @@
-"""StyleCLIP's global directions (Patashnik et al. 2021, section 6): a step in the style space.
+"""StyleCLIP's global directions: a shift in the style space.
 
-Once for a generator: where in CLIP's space each style channel moves the image. For a text: the
-channels whose direction agrees with the text's, those below a threshold beta left alone.
+Paper: Patashnik et al. 2021, "StyleCLIP: Text-Driven Manipulation of StyleGAN Imagery", section 6.
+Once per generator, it measures the direction in which each style channel moves the image in CLIP's
+space. For each text it shifts the channels whose direction agrees with the text's by at least a
+threshold beta.
 
-Unlike the authors' script, a channel that has been measured keeps its own value in the images
-of all later ones.
+Reference implementation: orpatashnik/StyleCLIP, global_directions and global_torch. Differences:
+
+- The text direction averages all 80 prompt templates; their list has 79.
+- All codes for the channels' mean and deviation are truncated.
+- All layers but the to-RGB ones are measured; global_torch stops at a resolution of 128.
+- A channel that has been measured keeps its own value in later images; in their script it keeps
+  its mean value.
+- The images are synthesised in bfloat16.
 """
 
 from __future__ import annotations
@@ -35,12 +43,21 @@ from tmsa_core.networks.stylegan2 import Generator
 PART = "styleclip_global"
 BATCH = 32
 BETAS = tuple(round(0.29 - 0.01 * i, 2) for i in range(20))  # 0.29, 0.28 ... 0.10
-MIN_IMAGES, FEWEST_ELSEWHERE = 20, 100  # channels that the automatic beta leaves at least: on faces
+# Channels that the automatic beta leaves at least, as in the authors' code.
+MIN_CHANNELS, MIN_CHANNELS_NO_FACE = 20, 100
 
 
 @dataclass(frozen=True)
 class Settings:
-    """codes: how many give the channels' mean and spread. pairs: images for each channel."""
+    """The authors' settings.
+
+    Attributes:
+        codes: Random codes for the mean and deviation of each channel.
+        pairs: Pairs of images for each channel.
+        truncation: Truncation of the codes.
+        sigmas: A channel moves from minus to plus this many deviations.
+        seed: Seed of the codes.
+    """
 
     codes: int = 100_000
     pairs: int = 100
@@ -49,27 +66,30 @@ class Settings:
     seed: int = 5
 
 
-SETTINGS: dict[str, Settings] = {}
-"""Where a domain differs: nowhere so far."""
+SETTINGS: dict[str, Settings] = {}  # domains with other settings: none
 
 
-def find_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
-    """The step of section 6, the same for every code. TextError for texts of equal meaning."""
-    neutral, target = (embed_text(world.clip, t) for t in (texts.neutral, texts.target))
+def find_edit(networks: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
+    """The shift of section 6, the same for all codes w_plus (B,L,512).
+
+    Raises:
+        TextError: If CLIP embeds both texts alike.
+    """
+    neutral, target = (embed_text(networks.clip, t) for t in (texts.neutral, texts.target))
     if torch.allclose(neutral, target, atol=1e-6):
         raise TextError("The two texts mean the same to CLIP: say what should change.")
-    prepare(world)
-    part = load_part(world, PART)
+    prepare(networks)
+    part = load_part(networks, PART)
     relevance = part["directions"] @ F.normalize(target - neutral, dim=0)  # (channels,)
-    fewest = MIN_IMAGES if find_domain(world.domain).is_face else FEWEST_ELSEWHERE
-    step = channel_step(relevance, automatic_beta(relevance, fewest)) * part["std"]
-    return Edit(style_shift=to_layers(world.generator, step))
+    fewest = MIN_CHANNELS if find_domain(networks.domain).is_face else MIN_CHANNELS_NO_FACE
+    shift = channel_shift(relevance, automatic_beta(relevance, fewest)) * part["std"]
+    return Edit(style_shift=to_layers(networks.generator, shift))
 
 
-def automatic_beta(relevance: Tensor, fewest: int = MIN_IMAGES) -> float:
-    """The largest of 0.29, 0.28 ... 0.10 that leaves more than ``fewest`` channels, or else 0.10.
+def automatic_beta(relevance: Tensor, fewest: int = MIN_CHANNELS) -> float:
+    """The largest of 0.29, 0.28 ... 0.10 that leaves more than ``fewest`` channels.
 
-    relevance: (channels,). Where even 0.10 leaves none, the strength of the most relevant channel.
+    If there is none: 0.10, or the largest absolute relevance (channels,) if that is smaller.
     """
     size = relevance.abs()
     for beta in BETAS:
@@ -78,77 +98,82 @@ def automatic_beta(relevance: Tensor, fewest: int = MIN_IMAGES) -> float:
     return min(BETAS[-1], float(size.max()))
 
 
-def channel_step(relevance: Tensor, beta: float) -> Tensor:
-    """(channels,): relevance with entries below ``beta`` zeroed, the largest brought to 1."""
+def channel_shift(relevance: Tensor, beta: float) -> Tensor:
+    """Relevance (channels,) with entries below ``beta`` set to 0 and the largest scaled to 1."""
     chosen = torch.where(relevance.abs() >= beta, relevance, torch.zeros_like(relevance))
     return chosen / chosen.abs().max()
 
 
 def edited_layers(generator: Generator) -> list[int]:
-    """Positions in ``to_styles`` of all layers that are not to-RGB."""
+    """Positions in ``Generator.to_styles`` of all layers but the to-RGB ones."""
     return [0] + [3 * b + k for b in range(len(generator.to_rgbs)) for k in (2, 3)]
 
 
-def to_layers(generator: Generator, step: Tensor) -> tuple[Tensor, ...]:
-    """(channels,) of the edited layers, one after the other -> one (1,n) for each style vector."""
+def to_layers(generator: Generator, shift: Tensor) -> tuple[Tensor, ...]:
+    """Split a shift (channels,) of the edited layers -> one (1,n) for each style vector."""
     example = generator.to_styles(generator.broadcast(generator.latent_avg[None]))
     result = [torch.zeros_like(style) for style in example]
     layers = edited_layers(generator)
-    for layer, part in zip(layers, step.split([example[i].shape[1] for i in layers]), strict=True):
+    for layer, part in zip(layers, shift.split([example[i].shape[1] for i in layers]), strict=True):
         result[layer] = part[None]
     return tuple(result)
 
 
 @torch.inference_mode()
-def prepare(world: FrozenNetworks) -> float:
-    """Measure every channel unless that is done; the seconds that it took.
+def prepare(networks: FrozenNetworks) -> float:
+    """Measure every channel if necessary; returns the seconds that it took.
 
-    What is done is kept layer by layer, so that the same call goes on after an interruption.
+    Each layer is saved when it is ready, so that the same call continues after an interruption.
     """
-    if part_path(world, PART).exists():
-        return part_seconds(world, PART)
-    settings = SETTINGS.get(world.domain, Settings())
+    if part_path(networks, PART).exists():
+        return part_seconds(networks, PART)
+    settings = SETTINGS.get(networks.domain, Settings())
+    # 1. Load the layers that an earlier call has measured.
     begun, done, spent = f"{PART}-begun", {}, 0.0
-    if part_path(world, begun).exists():
-        done, spent = load_part(world, begun), part_seconds(world, begun)
+    if part_path(networks, begun).exists():
+        done, spent = load_part(networks, begun), part_seconds(networks, begun)
     start = time.perf_counter() - spent
-    mean, std, codes = _statistics(world, settings)
-    layers = edited_layers(world.generator)
+    # 2. Measure the missing layers, channel by channel.
+    mean, std, codes = _statistics(networks, settings)
+    layers = edited_layers(networks.generator)
     missing = [layer for layer in layers if str(layer) not in done]
     with tqdm(total=sum(len(mean[i]) for i in missing), desc="channels", mininterval=5) as bar:
         for layer in missing:
             rows = []
             for channel in range(len(mean[layer])):
-                world.tick(bar.n, bar.total)
+                networks.tick(bar.n, bar.total)
                 reach = settings.sigmas * std[layer][channel]
                 ends = (mean[layer][channel] - reach, mean[layer][channel] + reach)
-                rows.append(_direction(world, codes, layer, channel, ends))
+                rows.append(_direction(networks, codes, layer, channel, ends))
                 bar.update()
             done[str(layer)] = torch.stack(rows)
-            save_part(world, begun, done, time.perf_counter() - start)
+            save_part(networks, begun, done, time.perf_counter() - start)
+    # 3. Save the result, and remove the layers.
     parts = {
         "directions": torch.cat([done[str(i)] for i in layers]),
         "std": torch.cat([std[i] for i in layers]),
     }
-    save_part(world, PART, parts, time.perf_counter() - start, pairs=settings.pairs)
-    part_path(world, begun).unlink()
-    return part_seconds(world, PART)
+    save_part(networks, PART, parts, time.perf_counter() - start, pairs=settings.pairs)
+    part_path(networks, begun).unlink()
+    return part_seconds(networks, PART)
 
 
 def _statistics(
-    world: FrozenNetworks, settings: Settings
+    networks: FrozenNetworks, settings: Settings
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Of truncated random codes, layer by layer: mean and deviation (channels,), the first codes.
+    """Statistics of random truncated codes for each layer.
 
-    The first codes are (pairs,channels) each.
+    Returns:
+        The means (channels,), the standard deviations (channels,), and the first style vectors
+        (pairs,channels).
     """
-    generator = world.generator
+    generator = networks.generator
     rng = torch.Generator().manual_seed(settings.seed)
     z = torch.randn(settings.codes, generator.w_dim, generator=rng)
     first: list[Tensor] = []
     sums: list[list[Tensor]] = []
     for some in z.split(4096):
-        w = generator.map(some.to(world.device), settings.truncation)
+        w = generator.map(some.to(networks.device), settings.truncation)
         styles = generator.to_styles(generator.broadcast(w))
         first = first or [s[: settings.pairs].clone() for s in styles]
         sums.append([torch.stack([s.double().sum(0), s.double().square().sum(0)]) for s in styles])
@@ -159,20 +184,28 @@ def _statistics(
 
 
 def _direction(
-    world: FrozenNetworks, codes: Sequence[Tensor], layer: int, channel: int, ends: Sequence[Tensor]
+    networks: FrozenNetworks,
+    codes: Sequence[Tensor],
+    layer: int,
+    channel: int,
+    ends: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """(clip_dim,) unit: how CLIP sees one channel go from the low end to the high one.
+    """Unit direction (D,) in CLIP's space from the low to the high value of one channel.
 
-    codes: style vectors (pairs,channels), one for each position of ``to_styles``. ends: the two
-    values of the channel, scalars.
+    Args:
+        networks: G and CLIP.
+        codes: Style vectors (pairs,channels), one for each position of ``to_styles``.
+        layer: Position of the channel's style vector.
+        channel: Number of the channel in it.
+        ends: The low and the high value, scalars.
     """
     moved = [torch.cat([style] * len(ends)) for style in codes]
-    moved[layer][:, channel] = torch.stack(list(ends)).repeat_interleave(len(codes[layer]))
+    moved[layer][:, channel] = torch.stack(ends).repeat_interleave(len(codes[layer]))
     parts = zip(*(style.split(BATCH) for style in moved), strict=True)
     seen = []
-    for part in parts:  # in bfloat16, as 5 standard deviations show and its rounding does not
-        with torch.autocast(torch.device(world.device).type, torch.bfloat16):
-            images = world.generator.synthesise_styles(part)
-        seen.append(world.clip.embed_images(images))
+    for part in parts:  # bfloat16 suffices: its rounding is small against 5 deviations
+        with torch.autocast(torch.device(networks.device).type, torch.bfloat16):
+            images = networks.generator.synthesise_styles(part)
+        seen.append(networks.clip.embed_images(images))
     low, high = torch.cat(seen).chunk(2)
     return F.normalize(F.normalize(high - low, dim=1).mean(dim=0), dim=0)

@@ -1,8 +1,23 @@
-"""TediGAN ("Text-Guided Diverse Face Image Generation and Manipulation", Xia et al. 2021).
+"""TediGAN, in two forms: CLIP-guided optimisation and style mixing.
 
-Its two forms. In the CLIP-guided one a code is optimised for a text while the image stays as it
-was and the code stays where the encoder would put it. In the paper's own, style mixing, a text
-encoder puts the text into W, and some rows of the image's code go over to the text's.
+Paper: Xia et al. 2021, "TediGAN: Text-Guided Diverse Face Image Generation and Manipulation".
+Reference implementation: IIGROUP/TediGAN.
+
+CLIP-guided (base/utils/inverter.py): optimises the code for the text, while the image should stay
+the same and the code should stay close to the encoder's code of the edited image. Differences:
+
+- There is no perceptual loss (theirs has the weight 5e-5), since it needs the weights of VGG.
+- The pixel loss compares with the reconstruction of the photo instead of the photo.
+- The bundle's StyleGAN2 and e4e take the place of StyleGAN and its in-domain encoder.
+- CLIP reads the image with its own preprocessing; theirs omits CLIP's mean and deviation.
+- The networks run in bfloat16, and several images are optimised in a batch, independently.
+
+Style mixing (the paper's own form): a text encoder maps the text to W, and some rows of the image's
+code are replaced by the text's. Differences:
+
+- CLIP's text encoder and a linear map, fitted to captioned portraits, take the place of the
+  paper's recurrent text encoder.
+- Rows 4 to 7 are mixed for every text; the paper selects rows by hand.
 """
 
 from __future__ import annotations
@@ -30,16 +45,21 @@ from tmsa_core.editing.shift import level_mask
 from tmsa_core.errors import RequestError, quoted
 
 PART = "tedigan_text"
-CAPTIONED = 512  # portraits whose captions teach the text encoder
-CAPTIONS = 4  # of each
-PENALTY = 1e-3  # of the ridge regression, in units of the embeddings' mean variance
+CAPTIONED = 512  # portraits that the text encoder is fitted to
+CAPTIONS = 4  # captions of each
+PENALTY = 1e-3  # of the ridge regression, in units of the embeddings' total variance
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The authors' numbers, all losses being means.
+    """The authors' settings of the CLIP-guided form.
 
-    Their perceptual loss, of weight 5e-5, needs VGG's weights and is left out.
+    Attributes:
+        steps: Steps of Adam.
+        rate: Learning rate.
+        pixels: Weight of the mean squared difference of the pixels.
+        encoder: Weight of the mean squared distance from the encoder's code.
+        clip: Weight of the CLIP loss.
     """
 
     steps: int = 200
@@ -49,26 +69,25 @@ class Settings:
     clip: float = 2.0
 
 
-SETTINGS: dict[str, Settings] = {}
-"""Where a domain differs: nowhere so far."""
+SETTINGS: dict[str, Settings] = {}  # domains with other settings: none
 
 
 def find_edit(
-    world: FrozenNetworks, w_plus: Tensor, texts: Texts, settings: Settings | None = None
+    networks: FrozenNetworks, w_plus: Tensor, texts: Texts, settings: Settings | None = None
 ) -> Edit:
-    """The CLIP-guided form: optimise every code by itself."""
-    settings = settings or SETTINGS.get(world.domain, Settings())
-    target = plain_text(world.clip, texts.target)
+    """The CLIP-guided form: optimise each of the codes w_plus (B,L,512) independently."""
+    settings = settings or SETTINGS.get(networks.domain, Settings())
+    target = plain_text(networks.clip, texts.target)
     with torch.no_grad():
-        start = world.generator.synthesise(w_plus)
+        start = networks.generator.synthesise(w_plus)
     w = w_plus.clone().requires_grad_()
     optimiser = torch.optim.Adam([w], lr=settings.rate)
     for step in range(settings.steps):
-        world.tick(step, settings.steps)
-        with torch.autocast(world.device, torch.bfloat16):
-            images = world.generator.synthesise(w)
-            found = world.encoder(encoder_input(images))
-            seen = world.clip.embed_images(images)
+        networks.tick(step, settings.steps)
+        with torch.autocast(networks.device, torch.bfloat16):
+            images = networks.generator.synthesise(w)
+            found = networks.encoder(encoder_input(images))
+            seen = networks.clip.embed_images(images)
         loss = (
             settings.pixels * (images - start).square().mean(dim=(1, 2, 3))
             + settings.encoder * (w - found).square().mean(dim=(1, 2))
@@ -80,38 +99,38 @@ def find_edit(
     return Edit(w_shift=(w - w_plus).detach())
 
 
-def find_mixing_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
-    """The style-mixing form: rows 4 to 7 go over to the text's code, alpha being the share.
+def find_mixing_edit(networks: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
+    """The style-mixing form: move rows 4 to 7 of w_plus (B,L,512) to the text's code.
 
-    Those rows hold what texts about faces mostly speak of; the paper picks rows by hand.
+    Those rows determine what texts about faces mostly describe.
     """
-    prepare(world)
-    encoder = load_part(world, PART)
-    w = (plain_text(world.clip, texts.target) - encoder["mean"]) @ encoder["weight"]
+    prepare(networks)
+    encoder = load_part(networks, PART)
+    w = (plain_text(networks.clip, texts.target) - encoder["mean"]) @ encoder["weight"]
     rows = level_mask("medium", w_plus.shape[1]).to(w_plus.device)
     return Edit(w_shift=rows * (w + encoder["code"] - w_plus))
 
 
-def prepare(world: FrozenNetworks) -> float:
-    """Fit the text encoder unless that is done; the seconds that it took.
+def prepare(networks: FrozenNetworks) -> float:
+    """Fit the text encoder if necessary; returns the seconds that it took.
 
-    CLIP's text tower stands in for the paper's recurrent network, since it has read such
-    sentences already; a linear map from it to the codes of captioned images is then fitted in
-    closed form, to the same squared distance of text and image codes.
+    The linear map from CLIP's text embeddings to the codes of captioned images is fitted in closed
+    form, with the paper's objective: the squared distance of text and image codes.
     """
-    if not part_path(world, PART).exists():
+    if not part_path(networks, PART).exists():
         start = time.perf_counter()
-        texts, codes = zip(*captioned_codes(world), strict=True)
+        texts, codes = zip(*captioned_codes(networks), strict=True)
         parts = fit_text_encoder(torch.cat(texts), torch.cat(codes))
-        save_part(world, PART, parts, time.perf_counter() - start, portraits=CAPTIONED)
-    return part_seconds(world, PART)
+        save_part(networks, PART, parts, time.perf_counter() - start, portraits=CAPTIONED)
+    return part_seconds(networks, PART)
 
 
 def fit_text_encoder(texts: Tensor, codes: Tensor) -> dict[str, Tensor]:
-    """Ridge regression of codes (N,w_dim) on text embeddings (N,clip_dim).
+    """Ridge regression of codes (N,512) on text embeddings (N,D).
 
-    -> mean (clip_dim,), code (w_dim,), weight (clip_dim,w_dim): the code of a text t is
-    (t - mean) @ weight + code.
+    Returns:
+        mean (D,), code (512,) and weight (D,512): a text embedding t has the code
+        (t - mean) @ weight + code.
     """
     mean, code = texts.mean(dim=0), codes.mean(dim=0)
     x, y = texts - mean, codes - code
@@ -125,22 +144,31 @@ def fit_text_encoder(texts: Tensor, codes: Tensor) -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def captioned_codes(world: FrozenNetworks) -> Iterator[tuple[Tensor, Tensor]]:
-    """Text embeddings (N,clip_dim) and e4e codes (N,w_dim) of captioned images, in batches."""
-    if not find_domain(world.domain).has_truth:
+def captioned_codes(networks: FrozenNetworks) -> Iterator[tuple[Tensor, Tensor]]:
+    """Embed captions and invert their images.
+
+    Yields:
+        Text embeddings (N,D) and the mean rows (N,512) of the e4e codes of their images.
+
+    Raises:
+        RequestError: If the domain has no captioned images.
+    """
+    if not find_domain(networks.domain).has_truth:
         raise RequestError(
-            f"Style mixing learns from captioned images, and {quoted(world.domain)} has none: "
+            f"Style mixing learns from captioned images, and {quoted(networks.domain)} has none: "
             "leave out the method tedigan_mixing."
         )
     from tmsa_core.avatars.language.captions import captions
     from tmsa_core.avatars.render import render
-    from tmsa_core.training.avatar.renders import draw_portraits
+    from tmsa_core.training.avatar.renders import chunk_portraits
 
-    portraits = draw_portraits(seed=0, chunk=0, count=CAPTIONED)
+    portraits = chunk_portraits(seed=0, chunk=0, count=CAPTIONED)
     rng = torch.Generator().manual_seed(0)
     for index in torch.arange(CAPTIONED).split(32):
         some = portraits[index]
-        codes = world.encoder(render(some, world.generator.resolution).images.to(world.device))
+        codes = networks.encoder(
+            render(some, networks.generator.resolution).images.to(networks.device)
+        )
         for _ in range(CAPTIONS):
             sentences = [caption.text for caption in captions(some, rng)]
-            yield world.clip.embed_texts(sentences), codes.mean(dim=1)
+            yield networks.clip.embed_texts(sentences), codes.mean(dim=1)

@@ -1,4 +1,4 @@
-"""TMSA itself, in the form of the comparison."""
+"""TMSA with the interface of the compared methods."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tmsa_core.baselines.interface import Edit, FrozenNetworks, Texts
 from tmsa_core.editing.shift import embed_text, semantic_shift
 
 
-def find_edit(world: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
-    """dw = M(t_target) - M(t_neutral), the same for every code (section 3.3 of the paper)."""
-    neutral, target = (embed_text(world.clip, t) for t in (texts.neutral, texts.target))
-    return Edit(w_shift=semantic_shift(world.mapper, neutral, target)[None])
+def find_edit(networks: FrozenNetworks, w_plus: Tensor, texts: Texts) -> Edit:
+    """The shift M(t_target) - M(t_neutral) (section 3.3), the same for all w_plus (B,L,512)."""
+    neutral, target = (embed_text(networks.clip, t) for t in (texts.neutral, texts.target))
+    return Edit(w_shift=semantic_shift(networks.mapper, neutral, target)[None])
 
 
-def prepare(world: FrozenNetworks) -> float | None:
-    """Seconds that training M took, if its bundle says so; it is trained already."""
-    return world.mapper_seconds
+def prepare(networks: FrozenNetworks) -> float | None:
+    """Seconds that the training of M took, if its bundle states them."""
+    return networks.mapper_seconds

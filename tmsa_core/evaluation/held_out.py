@@ -10,7 +10,7 @@ from torch import Tensor
 from tmsa_core.avatars.params import Portraits
 from tmsa_core.bundles import Bundle
 from tmsa_core.evaluation.avatar_images import batches, rendered
-from tmsa_core.training.avatar.renders import held_out_portraits, to_bytes, to_range
+from tmsa_core.training.avatar.renders import from_uint8, held_out_portraits, to_uint8
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,6 @@ class Subjects:
 def make_subjects(bundle: Bundle, count: int) -> Subjects:
     """Draw and invert ``count`` held-out portraits, through 8 bits like a real image."""
     portraits = held_out_portraits(count)
-    renders = to_range(to_bytes(rendered(portraits)))
+    renders = from_uint8(to_uint8(rendered(portraits)))
     encoder = bundle.load("e4e")
     return Subjects(portraits, renders, torch.cat([encoder(x) for x in batches(renders)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tmsa_core.baselines.interface import STEERED
+from tmsa_core.baselines.interface import FROZEN_ROLES
 from tmsa_core.bundles import Bundle
 
 JUDGES = ("classifier", "identity")
@@ -17,7 +17,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 }
 """The networks that the figures of each study hang on; their fingerprint stands in its rows."""
 
-STUDIES: Mapping[str, tuple[str, ...]] = {"comparison": STEERED} | ROLES
+STUDIES: Mapping[str, tuple[str, ...]] = {"comparison": FROZEN_ROLES} | ROLES
 """The networks that the figures of a study hang on."""
 
 

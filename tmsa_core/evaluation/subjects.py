@@ -52,12 +52,12 @@ def find_subjects(
 
 def _draw(world: FrozenNetworks, count: int, seed: int) -> tuple[Tensor, Portraits]:
     from tmsa_core.avatars.render import render
-    from tmsa_core.training.avatar.renders import held_out_portraits, to_bytes, to_range
+    from tmsa_core.training.avatar.renders import from_uint8, held_out_portraits, to_uint8
 
     portraits = held_out_portraits(count, seed)
     side = world.generator.resolution
     parts = [render(portraits[i], side).images for i in torch.arange(count).split(BATCH)]
-    return to_range(to_bytes(torch.cat(parts))), portraits
+    return from_uint8(to_uint8(torch.cat(parts))), portraits
 
 
 def _sample(world: FrozenNetworks, count: int, seed: int) -> Tensor:

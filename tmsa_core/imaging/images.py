@@ -88,10 +88,20 @@ def load_image(source: ImageSource) -> Image.Image:
     )
 
 
+def to_uint8(images: Tensor) -> Tensor:
+    """Floats, nominally in [-1, 1], clamped and rounded -> uint8 of the same shape."""
+    return images.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def from_uint8(images: Tensor) -> Tensor:
+    """Pixels of type uint8 -> float32 in [-1, 1] of the same shape."""
+    return images.float().div(127.5).sub(1)
+
+
 def to_tensor(image: Image.Image) -> Tensor:
     """RGB image -> (1, 3, H, W) float32 in [-1, 1]."""
     pixels = torch.from_numpy(np.array(image.convert("RGB")))  # (H, W, 3)
-    return pixels.permute(2, 0, 1).unsqueeze(0).float().div(127.5).sub(1)
+    return from_uint8(pixels.permute(2, 0, 1).unsqueeze(0))
 
 
 def to_image(pixels: Tensor) -> Image.Image:
@@ -103,8 +113,7 @@ def to_image(pixels: Tensor) -> Image.Image:
         pixels = pixels[0]
     if pixels.ndim != 3 or pixels.shape[0] != 3:
         raise ValueError(f"expected (3, H, W) or (1, 3, H, W), got {tuple(pixels.shape)}")
-    pixels = pixels.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+    return Image.fromarray(to_uint8(pixels).permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def _read(data: bytes, name: str) -> Image.Image:

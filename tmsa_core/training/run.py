@@ -1,7 +1,7 @@
-"""What every training stage needs around its loop: a folder, a clock, a log, a checkpoint.
+"""What every training stage needs around its loop: a folder, a clock, a log and a checkpoint.
 
-A stage keeps its state outside the checkout and can be stopped at any time: the same command
-goes on where the last checkpoint left off. Metrics are appended as JSON lines.
+A stage keeps its state outside the checkout and may be stopped at any time: the same command
+resumes from the last checkpoint. Metrics are appended as JSON lines.
 """
 
 from __future__ import annotations
@@ -26,16 +26,21 @@ from tmsa_core.files import replacing, write_whole
 from tmsa_core.training.stop_signals import IMPATIENT_SECONDS, StopRequest, stop_after_step
 
 CHECKPOINT_SECONDS = 120.0
+# What PyTorch raises for a damaged state file or for the state of another network.
 UNREADABLE = (RuntimeError, UnpicklingError, EOFError, LookupError, TypeError, ValueError)
-"""What PyTorch raises on a state that is damaged or of something else."""
 
 
 @dataclass(frozen=True)
 class Options:
     """How to run a stage.
 
-    work: folder of states, logs and cached renders. out: the bundle's folder. minutes: stop
-    after so much wall clock (None: when the stage's own schedule ends). restart: forget the state.
+    Attributes:
+        work: Folder of checkpoints, logs and cached renders.
+        out: The bundle's folder.
+        minutes: Stop after this wall-clock time; None to follow the stage's own schedule.
+        seed: Seed of everything random.
+        device: PyTorch's name of the device.
+        restart: Whether to discard an earlier checkpoint.
     """
 
     work: Path
@@ -48,10 +53,19 @@ class Options:
 
 @dataclass
 class Run:
-    """One stage under way: ``while run.going(step): ...; run.log(...)``.
+    """A stage that is being trained: ``while run.should_continue(done): ...; run.log(...)``.
 
-    unit: what ``total`` counts. quiet: one of several processes, which neither shows nor logs.
-    before: seconds that the runs took which this one goes on from.
+    Attributes:
+        name: Name of the stage and of its folder.
+        options: How to run it.
+        total: How many units to train on.
+        unit: What ``total`` counts.
+        quiet: Show and log nothing, as all processes but the first do.
+        started: Start of this run, in seconds of ``time.monotonic``.
+        saved: Time of the last checkpoint, likewise.
+        earlier_seconds: Duration of the earlier runs that this one resumes.
+        bar: The progress bar, once the loop has started.
+        stop: Whether a signal has asked to stop.
     """
 
     name: str
@@ -61,7 +75,7 @@ class Run:
     quiet: bool = False
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
-    before: float = 0.0
+    earlier_seconds: float = 0.0
     bar: tqdm | None = None
     stop: StopRequest = field(default_factory=StopRequest)
 
@@ -72,7 +86,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where the state, the log and the sample grids lie."""
+        """Folder of the checkpoint, the log and the sample grid."""
         return self.options.work / self.name
 
     @property
@@ -82,26 +96,43 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """What the training took so far, this run and those before it."""
-        return self.before + time.monotonic() - self.started
+        """Training time so far, including earlier runs."""
+        return self.earlier_seconds + time.monotonic() - self.started
 
-    def resume(self, parts: Mapping[str, Any]) -> int:
-        """Load the last checkpoint into ``parts`` (whatever has a state dict); how much is done.
+    def resume(self, stateful: Mapping[str, Any]) -> int:
+        """Load the last checkpoint, if there is one.
 
-        Lines of the log about what is not done, or to be done again, are taken away. Raises
-        RequestError for a checkpoint that is damaged or of something else.
+        Log lines of steps after the checkpoint are removed, since those steps run again.
+
+        Args:
+            stateful: Networks, optimisers and other objects with a state dict, by name.
+
+        Returns:
+            How many units of ``total`` are done.
+
+        Raises:
+            RequestError: If the checkpoint is damaged or of another training.
         """
-        done = self._load(parts) if self.state_path.exists() else 0
+        done = self._load(stateful) if self.state_path.exists() else 0
         if not self.quiet:
             self._cut_log(done)
         return done
 
-    def keep(self, parts: Mapping[str, Any], done: int) -> None:
-        """Write the checkpoint in one step, so that a kill never leaves half a file.
+    def rng_at(self, done: int) -> torch.Generator:
+        """The random generator of a run that starts or resumes after ``done`` units."""
+        return torch.Generator().manual_seed(self.options.seed * 1_000_003 + done)
 
-        Raises BundleError where the disk does not take it; the last one is then still there.
+    def save_checkpoint(self, stateful: Mapping[str, Any], done: int) -> None:
+        """Write the checkpoint atomically: a killed process never leaves half a file.
+
+        Args:
+            stateful: What ``resume`` is to load, by name.
+            done: How many units of ``total`` are done.
+
+        Raises:
+            BundleError: If the file cannot be written; the previous checkpoint then remains.
         """
-        state = {name: part.state_dict() for name, part in parts.items()}
+        state = {name: part.state_dict() for name, part in stateful.items()}
         state |= {"done": done, "seconds": self.seconds}
         buffer = io.BytesIO()  # PyTorch's own writer reports a full disk in many ways
         torch.save(state, buffer)
@@ -109,24 +140,24 @@ class Run:
             file.write(buffer.getbuffer())
         self.saved = time.monotonic()
 
+    def checkpoint_due(self) -> bool:
+        """Whether the last checkpoint is older than ``CHECKPOINT_SECONDS``."""
+        return time.monotonic() - self.saved > CHECKPOINT_SECONDS
+
     @contextmanager
     def whole_steps(self) -> Iterator[None]:
-        """Within it Ctrl-C lets the step under way end: then ``going`` says no.
+        """Finish the current step on Ctrl-C or SIGTERM, then raise KeyboardInterrupt.
 
-        The block can so keep what was done before KeyboardInterrupt is raised at its end. The same
-        goes for SIGTERM. Who asks twice is not made to wait.
+        After a signal ``should_continue`` returns False, so the block can save a checkpoint before
+        it ends. A second signal interrupts at once.
         """
         with stop_after_step(IMPATIENT_SECONDS) as self.stop:
             yield
         if self.stop.asked:
             raise KeyboardInterrupt
 
-    def due(self) -> bool:
-        """Whether the wall clock asks for a checkpoint."""
-        return time.monotonic() - self.saved > CHECKPOINT_SECONDS
-
-    def going(self, done: int) -> bool:
-        """Whether to do another step after ``done`` units of ``total``."""
+    def should_continue(self, done: int) -> bool:
+        """Whether to do another step after ``done`` units of ``total``; shows the progress."""
         if self.bar is None:
             self.bar = tqdm(
                 total=self.total,
@@ -145,45 +176,27 @@ class Run:
         return True
 
     def log(self, done: int, **metrics: float | Tensor) -> None:
-        """Append one line of metrics and show it beside the progress bar."""
+        """Append scalar metrics to the log and show them beside the progress bar."""
         if self.quiet:
             return
+        values = {
+            name: float(value.detach() if isinstance(value, Tensor) else value)
+            for name, value in metrics.items()
+        }
         row = {"done": done, "seconds": round(time.monotonic() - self.started, 1)}
-        row |= {k: round(_plain(v), 5) for k, v in metrics.items()}
+        row |= {name: round(value, 5) for name, value in values.items()}
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         if self.bar is not None:
-            self.bar.set_postfix({k: f"{_plain(v):.3f}" for k, v in metrics.items()})
+            self.bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
 
-    def _load(self, parts: Mapping[str, Any]) -> int:
-        try:
-            state = torch.load(self.state_path, map_location=self.options.device, weights_only=True)
-            for name, part in parts.items():
-                part.load_state_dict(state[name])
-            self.before = float(state.get("seconds", 0.0))
-            return int(state["done"])
-        except torch.OutOfMemoryError:
-            raise
-        except UNREADABLE as error:
-            raise RequestError(
-                f"{self.state_path} is damaged or of another training: choose another folder with "
-                "--work, or use --restart."
-            ) from error
+    def save_sample_grid(self, real: Tensor, made: Tensor, columns: int = 8) -> None:
+        """Write ``latest.png``: each row of real images above the row made for it.
 
-    def _cut_log(self, done: int) -> None:
-        """Keep the lines of the log up to ``done``; a kill may have left half of one."""
-        path = self.folder / "metrics.jsonl"
-        if not path.exists():
-            return
-        lines = path.read_text().splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["done"] <= done]
-        if kept != lines:
-            write_whole(path, "".join(kept).encode(), BundleError)
-
-    def pairs(self, real: Tensor, made: Tensor, columns: int = 8) -> None:
-        """Write ``latest.png``: rows of real images, each above the row that was made for it.
-
-        real, made: (N,3,H,W) in [-1, 1].
+        Args:
+            real: Images (N,3,H,W) in [-1, 1].
+            made: The images (N,3,H,W) to compare with them.
+            columns: Images per row.
         """
         rows = zip(real.split(columns), made.split(columns), strict=True)
         images = torch.cat([part.cpu().float() for pair in rows for part in pair])
@@ -199,21 +212,58 @@ class Run:
         )
         write_whole(self.folder / "latest.png", image.getvalue(), BundleError)
 
+    def _load(self, stateful: Mapping[str, Any]) -> int:
+        try:
+            state = torch.load(self.state_path, map_location=self.options.device, weights_only=True)
+            for name, part in stateful.items():
+                part.load_state_dict(state[name])
+            self.earlier_seconds = float(state.get("seconds", 0.0))
+            return int(state["done"])
+        except torch.OutOfMemoryError:
+            raise
+        except UNREADABLE as error:
+            raise RequestError(
+                f"{self.state_path} is damaged or of another training: choose another folder with "
+                "--work, or use --restart."
+            ) from error
+
+    def _cut_log(self, done: int) -> None:
+        """Remove log lines after ``done`` and a last line that a killed process left unfinished."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["done"] <= done]
+        if kept != lines:
+            write_whole(path, "".join(kept).encode(), BundleError)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed PyTorch's global CPU generator for initial weights, and restore it afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Exponential moving average of the weights; buffers are copied."""
+    """Update an exponential moving average of the weights; buffers are copied."""
     for old, new in zip(average.parameters(), model.parameters(), strict=True):
         old.lerp_(new, 1 - decay)
     for old, new in zip(average.buffers(), model.buffers(), strict=True):
         old.copy_(new)
 
 
+def decayed_rate(rate: float, warmup: float, done: int, total: int) -> float:
+    """Learning rate after ``done`` of ``total`` images: linear warm-up, then linear decay.
+
+    The warm-up starts at 5 % of ``rate`` and takes about ``warmup`` images.
+    """
+    return rate * min(1.0, done / warmup + 0.05) * (1 - done / total) + 1e-5
+
+
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """One learning rate for every group."""
+    """Set the learning rate of all parameter groups."""
     for group in optimiser.param_groups:
         group["lr"] = rate
-
-
-def _plain(value: float | Tensor) -> float:
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)

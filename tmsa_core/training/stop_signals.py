@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop after the step that is under way."""
+"""Ctrl-C and SIGTERM as a request to stop after the current step."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ class StopRequest:
 
 @contextmanager
 def stop_after_step(impatient_seconds: float = IMPATIENT_SECONDS) -> Iterator[StopRequest]:
-    """Within it Ctrl-C and SIGTERM only set ``asked``, which the caller looks at between steps.
+    """Let the caller finish a step on Ctrl-C or SIGTERM, instead of interrupting it.
 
-    A second signal after ``impatient_seconds`` raises KeyboardInterrupt at once. In a thread other
-    than the main one, which gets no signals, nothing changes.
+    Only the main thread receives signals; in another thread this context changes nothing.
+
+    Args:
+        impatient_seconds: A second signal after this time raises KeyboardInterrupt at once.
+
+    Yields:
+        The request; the caller checks ``asked`` between steps.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

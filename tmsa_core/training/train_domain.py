@@ -1,4 +1,4 @@
-"""What `tmsa train` runs to make a mapper: the avatar bundle's stage, and any domain's training."""
+"""Training of any domain's mapper, as ``tmsa train DOMAIN`` runs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tmsa_core.training.avatar.renders import open_pool
 from tmsa_core.training.mapper.export import check_writable
 from tmsa_core.training.mapper.image_folder import Images, open_images
 from tmsa_core.training.mapper.loop import check_bundle, export_alignment, train_alignment
-from tmsa_core.training.mapper.presets import REAL_IMAGES, STATE, find_preset
+from tmsa_core.training.mapper.presets import REAL_IMAGES, RUN_NAME, find_preset
 from tmsa_core.training.run import Options
 
 
@@ -23,13 +23,22 @@ def train_domain(
     images: Path | None = None,
     steps: int | None = None,
 ) -> dict[str, object]:
-    """Train a mapper for a domain and put it into its bundle; what its file says of itself.
+    """Train a domain's mapper and add it to the domain's bundle.
 
-    images: folder of aligned crops for losses (1) and (4); without it avatars take the drawn pool,
-    if there is one, and other domains learn from synthetic images alone. steps: another number
-    of iterations than the preset's. Of several processes the first alone returns what the file
-    says. Raises RequestError, ImageError or BundleError for what is wrong with any of them before
-    any long work.
+    Args:
+        domain: Key of the domain.
+        options: How to run the training.
+        preset: Name of the training schedule.
+        images: Folder of aligned crops for losses (1) and (4). Without it the drawn domain uses
+            its rendered portraits, if there are any; the other domains use synthetic images only.
+        steps: Number of iterations, if it should differ from the preset's.
+
+    Returns:
+        The provenance stored in the mapper's file; empty in all processes but the first.
+
+    Raises:
+        RequestError, ImageError, BundleError: If an argument cannot be used. All arguments are
+            checked before the training starts.
     """
     facts, chosen = find_domain(domain), find_preset(domain, preset)
     if steps is not None:
@@ -44,6 +53,6 @@ def train_domain(
         real_images = open_images(images, facts)
     elif facts.has_truth and any((options.work / "renders").glob("*.images.npy")):
         real_images = open_pool(options.work / "renders").first(REAL_IMAGES)
-    state = train_alignment(bundle, chosen, options, real_images, STATE)
+    state = train_alignment(bundle, chosen, options, real_images, RUN_NAME)
     command = f"python -m tmsa_core train {domain} --preset {preset}"
     return export_alignment(state, bundle, command)

@@ -16,7 +16,7 @@ from tmsa_core.training.avatar.clip import (
 )
 
 
-def test_contrastive_loss_of_perfect_and_of_blind_embeddings():
+def test_contrastive_loss_of_perfect_and_of_constant_embeddings():
     apart, same = torch.eye(4), torch.ones(4, 4) / 2
     true = torch.eye(4, dtype=torch.bool)
     assert contrastive_loss(apart, apart, true, torch.tensor(100.0)).item() < 1e-6
@@ -24,7 +24,7 @@ def test_contrastive_loss_of_perfect_and_of_blind_embeddings():
     assert blind == pytest.approx(math.log(4), abs=1e-5)
 
 
-def test_a_caption_that_is_true_of_all_wants_equal_similarities():
+def test_a_caption_true_of_all_images_is_best_at_equal_similarities():
     images, text = torch.eye(3), torch.ones(3, 3) / math.sqrt(3)
     true = torch.ones(3, 3, dtype=torch.bool)
     level = contrastive_loss(images, text, true, torch.tensor(10.0))
@@ -32,7 +32,7 @@ def test_a_caption_that_is_true_of_all_wants_equal_similarities():
     assert contrastive_loss(images, tilted, true, torch.tensor(10.0)) > level
 
 
-def test_head_losses_fall_when_the_heads_are_trained():
+def test_head_losses_fall_in_training():
     people = sample_portraits(64, torch.Generator().manual_seed(0))
     said = captions(people, random.Random(0))
     torch.manual_seed(0)
@@ -51,7 +51,7 @@ def test_head_losses_fall_when_the_heads_are_trained():
     assert traits.shape == (64, len(TRAITS)) and set(logits) == set(ATTRIBUTES)
 
 
-def test_a_text_that_says_nothing_is_held_at_the_prior():
+def test_a_text_without_attributes_is_best_at_the_prior():
     people = sample_portraits(8, torch.Generator().manual_seed(0))
     said = captions(people, random.Random(0), mentions=0)
     head = AttributeHead(4)
@@ -72,7 +72,7 @@ def test_jitter_moves_a_little_and_keeps_shape():
     assert (jitter(flat, torch.Generator().manual_seed(0)) - 0.5).abs().max() < 0.03
 
 
-def test_the_vocabulary_covers_what_visitors_type():
+def test_the_vocabulary_has_common_words_of_prompts():
     words = set(architecture()["words"])
     typed = "human face with glasses sunglasses beard smiling kid male female vampire hat blond"
     assert set(typed.split()) <= words

@@ -8,7 +8,7 @@ def patches(seed: int) -> torch.Tensor:
     return torch.randn(4, 3, PATCH, PATCH, generator=rng).clamp(-1, 1)
 
 
-def test_patches_are_cut_at_the_same_place():
+def test_patches_of_both_batches_have_the_same_place():
     places = torch.arange(80 * 80.0).reshape(1, 1, 80, 80)
     rng = torch.Generator().manual_seed(0)
     a, b = same_patch((places, -places), rng)
@@ -18,19 +18,19 @@ def test_patches_are_cut_at_the_same_place():
     assert not torch.equal(a, again)
 
 
-def test_every_place_is_judged_by_what_is_around_it():
+def test_each_verdict_depends_on_its_surroundings_only():
     torch.manual_seed(0)
     critic, real = Critic().eval(), patches(0)
     with torch.no_grad():
         before = critic(real, real)
-        real[..., :8, :8] = 0  # a whole block of the coarse glance, whose neighbours blend with it
+        real[..., :8, :8] = 0  # a whole block of the coarse condition
         change = (critic(real, real) - before).abs()
     assert before.shape == (4, 1, PATCH // 4, PATCH // 4)
     assert change[..., 0, 0].min() > 0
     assert change[..., 8:, 8:].max() == 0
 
 
-def test_equal_images_leave_only_the_verdict():
+def test_equal_images_have_no_matching_loss():
     torch.manual_seed(0)
     critic, real = Critic().eval(), patches(0)
     with torch.no_grad():
@@ -40,7 +40,7 @@ def test_equal_images_leave_only_the_verdict():
     assert different > same + 0.05
 
 
-def test_critic_learns_to_tell_blurred_from_sharp():
+def test_the_critic_learns_to_detect_blur():
     torch.manual_seed(0)
     critic = Critic()
     optimiser = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.0, 0.9))
@@ -54,7 +54,7 @@ def test_critic_learns_to_tell_blurred_from_sharp():
         assert critic(real, real).mean() > critic(blurred, real).mean()
 
 
-def test_generator_is_pulled_towards_the_render():
+def test_the_sharpening_loss_has_a_gradient():
     torch.manual_seed(0)
     critic, real = Critic(), patches(0)
     made = torch.zeros_like(real, requires_grad=True)

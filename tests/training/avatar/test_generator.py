@@ -4,21 +4,21 @@ import torch
 from tmsa_core.avatars.params import sample_portraits
 from tmsa_core.avatars.render import render
 from tmsa_core.training.avatar.generator import (
-    GRAIN,
-    OFTEN,
+    FINE_WEIGHT,
     PHASES,
-    how_often,
+    TEXTURE_STRENGTH,
     lift_codes,
     new_generator,
     noisy_codes,
     optimisers,
     phase_at,
+    sampling_weights,
     texture_maps,
 )
 from tmsa_core.training.avatar.w_codes import code_scale, features, portrait_codes
 
 
-def test_lifted_generator_draws_from_lifted_codes_what_it_drew_before():
+def test_lifting_the_codes_and_the_generator_keeps_the_image():
     torch.manual_seed(0)
     generator = new_generator().eval()
     w_plus = torch.randn(1, generator.levels, 512)
@@ -28,7 +28,7 @@ def test_lifted_generator_draws_from_lifted_codes_what_it_drew_before():
     assert not torch.allclose(generator.synthesise(w_plus), before, atol=1e-3)
 
 
-def test_clean_codes_are_the_portraits_own():
+def test_codes_without_noise_are_those_of_the_portraits():
     people = sample_portraits(4, torch.Generator().manual_seed(0))
     rng = torch.Generator().manual_seed(1)
     clean = noisy_codes(features(people), 12, 0.0, rng)
@@ -38,20 +38,20 @@ def test_clean_codes_are_the_portraits_own():
     assert 0.05 < (noisy - clean).std() / code_scale() < 0.2
 
 
-def test_pairs_that_differ_in_fine_parts_are_shown_often():
+def test_pairs_with_fine_changes_are_sampled_more_often():
     people = sample_portraits(2, torch.Generator().manual_seed(0)).with_(
         earrings="no", hair_style="curly", costume="none", background="blue"
     )
-    once, often = [1.0, 1.0], [OFTEN, OFTEN]
+    once, often = [1.0, 1.0], [FINE_WEIGHT, FINE_WEIGHT]
     for change, expected in (
         ({"background": "pink"}, once),
         ({"earrings": "yes"}, often),
-        ({"hair_style": "bob"}, often),  # curls go
+        ({"hair_style": "bob"}, often),  # curls disappear
         ({"costume": "clown"}, often),
     ):
-        assert how_often(people, people.with_(**change)).tolist() == expected
+        assert sampling_weights(people, people.with_(**change)).tolist() == expected
     straight = people.with_(hair_style="long")
-    assert how_often(straight, straight.with_(hair_style="bob")).tolist() == once
+    assert sampling_weights(straight, straight.with_(hair_style="bob")).tolist() == once
 
 
 def test_phases_follow_each_other():
@@ -61,7 +61,7 @@ def test_phases_follow_each_other():
     assert phase_at(total) == (PHASES[-1], 1.0)
 
 
-def test_noise_maps_are_the_texture_of_the_crop():
+def test_texture_maps_match_the_renders():
     curls, strands, marks = texture_maps(128)
     assert curls.shape == (64, 64) and strands.shape == marks.shape == (128, 128)
     for grain in (curls, strands, marks):
@@ -74,12 +74,12 @@ def test_noise_maps_are_the_texture_of_the_crop():
     assert darker[64:90][marks[64:90] > 1].mean() > 10 * darker[64:90][marks[64:90] == 0].mean()
 
 
-def test_new_generators_have_the_texture_in_their_last_noise_maps():
+def test_new_generators_have_the_textures_in_their_last_noise_maps():
     model = new_generator()
     assert torch.equal(model.noises.noise_9[0, 0], texture_maps(128)[1])
-    for layer in (6, 8, 9):  # they add the maps of curls, strands and marks
+    for layer in (6, 8, 9):  # maps of curls, strands and marks
         strength = model.convs[layer].noise.weight
-        assert strength.item() == pytest.approx(GRAIN) and not strength.requires_grad
+        assert strength.item() == pytest.approx(TEXTURE_STRENGTH) and not strength.requires_grad
     assert model.convs[7].noise.weight.item() == 0
     w_plus = torch.zeros(1, model.levels, 512)
     with torch.no_grad():
@@ -90,7 +90,7 @@ def test_new_generators_have_the_texture_in_their_last_noise_maps():
 
 def test_every_weight_of_the_synthesis_network_has_one_optimiser():
     model = new_generator()
-    taught = [
+    trained = [
         p for o in optimisers(model).values() for group in o.param_groups for p in group["params"]
     ]
     wanted = [
@@ -98,9 +98,11 @@ def test_every_weight_of_the_synthesis_network_has_one_optimiser():
         for name, p in model.named_parameters()
         if not name.startswith("style.") and p.requires_grad
     ]
-    assert len(taught) == len(wanted) and {id(p) for p in taught} == {id(p) for p in wanted}
-    order = {id(p): i for i, p in enumerate(wanted)}  # what a resumed run finds its state by
-    places = [order[id(p)] for p in taught]
+    assert len(trained) == len(wanted) and {id(p) for p in trained} == {id(p) for p in wanted}
+    order = {
+        id(p): i for i, p in enumerate(wanted)
+    }  # a resumed run assigns its state in this order
+    places = [order[id(p)] for p in trained]
     matrices = len(optimisers(model)["muon"].param_groups[0]["params"])
     assert places[:matrices] == sorted(places[:matrices])
     assert places[matrices:] == sorted(places[matrices:])

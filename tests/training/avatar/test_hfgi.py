@@ -8,7 +8,7 @@ from tmsa_core.training.avatar.perceptual import clip_features, feature_distance
 
 
 @torch.no_grad()
-def test_untrained_networks_change_nothing():
+def test_untrained_networks_do_not_change_the_image():
     torch.manual_seed(0)
     model, drawing = hfgi.new_hfgi().eval(), Generator(**generator.ARCHITECTURE).eval()
     w_plus, images = torch.randn(1, 12, 512), torch.zeros(1, 3, 128, 128)
@@ -29,7 +29,7 @@ def test_feature_distance_of_known_vectors():
 
 
 @torch.no_grad()
-def test_clip_features_know_portraits_apart(editor):
+def test_clip_features_distinguish_images(editor):
     clip = editor.bundle.load("clip")
     images = torch.rand(2, 3, 64, 64) * 2 - 1
     features = clip_features(clip, images)

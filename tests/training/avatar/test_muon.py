@@ -12,7 +12,7 @@ def test_singular_values_come_near_one(shape):
     assert values.min() > 0.5 and values.max() < 1.3
 
 
-def test_a_step_has_the_size_asked_for_in_every_direction():
+def test_a_step_has_the_requested_size_in_every_direction():
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.zeros(1, 8, 4, 3, 3))
     weight.grad = torch.randn(8, 4, 3, 3)[None] * torch.logspace(-1, 1, 8)[:, None, None, None]
@@ -22,13 +22,13 @@ def test_a_step_has_the_size_asked_for_in_every_direction():
     assert rows.max() / rows.min() < 3  # the gradients' differed by a factor of a hundred
 
 
-def test_weights_without_a_gradient_stay():
+def test_weights_without_a_gradient_do_not_change():
     still = torch.nn.Parameter(torch.ones(3, 3))
     Muon([still]).step()
     assert torch.equal(still, torch.ones(3, 3))
 
 
-def test_it_solves_least_squares_where_columns_differ_in_scale():
+def test_muon_solves_badly_scaled_least_squares():
     rng = torch.Generator().manual_seed(0)
     inputs = torch.randn(256, 12, generator=rng) * torch.logspace(-1.5, 0, 12)
     wanted = torch.randn(12, 6, generator=rng)

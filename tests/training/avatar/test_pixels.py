@@ -23,7 +23,7 @@ def test_paired_loss_is_zero_for_equal_images_and_counts_edges():
     assert paired_loss(real + checks, real, FLAT) > flat
 
 
-def test_one_missing_part_outvotes_many_tiny_errors():
+def test_one_missing_part_outweighs_many_tiny_errors():
     real = torch.zeros(1, 3, 16, 16)
     part = real.clone()
     part[..., 8, 8] = 1.0
@@ -31,7 +31,7 @@ def test_one_missing_part_outvotes_many_tiny_errors():
     assert paired_loss(part, real, FLAT) > 5 * paired_loss(spread, real, FLAT)
 
 
-def test_an_error_counts_by_the_weight_of_its_place():
+def test_errors_are_weighted_by_place():
     real, made = torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16)
     made[..., :, 8:] = 0.5
     right = FLAT.clone()
@@ -42,7 +42,7 @@ def test_an_error_counts_by_the_weight_of_its_place():
     assert paired_loss(made, real, left) == paired_loss(made, real, FLAT)
 
 
-def test_every_changed_part_weighs_the_same_however_small():
+def test_small_and_large_changes_weigh_the_same():
     before = torch.zeros(2, 3, 32, 32)
     after = before.clone()
     after[0, :, 3:5, 3:5] = 0.4  # a freckle
@@ -54,7 +54,7 @@ def test_every_changed_part_weighs_the_same_however_small():
     assert weight.mean(dim=(1, 2, 3)).tolist() == pytest.approx([PART] * 4, rel=0.2)
 
 
-def test_detail_is_what_varies_fast():
+def test_detail_excludes_slow_variation():
     slope = torch.linspace(-1, 1, 32).expand(1, 3, 32, 32)
     assert detail(slope)[..., 4:-4].abs().max() < 1e-5
     dot = torch.zeros(1, 3, 32, 32)
@@ -62,7 +62,7 @@ def test_detail_is_what_varies_fast():
     assert detail(dot)[0, 0, 16, 16] == pytest.approx(1 - 1 / 49)
 
 
-def test_a_change_that_cannot_be_seen_weighs_nothing():
+def test_an_invisible_change_has_no_weight():
     assert changed_weight(torch.zeros(2, 3, 8, 8)).abs().max() == 0
 
 

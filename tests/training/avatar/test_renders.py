@@ -26,9 +26,9 @@ def work(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_pairs_show_the_same_people_but_for_one_attribute(work):
+def test_pairs_differ_in_one_attribute_only(work):
     renders, changed = data.open_pairs(work)
-    assert len(renders) == len(changed) == 16  # as many as both have
+    assert len(renders) == len(changed) == 16  # rows that both pools have
     a, b = renders.portraits, changed.portraits
     assert all(torch.equal(a.traits[name], b.traits[name]) for name in a.traits)
     differs = torch.stack([a.attributes[n] != b.attributes[n] for n in ATTRIBUTES])
@@ -40,7 +40,21 @@ def test_pairs_show_the_same_people_but_for_one_attribute(work):
     assert (change.amax(dim=(1, 2, 3)) > 0.1).all() and change.mean() < 0.3
 
 
-def test_changes_depend_on_seed_and_chunk_alone():
+def test_changes_depend_on_seed_and_chunk_only():
     once, again = (data.changed_portraits(0, 3, 16).to_matrix() for _ in range(2))
     assert torch.equal(once, again)
     assert not torch.equal(once, data.changed_portraits(1, 3, 16).to_matrix())
+
+
+def test_a_chunk_has_several_looks_of_each_person():
+    people = data.chunk_portraits(seed=0, chunk=3, count=2 * data.LOOKS)
+    tones = people.traits["skin_tone"].view(2, data.LOOKS)
+    assert (tones == tones[:, :1]).all() and tones[0, 0] != tones[1, 0]
+    assert len(people.attributes["eyewear"][: data.LOOKS].unique()) > 1
+    other = data.chunk_portraits(seed=0, chunk=4, count=2 * data.LOOKS)
+    assert not torch.equal(people.to_matrix(), other.to_matrix())
+
+
+def test_held_out_portraits_are_not_in_the_training_set():
+    trained = data.chunk_portraits(seed=0, chunk=0, count=512).traits["skin_tone"]
+    assert not torch.isin(data.held_out_portraits(64).traits["skin_tone"], trained).any()

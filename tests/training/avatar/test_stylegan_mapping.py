@@ -11,7 +11,7 @@ from tmsa_core.training.avatar.stylegan_mapping import (
 )
 
 
-def test_every_entry_of_z_that_matters_has_one_group():
+def test_every_used_entry_of_z_has_one_group():
     entries = sorted(i for group in input_groups() for i in group)
     assert entries == list(range(LATENT_DIMS))
 

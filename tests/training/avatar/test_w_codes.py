@@ -19,12 +19,12 @@ def test_codes_are_centred_with_unit_variance():
     assert w.var().item() == pytest.approx(1.0, abs=0.05)
 
 
-def test_a_code_spells_the_portrait():
+def test_reading_a_code_gives_the_features():
     people = sample_portraits(32, torch.Generator().manual_seed(1))
     assert torch.allclose(read_code(portrait_codes(people)), features(people), atol=1e-4)
 
 
-def test_changing_one_attribute_moves_the_code_alike_for_everybody():
+def test_one_change_is_the_same_shift_for_all_portraits():
     people = sample_portraits(16, torch.Generator().manual_seed(2)).with_(eyewear="none")
     moved = portrait_codes(people.with_(eyewear="glasses")) - portrait_codes(people)
     assert torch.allclose(moved, moved[:1].expand_as(moved), atol=1e-4)

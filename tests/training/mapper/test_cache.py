@@ -1,10 +1,11 @@
-"""A drawing of pairs that is stopped anywhere and gives what an unbroken one gives."""
+"""Sampling of pairs that is stopped anywhere and resumed gives the same as an unbroken one."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,11 +20,11 @@ COUNT = 70
 
 
 class Killed(Exception):
-    """Ends a drawing in the middle."""
+    """Stops the sampling in the middle."""
 
 
 class WideGenerator(torch.nn.Module):
-    """The tiny generator for latent vectors of 512, of which it uses as many as it has."""
+    """The tiny generator, for 512-dimensional z of which it uses the first entries."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,15 +42,15 @@ class WideGenerator(torch.nn.Module):
 
 
 @pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> ImageEmbedder:
-    """The tiny networks; eight images a batch and two batches a part."""
+def embedder(monkeypatch: pytest.MonkeyPatch) -> ImageEmbedder:
+    """The tiny networks, with eight images per batch and two batches per part."""
     monkeypatch.setattr(bank, "PIXELS", 8 * 64**2)
     monkeypatch.setattr(bank, "PART", 16)
     return ImageEmbedder(WideGenerator(), networks()[2])
 
 
 def killed_after(count: int) -> bank.Tick:
-    """A tick that ends the drawing after so many images."""
+    """A tick that stops the sampling after ``count`` images."""
     seen = 0
 
     def tick(more: int) -> None:
@@ -62,24 +63,24 @@ def killed_after(count: int) -> bank.Tick:
 
 
 @pytest.mark.parametrize("stops", [(8,), (16,), (40, 24), (70,), (1, 1, 1)])
-def test_a_drawing_that_was_killed_goes_on_and_gives_the_same(
-    studio: ImageEmbedder, tmp_path: Path, stops: tuple[int, ...]
+def test_killed_and_resumed_sampling_equals_unbroken_sampling(
+    embedder: ImageEmbedder, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
-    unbroken = synthetic_pairs(studio, COUNT, 3, lambda more: None)
+    unbroken = synthetic_pairs(embedder, COUNT, 3, lambda more: None)
     parts = Parts(tmp_path / "parts", "key")
     for stop in stops:
         with pytest.raises(Killed):
-            synthetic_pairs(studio, COUNT, 3, killed_after(stop), parts)
+            synthetic_pairs(embedder, COUNT, 3, killed_after(stop), parts)
     kept = len(list((tmp_path / "parts").glob("*.safetensors")))
-    studio.evaluations = 0
+    embedder.evaluations = 0
     ticks: list[int] = []
-    resumed = synthetic_pairs(studio, COUNT, 3, ticks.append, parts)
+    resumed = synthetic_pairs(embedder, COUNT, 3, ticks.append, parts)
     assert all(torch.equal(a, b) for a, b in zip(resumed, unbroken, strict=True))
-    assert sum(ticks) == COUNT == studio.evaluations
-    assert ticks[:kept] == [16] * kept  # read, not drawn
+    assert sum(ticks) == COUNT == embedder.evaluations
+    assert ticks[:kept] == [16] * kept  # loaded, not sampled
 
 
-def test_real_images_are_inverted_in_parts_too(studio: ImageEmbedder, tmp_path: Path) -> None:
+def test_real_images_are_inverted_in_parts(embedder: ImageEmbedder, tmp_path: Path) -> None:
     encoder = networks()[1]
     images = torch.rand(12, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     read: list[int] = []
@@ -88,39 +89,69 @@ def test_real_images_are_inverted_in_parts_too(studio: ImageEmbedder, tmp_path: 
         read.append(number)
         return images[2 * number : 2 * number + 2]
 
-    studio_pairs = partial(real_pairs, [partial(batch, k) for k in range(6)], studio, encoder, 1.0)
-    unbroken = studio_pairs(lambda more: None)
-    bank.PART = 2 * bank.REAL_BATCH  # two batches a part
+    pairs = partial(real_pairs, [partial(batch, k) for k in range(6)], embedder, encoder, 1.0)
+    unbroken = pairs(lambda more: None)
+    bank.PART = 2 * bank.REAL_BATCH  # two batches per part
     parts = Parts(tmp_path / "parts", "key")
     with pytest.raises(Killed):
-        studio_pairs(killed_after(6), parts)
+        pairs(killed_after(6), parts)
     read.clear()
-    resumed = studio_pairs(lambda more: None, parts)
-    assert read == [2, 3, 4, 5]  # what was whole is read no more
+    resumed = pairs(lambda more: None, parts)
+    assert read == [2, 3, 4, 5]  # the complete part is not read again
     assert all(torch.equal(a, b) for a, b in zip(resumed, unbroken, strict=True))
 
 
-def test_parts_of_another_key_and_damaged_ones_are_made_again(tmp_path: Path) -> None:
-    def make(value: float) -> dict[str, Tensor]:
-        return {"x": torch.full((2,), value)}
-
-    assert Parts(tmp_path, "a").get(0, lambda: make(1.0))["x"][0] == 1
-    assert Parts(tmp_path, "a").get(0, lambda: make(2.0))["x"][0] == 1
-    assert Parts(tmp_path, "b").get(0, lambda: make(3.0))["x"][0] == 3
+def test_parts_of_another_key_and_damaged_parts_are_not_loaded(tmp_path: Path) -> None:
+    Parts(tmp_path, "a").save(0, {"x": torch.ones(2)})
+    found = Parts(tmp_path, "a").load(0)
+    assert found is not None and torch.equal(found["x"], torch.ones(2))
+    assert Parts(tmp_path, "a").load(1) is None and Parts(tmp_path, "b").load(0) is None
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:-4])
-    assert Parts(tmp_path, "a").get(0, lambda: make(4.0))["x"][0] == 4
+    assert Parts(tmp_path, "a").load(0) is None
 
 
-def test_parts_go_when_the_whole_is_kept(tmp_path: Path) -> None:
+def test_parts_are_removed_when_the_result_is_saved(tmp_path: Path) -> None:
     def make(parts: Parts) -> dict[str, Tensor]:
-        return parts.get(0, lambda: {"x": torch.ones(3)})
+        parts.save(0, {"x": torch.ones(3)})
+        return {"x": torch.ones(3)}
 
     assert torch.equal(cached(tmp_path, "pairs", "key", make)["x"], torch.ones(3))
     assert [path.name.partition("-")[0] for path in tmp_path.iterdir()] == ["pairs"]
 
 
-def test_parts_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
+def test_parts_that_cannot_be_saved_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(BundleError, match="could not be written"):
-        Parts(tmp_path / "file" / "parts", "key").get(0, lambda: {"x": torch.ones(1)})
+        Parts(tmp_path / "file" / "parts", "key").save(0, {"x": torch.ones(1)})
+
+
+def test_results_are_loaded_until_their_key_changes(tmp_path):
+    calls = []
+
+    def make(parts):
+        calls.append(1)
+        return {"x": torch.arange(6.0).view(2, 3) + len(calls)}
+
+    first = cached(tmp_path, "kind", {"weights": "a"}, make)
+    again = cached(tmp_path, "kind", {"weights": "a"}, make)
+    assert len(calls) == 1 and torch.equal(first["x"], again["x"])
+    other = cached(tmp_path, "kind", {"weights": "b"}, make)
+    assert len(calls) == 2 and not torch.equal(first["x"], other["x"])
+    assert len(list(tmp_path.glob("kind-*"))) == 1
+    file = next(tmp_path.glob("kind-*/x.npy"))
+    assert isinstance(np.load(file, mmap_mode="r"), np.memmap)
+
+
+def test_damaged_results_are_computed_again(tmp_path):
+    first = cached(tmp_path, "kind", "key", lambda parts: {"x": torch.arange(600.0)})
+    file = next(tmp_path.glob("kind-*/x.npy"))
+    file.write_bytes(file.read_bytes()[:1000])
+    again = cached(tmp_path, "kind", "key", lambda parts: {"x": torch.arange(600.0)})
+    assert torch.equal(again["x"], torch.arange(600.0)) and len(first) == len(again) == 1
+
+
+def test_a_result_that_cannot_be_saved_is_reported(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BundleError, match="file could not be written"):
+        cached(tmp_path / "file", "kind", "key", lambda parts: {"x": torch.ones(2)})

@@ -1,4 +1,4 @@
-"""The closed-form alignment: ridge regression by known answers."""
+"""The closed-form alignment, on problems with known solutions."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_a_closed_form_starts_at_the_mean_code_with_centred_inputs():
 
 
 @pytest.mark.parametrize("real", [True, False])
-def test_a_closed_form_inverts_a_linear_world_with_and_without_real_images(real):
+def test_a_closed_form_inverts_a_linear_map_with_and_without_real_images(real):
     torch.manual_seed(0)
     codes = torch.randn(300, 512)
     embeddings = F.normalize(codes @ torch.randn(512, 512) / 300 + 0.1, dim=1)
@@ -43,7 +43,7 @@ def test_a_closed_form_inverts_a_linear_world_with_and_without_real_images(real)
     assert F.cosine_similarity(mapper(embeddings)[:, 1], codes, dim=1).mean() > 0.95
 
 
-def test_noise_and_its_penalty_are_the_same_thing():
+def test_the_penalty_equals_the_noise():
     rng = torch.Generator().manual_seed(0)
     x, noise = torch.randn(400, 16, generator=rng), 0.8
     y = x @ torch.randn(16, 4, generator=rng)

@@ -1,4 +1,4 @@
-"""Folders of real images: what is taken and what is refused before any work; arrays on disk."""
+"""Folders of real images: which are accepted, and which are refused before any work."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from tmsa_core.bundles import checkpoints_folder
 from tmsa_core.domains import DOMAINS
 from tmsa_core.errors import BundleError, ImageError, RequestError
 from tmsa_core.training.mapper.bank import encoder_view
-from tmsa_core.training.mapper.cache import cached
 from tmsa_core.training.mapper.image_folder import MIN_IMAGES, open_images
 from tmsa_core.training.run import Options
 from tmsa_core.training.train_domain import train_domain
@@ -24,7 +23,7 @@ def fill(folder, count=MIN_IMAGES, size=(128, 128), colour=(255, 0, 0)):
     return folder
 
 
-def test_a_folder_gives_crops_in_the_order_of_names(tmp_path):
+def test_a_folder_gives_crops_sorted_by_name(tmp_path):
     fill(tmp_path / "a")
     Image.new("RGB", (256, 256), "blue").save(tmp_path / "a" / "003.png")
     folder = open_images(tmp_path / "a", AVATAR)
@@ -39,12 +38,12 @@ def test_a_folder_gives_crops_in_the_order_of_names(tmp_path):
 def test_a_car_keeps_its_proportions_on_black():
     domain = DOMAINS["car"]
     crops = torch.full((1, 3, 512, 512), -1.0)
-    crops[:, :, 64:448] = 1.0  # as the domain's crops are: 384 of 512 rows
+    crops[:, :, 64:448] = 1.0  # the domain's crops use 384 of 512 rows
     view = encoder_view(crops, 256, domain.content)
     assert view.shape == (1, 3, 192, 256) and (view == 1).all()
 
 
-def test_folders_that_cannot_be_used_say_why(tmp_path):
+def test_unusable_folders_are_refused_with_a_reason(tmp_path):
     with pytest.raises(RequestError, match="no folder"):
         open_images(tmp_path / "nowhere", AVATAR)
     (tmp_path / "empty").mkdir()
@@ -67,7 +66,7 @@ def test_folders_that_cannot_be_used_say_why(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
-def test_a_image_that_ends_half_way_is_refused_at_once(tmp_path, suffix):
+def test_a_truncated_image_is_refused(tmp_path, suffix):
     cut = fill(tmp_path / "cut") / f"002{suffix}"
     pixels = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(cut)
@@ -77,7 +76,7 @@ def test_a_image_that_ends_half_way_is_refused_at_once(tmp_path, suffix):
         open_images(tmp_path / "cut", AVATAR)
 
 
-def test_another_image_of_the_same_size_makes_another_folder(tmp_path):
+def test_the_digest_changes_with_an_image(tmp_path):
     fill(tmp_path / "a")
     Image.new("RGB", (128, 128), "green").save(tmp_path / "a" / "004.bmp")
     before = open_images(tmp_path / "a", AVATAR).digest()
@@ -94,7 +93,7 @@ def test_images_of_every_mode_become_colour_crops(tmp_path):
     assert images.shape == (4, 3, 128, 128) and images.abs().max() <= 1
 
 
-def test_training_refuses_bad_input_before_any_work(tmp_path):
+def test_invalid_arguments_are_refused_before_any_work(tmp_path):
     options = Options(tmp_path / "work", checkpoints_folder() / "avatar")
     with pytest.raises(RequestError, match="avatar, ffhq, car, church"):
         train_domain("dog", options)
@@ -105,34 +104,3 @@ def test_training_refuses_bad_input_before_any_work(tmp_path):
     with pytest.raises(BundleError):
         train_domain("avatar", Options(tmp_path / "work", tmp_path / "no-weights"))
     assert not (tmp_path / "work").exists()
-
-
-def test_arrays_come_from_disk_until_their_key_changes(tmp_path):
-    calls = []
-
-    def make(parts):
-        calls.append(1)
-        return {"x": torch.arange(6.0).view(2, 3) + len(calls)}
-
-    first = cached(tmp_path, "kind", {"weights": "a"}, make)
-    again = cached(tmp_path, "kind", {"weights": "a"}, make)
-    assert len(calls) == 1 and torch.equal(first["x"], again["x"])
-    other = cached(tmp_path, "kind", {"weights": "b"}, make)
-    assert len(calls) == 2 and not torch.equal(first["x"], other["x"])
-    assert len(list(tmp_path.glob("kind-*"))) == 1
-    file = next(tmp_path.glob("kind-*/x.npy"))
-    assert isinstance(np.load(file, mmap_mode="r"), np.memmap)
-
-
-def test_damaged_arrays_are_made_again(tmp_path):
-    first = cached(tmp_path, "kind", "key", lambda parts: {"x": torch.arange(600.0)})
-    file = next(tmp_path.glob("kind-*/x.npy"))
-    file.write_bytes(file.read_bytes()[:1000])
-    again = cached(tmp_path, "kind", "key", lambda parts: {"x": torch.arange(600.0)})
-    assert torch.equal(again["x"], torch.arange(600.0)) and len(first) == len(again) == 1
-
-
-def test_a_disk_that_takes_no_arrays_is_told(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match="file could not be written"):
-        cached(tmp_path / "file", "kind", "key", lambda parts: {"x": torch.ones(2)})

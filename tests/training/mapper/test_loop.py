@@ -1,4 +1,4 @@
-"""The alignment's engine: resume to the step, several processes, several kinds of input."""
+"""Training of the mapper: exact resuming, several processes, and different inputs."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def bundle():
 
 @pytest.fixture(scope="module")
 def unbroken(bundle, tmp_path_factory):
-    """Four steps at one go, with its folder."""
+    """The state after four uninterrupted steps, and its options."""
     options = Options(tmp_path_factory.mktemp("unbroken"), bundle.folder)
     return train_alignment(bundle, SMALL, options, None, "mapper"), options
 
@@ -51,24 +51,24 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(bundle, unbroken, tmp_p
     state, _ = unbroken
     options = Options(tmp_path, bundle.folder)
     half = train_alignment(bundle, SMALL, replace(options, minutes=0.0), None, "mapper")
-    assert half.step == 0  # stopped before the first step; now two steps, then a kill
+    assert half.step == 0  # stopped before the first step; now two steps without the loop
     run = align.Run("mapper", options, 4)
     accelerator = align.start_processes("cpu")
     for _ in range(2):
         align.train_step(half, accelerator)
-    run.keep(half.parts(), half.step)
+    run.save_checkpoint(half.stateful(), half.step)
     resumed = train_alignment(bundle, SMALL, options, None, "mapper")
     assert resumed.step == state.step == 4
     assert same(resumed.model, state.model, 1e-6) and same(resumed.average, state.average, 1e-6)
-    assert resumed.studio.evaluations == state.studio.evaluations
+    assert resumed.embedder.evaluations == state.embedder.evaluations
 
 
-def test_training_moves_the_weights_and_counts_what_it_draws(unbroken):
+def test_training_changes_the_weights_and_counts_evaluations(unbroken):
     state, options = unbroken
-    start = align.new_alignment(state.studio, state.bank, SMALL, seed=0)
+    start = align.new_alignment(state.embedder, state.bank, SMALL, seed=0)
     assert not same(state.model, start.model, 1e-6)
-    # 16 pairs for the bank; two images at steps 0 and 2
-    assert state.studio.evaluations == 16 + 2 * 2
+    # 16 pairs for the bank, and two images each at steps 0 and 2.
+    assert state.embedder.evaluations == 16 + 2 * 2
     rows = (options.work / "mapper" / "metrics.jsonl").read_text().splitlines()
     last = json.loads(rows[-1])
     assert last["done"] == 4 and last["evaluations"] == 20 and last["ia"] > 0
@@ -90,15 +90,17 @@ def test_another_configuration_is_refused_before_any_work(bundle, unbroken):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"dom'])
-def test_a_damaged_configuration_is_another_one(bundle, unbroken, tmp_path, content):
+def test_a_damaged_configuration_is_refused(bundle, unbroken, tmp_path, content):
     shutil.copytree(unbroken[1].work, tmp_path / "work")
     (tmp_path / "work" / "mapper" / "configuration.json").write_text(content)
     with pytest.raises(RequestError, match="differs in its domain and .*--restart"):
         train_alignment(bundle, SMALL, Options(tmp_path / "work", bundle.folder), None, "mapper")
 
 
-def test_an_interrupted_run_goes_on_to_the_same_end(bundle, unbroken, tmp_path, monkeypatch):
-    """Ctrl-C in the second step: the step is ended and kept."""
+def test_an_interrupted_and_resumed_run_equals_an_unbroken_one(
+    bundle, unbroken, tmp_path, monkeypatch
+):
+    """Ctrl-C in the second step: the step is finished and saved."""
     steps, options = [], Options(tmp_path, bundle.folder)
 
     def step_and_interrupt(state, accelerator):
@@ -115,22 +117,22 @@ def test_an_interrupted_run_goes_on_to_the_same_end(bundle, unbroken, tmp_path, 
     assert same(state.model, unbroken[0].model, 1e-6)
 
 
-def test_a_mapper_says_how_it_was_made(bundle, unbroken, tmp_path, monkeypatch):
+def test_an_exported_mapper_has_its_provenance(bundle, unbroken, tmp_path, monkeypatch):
     monkeypatch.setitem(DOMAINS, "avatar", few_calibration_texts())
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
-    state = replace(unbroken[0], studio=replace(unbroken[0].studio), seconds=100.0)
+    state = replace(unbroken[0], embedder=replace(unbroken[0].embedder), seconds=100.0)
     own = replace(bundle, folder=tmp_path)
-    before = state.studio.evaluations
+    before = state.embedder.evaluations
     origin = align.export_alignment(state, own, "a command")
     assert origin["real_images"] == 0 and origin["steps"] == 4
-    # the calibration draws up to 16 subjects for no text, and for each of two at two lengths
+    # The calibration synthesises 16 images without a text, and for two texts at two lengths.
     assert origin["evaluations"] == before + 16 * (1 + 2 * 2)
     assert read_metadata(tmp_path / "mapper.safetensors")["origin"] == origin
     entry = read_manifest(tmp_path / "bundle.json").files["mapper"]
-    assert 100 < entry.seconds < 200, "training and calibration, in the manifest alone"
+    assert 100 < entry.seconds < 200, "training and calibration, in the manifest only"
 
 
-def test_two_processes_do_what_one_does(bundle, unbroken, tmp_path):
+def test_two_processes_equal_one(bundle, unbroken, tmp_path):
     state, _ = unbroken
     script = tmp_path / "two.py"
     script.write_text(
@@ -147,15 +149,15 @@ def test_two_processes_do_what_one_does(bundle, unbroken, tmp_path):
         "options = Options(Path(sys.argv[2]), bundle.folder)\n"
         "train_alignment(bundle, small, options, None, 'mapper')\n"
     )
-    # what `accelerate launch` sets for each process
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    world |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    # The environment that `accelerate launch` sets for each process.
+    launched = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    launched |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     command = (sys.executable, str(script), str(bundle.folder), str(tmp_path))
     processes = [
         subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | world | {"RANK": rank, "LOCAL_RANK": rank, "PYTHONPATH": str(ROOT)},
+            env=os.environ | launched | {"RANK": rank, "LOCAL_RANK": rank, "PYTHONPATH": str(ROOT)},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -166,14 +168,14 @@ def test_two_processes_do_what_one_does(bundle, unbroken, tmp_path):
         assert process.returncode == 0, errors[-2000:]
     both = torch.load(tmp_path / "mapper" / "state.pt", weights_only=True)
     assert both["done"] == 4
-    # bfloat16 rounds other batches otherwise, and Adam's first steps turn that into full lengths
-    start = align.new_alignment(state.studio, state.bank, SMALL, seed=0).model.state_dict()
+    # Batches of other sizes round differently in bfloat16, and Adam's first steps amplify it.
+    start = align.new_alignment(state.embedder, state.bank, SMALL, seed=0).model.state_dict()
     one, two = (
         torch.cat([(weights[name] - start[name]).flatten() for name in start])
         for weights in (state.model.state_dict(), both["model"])
     )
     assert torch.nn.functional.cosine_similarity(one, two, dim=0) > 0.95
-    assert both["studio"]["evaluations"] == state.studio.evaluations
+    assert both["studio"]["evaluations"] == state.embedder.evaluations
 
 
 def free_port():
@@ -182,27 +184,29 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def test_the_paper_schedule_draws_new_pairs_at_every_step(bundle, tmp_path, monkeypatch):
+def test_the_paper_schedule_samples_new_pairs_at_every_step(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(align, "MEASURING_PAIRS", 4)
     preset = replace(paper_preset("avatar"), iterations=1, batch=2, image_batch=2, hidden=(8,))
     state = train_alignment(bundle, preset, Options(tmp_path, bundle.folder), None, "mapper")
-    assert state.studio.evaluations == 4 + 2 + 2  # measured, synthesised, remade
+    assert (
+        state.embedder.evaluations == 4 + 2 + 2
+    )  # for the means, for the step's pairs, for loss (3)
 
 
 def test_gradients_are_the_same_with_and_without_checkpointing(unbroken):
-    studio = unbroken[0].studio
+    embedder = unbroken[0].embedder
     w = unbroken[0].bank.subjects(2).clone()
     gradients = []
     for one_by_one in (False, True):
         codes = w.clone().requires_grad_()
-        studio.embed_with_gradients(codes, one_by_one)[:, 0].sum().backward()
+        embedder.embed_with_gradients(codes, one_by_one)[:, 0].sum().backward()
         gradients.append(codes.grad)
     assert gradients[0].abs().max() > 0
     assert torch.nn.functional.cosine_similarity(*(g.flatten() for g in gradients), dim=0) > 0.99
 
 
-def test_training_sees_images_as_inference_does(unbroken):
-    clip = unbroken[0].studio.clip
+def test_training_preprocesses_images_as_inference_does(unbroken):
+    clip = unbroken[0].embedder.clip
     images = torch.rand(1, 3, 128, 128, requires_grad=True)
     seen = clip.preprocess(images * 2 - 1)
     expected = torch.nn.functional.interpolate(images, clip.size, mode="bilinear", antialias=True)

@@ -58,6 +58,6 @@ def test_all_four_have_gradients():
         (adaption, (4, 3, 8), (4, 1, 8)),
     ],
 )
-def test_shapes_that_do_not_belong_together_are_refused(loss, first, second):
-    with pytest.raises(ValueError, match="do not fit"):
+def test_shapes_that_do_not_match_are_refused(loss, first, second):
+    with pytest.raises(ValueError, match="do not match"):
         loss(torch.ones(first), torch.ones(second))

@@ -1,4 +1,4 @@
-"""Quick alignment on a copy of the avatar bundle: what it makes, costs and refuses."""
+"""Quick alignment on a copy of the avatar bundle: its result, its cost, invalid arguments."""
 
 import shutil
 from dataclasses import replace
@@ -25,8 +25,8 @@ def bundle_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(bundle_folder):
-    """A small alignment with its report and what it told on the way."""
-    show_errors = []
+    """The report of a small alignment, and the progress that it reported."""
+    progress = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quick, "NOISES", (0.6, 1.2))
         patch.setattr(quick, "SUBJECTS", 2)
@@ -38,12 +38,12 @@ def run(bundle_folder):
             device="cpu",
             folder=bundle_folder,
             replace=True,
-            progress=lambda share, what: show_errors.append((share, what)),
+            progress=lambda share, what: progress.append((share, what)),
         )
-    return report, show_errors
+    return report, progress
 
 
-def test_the_mapper_enters_the_bundle_with_how_it_was_made(run, bundle_folder):
+def test_the_mapper_is_in_the_bundle_with_its_provenance(run, bundle_folder):
     report, _ = run
     bundle = open_bundle("avatar", bundle_folder)
     bundle.verify()
@@ -59,7 +59,7 @@ def test_every_generator_evaluation_is_counted(run):
     assert report.evaluations > 64 + 2 * 2 * (1 + 2)  # the bank, then round trips
 
 
-def test_progress_rises_from_nothing_to_all(run):
+def test_progress_rises_from_0_to_1(run):
     shares = [share for share, _ in run[1]]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
     assert "64" in run[1][1][1]
@@ -78,7 +78,7 @@ def test_the_new_mapper_shifts_towards_the_text(run, bundle_folder):
     assert after.mean() > before.mean() + 0.05
 
 
-def test_what_cannot_be_done_is_said_before_any_work(tmp_path, bundle_folder):
+def test_invalid_arguments_are_refused_before_any_work(tmp_path, bundle_folder):
     with pytest.raises(RequestError, match="avatar, ffhq"):
         quick.quick_align("face", folder=bundle_folder)
     with pytest.raises(RequestError, match="at least 64"):
@@ -89,12 +89,12 @@ def test_what_cannot_be_done_is_said_before_any_work(tmp_path, bundle_folder):
         quick.quick_align("avatar", folder=tmp_path)
 
 
-def test_a_folder_that_takes_no_files_is_said_before_any_work(tmp_path, bundle_folder):
-    # no permission keeps the administrator from writing, a file in the way of a folder does
+def test_an_unwritable_folder_is_refused_before_any_work(tmp_path, bundle_folder):
+    # A file instead of a folder also stops an administrator, whom permissions do not stop.
     taken = tmp_path / "taken"
     taken.write_text("")
     bundle = replace(open_bundle("avatar", bundle_folder), folder=taken / "avatar")
-    with pytest.raises(BundleError, match="would go to .*taken/avatar, where nothing can be"):
+    with pytest.raises(BundleError, match="cannot be written to .*taken/avatar "):
         save.check_writable(bundle)
     (tmp_path / "x.safetensors").mkdir()
     with pytest.raises(BundleError, match="x.safetensors is a folder"):

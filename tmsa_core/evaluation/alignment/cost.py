@@ -56,11 +56,11 @@ def run(
 
 
 def _quick(stage: StudySetup, bank: Bank, pairs: int, prompts: tuple[Prompt, ...]) -> Row:
-    studio = ImageEmbedder(stage.studio.generator, stage.studio.clip)
-    own = synthetic_bank(studio, pairs, seed=0, tick=lambda count: None)
-    texts = embed_pairs(studio.clip, stage.bundle.domain)
-    mapper, noise, _ = choose_mapper(own, studio, texts)
-    return {"evaluations": studio.evaluations, "noise": noise} | _judge(
+    embedder = ImageEmbedder(stage.embedder.generator, stage.embedder.clip)
+    own = synthetic_bank(embedder, pairs, seed=0, tick=lambda count: None)
+    texts = embed_pairs(embedder.clip, stage.bundle.domain)
+    mapper, noise, _ = choose_mapper(own, embedder, texts)
+    return {"evaluations": embedder.evaluations, "noise": noise} | _judge(
         stage, bank, mapper, prompts
     )
 
@@ -74,10 +74,10 @@ def _trained(
     prompts: tuple[Prompt, ...],
 ) -> Row:
     options = Options(work, stage.bundle.folder)
-    images = RenderedImages(REAL, stage.studio.generator.resolution)
+    images = RenderedImages(REAL, stage.embedder.generator.resolution)
     name = f"curve-{preset.name}"
     state = train_alignment(stage.bundle, preset, options, images, name, until=mark)
-    figures = {"evaluations": state.studio.evaluations, "steps": state.step}
+    figures = {"evaluations": state.embedder.evaluations, "steps": state.step}
     return figures | _judge(stage, bank, state.average, prompts)
 
 

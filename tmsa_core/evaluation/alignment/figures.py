@@ -57,12 +57,12 @@ class Networks:
     """What the images are made with."""
 
     bundle: Bundle
-    studio: ImageEmbedder
+    embedder: ImageEmbedder
     mapper: Mapper
 
     def text(self, text: str) -> Tensor:
         """t of one text, (D,)."""
-        return embed_text(self.studio.clip, text)
+        return embed_text(self.embedder.clip, text)
 
 
 def text_to_image(networks: Networks) -> Image.Image:
@@ -78,7 +78,7 @@ def reconstruction(networks: Networks) -> Image.Image:
     """Figure 9: portraits, and what M and G make of their CLIP embeddings alone."""
     images = _portraits(SHOWN)
     with torch.inference_mode():
-        codes = networks.mapper(networks.studio.clip.embed_images(images))
+        codes = networks.mapper(networks.embedder.clip.embed_images(images))
     rows = [[to_image(image) for image in images], _images(networks, codes)]
     return grid(rows, [f"portrait {i + 1}" for i in range(SHOWN)])
 
@@ -91,11 +91,11 @@ def spaces(networks: Networks) -> Image.Image:
     """
     from sklearn.manifold import TSNE
 
-    images = _drawn_people(women_and_girls(PEOPLE), networks.studio.generator.resolution)
+    images = _drawn_people(women_and_girls(PEOPLE), networks.embedder.generator.resolution)
     encoder = networks.bundle.load("e4e")
     texts = torch.stack([networks.text(WOMEN), networks.text(GIRLS)])
     with torch.inference_mode():
-        seen = torch.cat([networks.studio.clip.embed_images(x) for x in images.split(BATCH)])
+        seen = torch.cat([networks.embedder.clip.embed_images(x) for x in images.split(BATCH)])
         mapped = networks.mapper(seen)
         inverted = torch.cat([encoder(x) for x in images.split(BATCH)])
     half = semantic_shift(networks.mapper, *texts) / 2
@@ -149,7 +149,7 @@ def _ablation(networks: Networks, name: str) -> Image.Image:
     with torch.inference_mode():
         codes = networks.bundle.load("e4e")(images)
         z = torch.randn(2048, 512, generator=torch.Generator().manual_seed(0))
-        w = networks.studio.generator.map(z)
+        w = networks.embedder.generator.map(z)
     length = COMMON_LENGTH * float((w - w.mean(dim=0)).square().sum(dim=1).mean().sqrt())
     rows = []
     mappers = [trained_mapper(networks.bundle, n, WORK) for n in ("all losses", name)]
@@ -228,8 +228,8 @@ def write_alignment_figure(name: str, bundle: Bundle | None, out: Path, results:
     Raises RequestError where the study that a plot shows has not been run.
     """
     if name in IMAGES:
-        studio = ImageEmbedder(bundle.load("generator"), bundle.load("clip"))
-        image = IMAGES[name](Networks(bundle, studio, bundle.load("mapper")))
+        embedder = ImageEmbedder(bundle.load("generator"), bundle.load("clip"))
+        image = IMAGES[name](Networks(bundle, embedder, bundle.load("mapper")))
     else:
         rows = newest(read_rows(results), name)
         if not rows:
@@ -258,7 +258,7 @@ def _drawn_people(people: Portraits, resolution: int) -> Tensor:
 
 
 def _images(networks: Networks, codes: Tensor) -> list[Image.Image]:
-    return [to_image(image) for image in draw(networks.studio, codes).float()]
+    return [to_image(image) for image in draw(networks.embedder, codes).float()]
 
 
 def _axes(count: int):  # noqa: ANN202 - Matplotlib's own types

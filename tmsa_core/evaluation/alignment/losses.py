@@ -26,7 +26,7 @@ from tmsa_core.evaluation.alignment.setup import (
 )
 from tmsa_core.evaluation.prompts import SIX, Prompt
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.training.avatar.renders import draw_portraits, to_bytes, to_range
+from tmsa_core.training.avatar.renders import chunk_portraits, from_uint8, to_uint8
 from tmsa_core.training.mapper.loop import train_alignment
 from tmsa_core.training.mapper.presets import FAST, Weights
 from tmsa_core.training.run import Options
@@ -55,7 +55,7 @@ class RenderedImages:
     """Real images of the avatar world, drawn when they are asked for."""
 
     def __init__(self, count: int, resolution: int) -> None:
-        self.portraits = draw_portraits(0, 0, count)
+        self.portraits = chunk_portraits(0, 0, count)
         self.resolution = resolution
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class RenderedImages:
     def images(self, index: Tensor) -> Tensor:
         """(N,) indices -> (N,3,R,R) in [-1,1]."""
         drawn = render(self.portraits[index], self.resolution).images
-        return to_range(to_bytes(drawn))
+        return from_uint8(to_uint8(drawn))
 
     def shown(self, count: int) -> Tensor:
         """Indices of the first ``count`` images, for the sample grid."""
@@ -97,7 +97,7 @@ def _try(stage: StudySetup, name: str, work: Path, prompts: tuple[Prompt, ...]) 
     """The edits' figures; reconstruction: mean cosine of E_I of an image and of G(M(E_I))."""
     mapper, bank = trained_mapper(stage.bundle, name, work), study_bank(stage, PAIRS, work)
     with torch.inference_mode():
-        again = stage.studio.embed(mapper(bank.synthetic[:64]))
+        again = stage.embedder.embed(mapper(bank.synthetic[:64]))
     cosines = F.cosine_similarity(again, bank.synthetic[:64], dim=1)
     figures = judge(stage, bank, raw_direction(mapper), prompts, COMMON_LENGTH * bank.spread())
     return {"reconstruction": float(cosines.mean())} | figures

@@ -29,7 +29,7 @@ from tmsa_core.evaluation.alignment.setup import (
 )
 from tmsa_core.evaluation.prompts import SIX, Prompt
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.training.avatar.renders import draw_portraits
+from tmsa_core.training.avatar.renders import chunk_portraits
 from tmsa_core.training.mapper.bank import Bank
 from tmsa_core.training.mapper.calibration_texts import embed_pairs, text_centre
 from tmsa_core.training.mapper.closed_form import closed_form, ridge
@@ -47,10 +47,10 @@ DELTAS = 8_192
 @torch.no_grad()
 def measure_gap(stage: StudySetup, bank: Bank, captioned: int = 512) -> Row:
     """Offset, subspace shares, and how far M's codes of texts lie off those of images."""
-    portraits = draw_portraits(0, 0, captioned)
+    portraits = chunk_portraits(0, 0, captioned)
     sentences = [caption.text for caption in captions(portraits, random.Random(0))]
     with torch.inference_mode():
-        texts = torch.cat([stage.studio.clip.embed_texts(sentences[i : i + 128])
+        texts = torch.cat([stage.embedder.clip.embed_texts(sentences[i : i + 128])
                            for i in range(0, captioned, 128)])  # fmt: skip
     images = bank.synthetic
     offset = images.mean(dim=0) - texts.mean(dim=0)
@@ -132,7 +132,7 @@ def treatments(stage: StudySetup, bank: Bank) -> dict[str, Callable[[], Directio
 
 def _centred(stage: StudySetup, bank: Bank, mapper: Mapper) -> Mapper:
     """A mapper that moves texts by the offset between the two clouds."""
-    centre = text_centre(embed_pairs(stage.studio.clip, stage.bundle.domain))
+    centre = text_centre(embed_pairs(stage.embedder.clip, stage.bundle.domain))
     mapper.gap.copy_(bank.synthetic.mean(dim=0) - centre)
     return mapper
 

@@ -44,7 +44,7 @@ class StudySetup:
     """
 
     bundle: Bundle
-    studio: ImageEmbedder
+    embedder: ImageEmbedder
     judges: Evaluators
     codes: Tensor
     before: Reading
@@ -57,24 +57,24 @@ class StudySetup:
     def text(self, text: str) -> Tensor:
         """t of one text, (D,)."""
         if text not in self.texts:
-            self.texts[text] = embed_text(self.studio.clip, text)
+            self.texts[text] = embed_text(self.embedder.clip, text)
         return self.texts[text]
 
 
-def draw(studio: ImageEmbedder, codes: Tensor) -> Tensor:
+def draw(embedder: ImageEmbedder, codes: Tensor) -> Tensor:
     """(N,L,512) -> (N,3,R,R), clamped, in batches."""
-    with torch.inference_mode(), studio.autocast():
-        parts = [studio.generator.synthesise(w).clamp(-1, 1) for w in codes.split(studio.batch)]
+    with torch.inference_mode(), embedder.autocast():
+        parts = [embedder.generator.synthesise(w).clamp(-1, 1) for w in codes.split(embedder.batch)]
     return torch.cat(parts)
 
 
 def set_up_study(bundle: Bundle, portraits: int) -> StudySetup:
     """Draw, invert and read ``portraits`` held-out portraits."""
-    studio = ImageEmbedder(bundle.load("generator"), bundle.load("clip"))
-    judges = Evaluators(studio.clip, bundle.load("identity"), bundle.load("classifier"))
+    embedder = ImageEmbedder(bundle.load("generator"), bundle.load("clip"))
+    judges = Evaluators(embedder.clip, bundle.load("identity"), bundle.load("classifier"))
     subjects = make_subjects(bundle, portraits)
-    before = judges.read(draw(studio, subjects.codes), subjects.portraits.traits)
-    return StudySetup(bundle, studio, judges, subjects.codes, before)
+    before = judges.read(draw(embedder, subjects.codes), subjects.portraits.traits)
+    return StudySetup(bundle, embedder, judges, subjects.codes, before)
 
 
 def check_study_setup(stage: StudySetup, prompts: Sequence[Prompt]) -> None:
@@ -93,11 +93,11 @@ def study_bank(stage: StudySetup, count: int, folder: Path) -> Bank:
     key = {"weights": weights, "count": count, "seed": BANK_SEED}
 
     def draw(parts: Parts) -> dict[str, Tensor]:
-        bank = synthetic_bank(stage.studio, count, BANK_SEED, lambda done: None, parts)
+        bank = synthetic_bank(stage.embedder, count, BANK_SEED, lambda done: None, parts)
         return {"synthetic": bank.synthetic, "w": bank.w}
 
     kept = cached(folder, f"study-of-{count}", key, draw)
-    empty = kept["w"].new_zeros(0, stage.studio.generator.levels, kept["w"].shape[1])
+    empty = kept["w"].new_zeros(0, stage.embedder.generator.levels, kept["w"].shape[1])
     return Bank(kept["synthetic"], kept["w"], kept["synthetic"][:0], empty)
 
 
@@ -110,7 +110,7 @@ def try_shift(stage: StudySetup, prompt: Prompt, shift: Tensor, alpha: float = 1
     """
     lacking = (~shows(stage.before, prompt)).nonzero()[:, 0]
     before = stage.before[lacking]
-    images = draw(stage.studio, stage.codes[lacking] + alpha * shift)
+    images = draw(stage.embedder, stage.codes[lacking] + alpha * shift)
     after = stage.judges.read(images, before.attributes.traits)
     rows = score(before, after, prompt, stage.text(prompt.target), stage.text(prompt.without))
     kept = _kept(rows, prompt)

@@ -35,7 +35,7 @@ from tqdm import tqdm
 from tmsa_core.avatars.params import ATTRIBUTES
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.baselines import METHODS, Edit, FrozenNetworks, Method, Texts, open_networks
-from tmsa_core.baselines.interface import STEERED
+from tmsa_core.baselines.interface import FROZEN_ROLES
 from tmsa_core.bundles import Bundle
 from tmsa_core.devices import report_out_of_memory
 from tmsa_core.domains import find_domain
@@ -122,7 +122,7 @@ def compare(bundle: Bundle, plan: Plan, out: Path, parts: Path, device: str = "c
     world = open_networks(bundle, parts, device)
     run: Row = {
         "domain": bundle.domain,
-        "weights": bundle.fingerprint(STEERED),
+        "weights": bundle.fingerprint(FROZEN_ROLES),
         "inversion": plan.inversion,
         "folder": None if plan.folder is None else str(plan.folder),
     }

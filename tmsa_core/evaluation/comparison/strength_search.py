@@ -18,7 +18,7 @@ from torch import Tensor
 from tmsa_core.baselines import FrozenNetworks, Method, Texts
 from tmsa_core.editing.shift import embed_text
 from tmsa_core.evaluation.prompts import Prompt
-from tmsa_core.training.mapper.calibrate import ENOUGH, TOP, first_crossing
+from tmsa_core.training.mapper.calibrate import ENOUGH_SHARE, TOP_SHARE, first_crossing
 
 
 def tune(
@@ -40,7 +40,7 @@ def tune(
     if not reached:
         return 1.0, []
     mean = torch.tensor(reached).clamp(max=1).mean(dim=0).tolist()
-    alpha = first_crossing(method.strengths, mean, ENOUGH * max(mean))
+    alpha = first_crossing(method.strengths, mean, ENOUGH_SHARE * max(mean))
     return alpha, [round(x, 3) for x in mean]
 
 
@@ -59,7 +59,7 @@ def reach(
         images = edit.apply(world.generator, codes, alpha)
         return float((world.clip.embed_images(images) @ target).mean())
 
-    best = float((examples @ target).topk(max(1, int(TOP * len(examples)))).values.mean())
+    best = float((examples @ target).topk(max(1, int(TOP_SHARE * len(examples)))).values.mean())
     start = similarity(0.0)
     if best <= start:
         return []

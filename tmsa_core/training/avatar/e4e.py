@@ -1,13 +1,11 @@
-"""The avatar e4e encoder: renders to W+.
+"""The avatar e4e encoder (Tov et al. 2021, "encoder for editing"): renders to W+.
 
-The code of every render is known, so it supervises the encoder directly; the losses of e4e (the
-reconstructed image, and deltas that stay small to keep codes editable) refine it through the
-frozen generator.
+The latent code of every render is known, so it supervises the encoder directly. The losses of e4e
+refine it through the frozen generator: the reconstructed image, and the delta regularisation, which
+keeps codes editable.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -21,29 +19,25 @@ from tmsa_core.training.avatar.pixels import face_weight, paired_loss
 from tmsa_core.training.avatar.renders import open_pool
 from tmsa_core.training.avatar.stylegan_mapping import LIFT
 from tmsa_core.training.avatar.w_codes import portrait_codes, read_code
-from tmsa_core.training.run import Options, Run, set_rate, update_average
+from tmsa_core.training.run import Options, Run, decayed_rate, seeded, set_rate, update_average
 from tmsa_core.weights.network_files import load_network
 
 ARCHITECTURE = avatar_architecture(levels=12)
 IMAGES = 160_000
 BATCH = 32
-REFINED = 8  # images of a batch that also go through the generator
-REFINE_EVERY = 4  # steps
-SHARPNESS = 6.0
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Loss weights: code, attributes spelt by it, image, deviation of W+ rows from the first."""
-
-    code: float = 4.0
-    attributes: float = 2.0
-    image: float = 1.0
-    delta: float = 0.01
+REFINED = 8  # images of a batch that are also reconstructed by the generator
+REFINE_EVERY = 4  # steps between two reconstructions
+SHARPNESS = 6.0  # logit by which a perfect code prefers the right option
+WEIGHTS = {  # of the losses
+    "code": 4.0,  # squared error of the code
+    "attributes": 2.0,  # cross-entropy of the attributes that the code stands for
+    "image": 1.0,  # error of the reconstruction
+    "delta": 0.01,  # delta regularisation
+}
 
 
 def crop_errors(images: Tensor, rng: torch.Generator) -> Tensor:
-    """The small shifts, turns and zooms that landmark errors put into an aligned crop."""
+    """Shift, turn and zoom images (B,C,R,R) a little, as errors of the landmarks do."""
     count = images.shape[0]
     turn = 0.03 * torch.randn(count, generator=rng)
     zoom = 1 + 0.02 * torch.randn(count, generator=rng)
@@ -57,15 +51,17 @@ def crop_errors(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def delta_loss(w_plus: Tensor) -> Tensor:
-    """Mean norm of (row i - row 0), e4e's L_d-reg: (B,L,512) -> scalar."""
+    """Delta regularisation (L_d-reg of e4e): the mean norm of row i - row 0.
+
+    w_plus (B,L,512) -> scalar.
+    """
     return (w_plus[:, 1:] - w_plus[:, :1]).norm(dim=2).mean()
 
 
 def attribute_loss(w_plus: Tensor, portraits: Portraits) -> Tensor:
-    """Cross-entropy of the options that the mean row spells, over all visible attributes.
+    """Cross-entropy of the visible attributes that the mean row of w_plus (B,L,512) stands for.
 
-    The squared error alone learns slowly which option it is. ``SHARPNESS`` is the logit by which a
-    perfect code prefers the right one. w_plus (B,L,512) -> scalar
+    The squared error of the code alone learns slowly to tell options apart. -> scalar.
     """
     spelt = read_code(w_plus.mean(dim=1) - LIFT)[:, len(TRAITS) :]
     parts = spelt.split([len(a.options) for a in ATTRIBUTES.values()], dim=1)
@@ -79,63 +75,67 @@ def attribute_loss(w_plus: Tensor, portraits: Portraits) -> Tensor:
 
 
 def new_encoder(generator: Generator) -> Encoder:
-    """An untrained encoder whose codes start from the generator's mean."""
+    """An untrained encoder that adds the generator's mean code to its output."""
     encoder = Encoder(**ARCHITECTURE)
     encoder.latent_avg = generator.latent_avg.expand(encoder.levels, -1).clone()
     return encoder
 
 
-def train_e4e(options: Options, weights: Weights | None = None) -> None:
+def train_e4e(options: Options) -> None:
     """Train the encoder against the bundle's generator; resumes from its last checkpoint."""
-    weights = weights or Weights()
     run, device = Run("e4e", options, IMAGES), options.device
-    torch.manual_seed(options.seed + 2)
     generator = load_network("stylegan2", options.out / "generator.safetensors", device)
-    model, average = new_encoder(generator).to(device), new_encoder(generator).to(device)
+    with seeded(options.seed + 2):
+        model, average = new_encoder(generator).to(device), new_encoder(generator).to(device)
     average.load_state_dict(model.state_dict())
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
-    parts = {"model": model, "average": average, "optimiser": optimiser}
-    done = run.resume(parts)
+    stateful = {"model": model, "average": average, "optimiser": optimiser}
+    done = run.resume(stateful)
     pool = open_pool(options.work / "renders")
     portraits = pool.portraits.to(device)
     codes = portrait_codes(portraits) + LIFT
-    rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
+    rng = run.rng_at(done)
     batches, step = pool.batches(BATCH, rng), 0
     weight = face_weight(generator.resolution).to(device)
-    while run.going(done):
+    while run.should_continue(done):
+        # 1. Read renders and misalign them a little.
         index = next(batches)
         clean = pool.images(index)
         turned, clean = crop_errors(clean, rng).to(device), clean.to(device)
-        set_rate(optimiser, 2e-3 * min(1.0, done / 2000 + 0.05) * (1 - done / IMAGES) + 1e-5)
+        # 2. Encode, and compare with the known codes and attributes.
         with torch.autocast(clean.device.type, torch.bfloat16):
             w_plus = model(turned).float()
         code = (w_plus - codes[index][:, None, :]).square().mean()
         attributes = attribute_loss(w_plus, portraits[index])
-        loss = weights.code * code + weights.attributes * attributes
-        loss = loss + weights.delta * delta_loss(w_plus)
+        loss = WEIGHTS["code"] * code + WEIGHTS["attributes"] * attributes
+        loss = loss + WEIGHTS["delta"] * delta_loss(w_plus)
+        # 3. At some steps, reconstruct a few images.
         if step % REFINE_EVERY == 0:
             with torch.autocast(clean.device.type, torch.bfloat16):
                 made = generator.synthesise(w_plus[:REFINED])
             image = paired_loss(made, clean[:REFINED], weight)
-            loss = loss + weights.image * image
+            loss = loss + WEIGHTS["image"] * image
+        # 4. Update the encoder and its average.
+        set_rate(optimiser, decayed_rate(2e-3, 2000, done, IMAGES))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         update_average(average, model, decay=0.995)
         done += BATCH
         step += 1
+        # 5. Log, and save a checkpoint and a sample grid from time to time.
         if step % 50 == 0:
             run.log(done, code=code, attributes=attributes, image=image)
-        if run.due():
-            run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(stateful, done)
             show(run, average, generator, pool.images(pool.shown(32)).to(device))
-    run.keep(parts, done)
+    run.save_checkpoint(stateful, done)
     show(run, average, generator, pool.images(pool.shown(32)).to(device))
 
 
 @torch.no_grad()
-def show(run: Run, model: Encoder, generator: torch.nn.Module, real: Tensor) -> None:
-    """A grid of renders (odd rows) above their reconstructions (even rows)."""
+def show(run: Run, model: Encoder, generator: Generator, real: Tensor) -> None:
+    """Write a sample grid: renders (N,3,R,R) above their reconstructions."""
     made = generator.synthesise(model.eval()(real))
     model.train()
-    run.pairs(real, made)
+    run.save_sample_grid(real, made)

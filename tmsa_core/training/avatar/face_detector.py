@@ -1,8 +1,9 @@
-"""Trains dlib's face detector and 68-point predictor on drawn scenes, and measures them.
+"""Training and evaluation of dlib's face detector and 68-point landmark predictor on drawn scenes.
 
-Scenes hold none to three portraits each, drawn straight into a backdrop or pasted onto it as
-rotated squares. All randomness comes from one seeded generator and dlib runs on one thread with
-a fixed seed, so the same machine and versions give the same files again.
+A scene has up to three portraits, cut out or as rotated squares, on a random background. All
+randomness is seeded and dlib runs on one thread, so the same machine and versions give the same
+files again. Methods: King 2015, "Max-Margin Object Detection", and Kazemi and Sullivan 2014, "One
+Millisecond Face Alignment with an Ensemble of Regression Trees".
 """
 
 from __future__ import annotations
@@ -29,23 +30,28 @@ DETECTOR_SCENES = 1300
 PREDICTOR_FACES = 3000
 WINDOW = 72  # side of the detector's sliding window in pixels
 MAX_ROLL = 20.0
-HEADS = (60.0, 200.0)  # pixels from crown to chin
+HEADS = (60.0, 200.0)  # range of head heights, in pixels from crown to chin
 HEAD_TO_CROP = 1.3  # side of the aligned crop, in head heights
-DETECTOR_ROLL = 14.0  # faces turned further are found in turned copies
+DETECTOR_ROLL = 14.0  # degrees; FaceFinder finds faces turned further in rotated copies
 PREDICTOR_HEADS = (60.0, 130.0)
-COSTUMES = ("vampire", "rock_star", "clown")  # rare in the prior, hard to recognise
+COSTUMES = ("vampire", "rock_star", "clown")  # rare in the prior and hard to recognise
 MIRROR = [
     *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, *range(35, 30, -1),
     45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
     *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
-]  # which point each point becomes in a mirror  # fmt: skip
+]  # the landmark that each landmark becomes in a mirror image  # fmt: skip
 
-Report = Callable[[str], None]
+Report = Callable[[str], None]  # called with a sentence about the progress
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An image and the points of the N faces in it, (N, 68, 2) float64 in pixels."""
+    """A scene.
+
+    Attributes:
+        image: The image.
+        landmarks: The landmarks of its N faces, (N,68,2) float64 in pixels.
+    """
 
     image: Image.Image
     landmarks: np.ndarray
@@ -53,11 +59,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Measures:
-    """How well faces are found in ``images`` scenes with ``faces`` faces.
+    """How well a finder works.
 
-    landmark_error and corner_error are means over the faces found, the first over all 68 points
-    relative to the distance of the eyes, the second over the crop's corners relative to its side;
-    corner_error_95 is the 95th percentile.
+    Attributes:
+        images: Number of scenes.
+        faces: Number of faces in them.
+        detection_rate: Share of the faces that were found.
+        false_positives: False detections per scene.
+        landmark_error: Mean of ``landmark_error`` over the faces found.
+        corner_error: Mean of ``corner_error`` over the faces found.
+        corner_error_95: Its 95th percentile.
     """
 
     images: int
@@ -72,14 +83,14 @@ class Measures:
 def train_detector(
     out_path: Path, count: int = DETECTOR_SCENES, seed: int = 0, report: Report = print
 ) -> None:
-    """Train a sliding-window detector of upright faces on ``count`` scenes; write dlib's file."""
+    """Train a sliding-window detector of upright faces on ``count`` scenes; writes dlib's file."""
     import dlib
 
     images, boxes = [], []
     for sample in _detector_samples(count, seed):
         images.append(np.asarray(sample.image))
         boxes.append([_rectangle(points) for points in sample.landmarks])
-        _tell(report, "detector: scenes drawn", len(images), count)
+        _report(report, "detector: scenes drawn", len(images), count)
     options = dlib.simple_object_detector_training_options()
     options.detection_window_size = WINDOW * WINDOW
     options.add_left_right_image_flips = False  # new scenes teach more than mirrored ones
@@ -94,10 +105,10 @@ def train_detector(
 def train_predictor(
     out_path: Path, count: int = PREDICTOR_FACES, seed: int = 0, report: Report = print
 ) -> None:
-    """Train a regression-tree predictor of 68 points on ``count`` faces; write dlib's file.
+    """Train a regression-tree predictor of 68 landmarks on ``count`` faces; writes dlib's file.
 
-    Each face is seen as ``FaceFinder`` shows it: on a patch turned upright by an estimate that
-    is a little wrong, sometimes (first look) very wrong.
+    Each face is on a patch as ``FaceFinder`` cuts it: turned upright by an estimate with a small
+    error, or with a large one, as in its first pass.
     """
     import dlib
 
@@ -110,7 +121,7 @@ def train_predictor(
             parts = [dlib.point(x, y) for x, y in np.rint(places).astype(int).tolist()]
             images.append(pixels)
             shapes.append([dlib.full_object_detection(patch_box(), parts)])
-        _tell(report, "predictor: faces drawn", done, count)
+        _report(report, "predictor: faces drawn", done, count)
     options = dlib.shape_predictor_training_options()
     options.cascade_depth = 12
     options.num_trees_per_cascade_level = 80
@@ -130,7 +141,7 @@ def train_predictor(
 def evaluate_finder(
     finder: FaceFinder, count: int, seed: int, max_roll: float = MAX_ROLL
 ) -> Measures:
-    """Measure a finder on ``count`` scenes of no, one or several faces."""
+    """Measure a finder on ``count`` scenes of up to three faces."""
     images = faces = found = false = 0
     errors, corner_errors = [], []
     for sample in random_samples(count, seed, people=(0, 1, 1, 1, 2, 3), max_roll=max_roll):
@@ -155,13 +166,13 @@ def evaluate_finder(
 
 
 def landmark_error(truth: np.ndarray, found: np.ndarray) -> float:
-    """Mean distance of (68, 2) points, relative to the distance between the eyes."""
+    """Mean distance of true and found landmarks (68,2), relative to the distance of the eyes."""
     eyes = truth[36:42].mean(0) - truth[42:48].mean(0)
     return float(np.linalg.norm(truth - found, axis=1).mean() / np.hypot(*eyes))
 
 
 def corner_error(truth: np.ndarray, found: np.ndarray) -> float:
-    """Mean distance of the aligned crop's corners, relative to the crop's side."""
+    """Mean distance of the crop's corners, relative to its side, for landmarks (68,2) each."""
     one, other = face_quad(truth), face_quad(found)
     return float(np.linalg.norm(one - other, axis=1).mean() / np.hypot(*(one[3] - one[0])))
 
@@ -176,36 +187,48 @@ def random_samples(
     distractors: float = 0.0,
     costumes: float = 0.0,
 ) -> Iterator[Sample]:
-    """``count`` scenes, each with as many people as an equal draw from ``people`` says.
+    """Draw random scenes.
 
-    heads: range of head heights in pixels, drawn logarithmically. room: range of the image's
-    longer side in largest heads. distractors: share of scenes with a further face that lies or
-    stands on its head and is not among the landmarks. costumes: share of portraits that are put
-    into a costume, beyond those that wear one anyway.
+    Args:
+        count: Number of scenes.
+        seed: Seed of everything random.
+        people: The number of faces in a scene is one of these, all equally likely.
+        max_roll: Largest rotation of a face in degrees.
+        heads: Range of head heights in pixels, uniform in the logarithm.
+        room: Range of the image's longer side, in units of the largest head.
+        distractors: Share of scenes with one more face, turned by at least 60 degrees, whose
+            landmarks are left out.
+        costumes: Share of portraits that get a costume, in addition to those that have one.
+
+    Yields:
+        The scenes.
     """
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
+        # 1. Choose the size of the image, landscape or portrait.
         long_side = heads[1] * rng.uniform(*room)
         size = (int(long_side), int(long_side * rng.uniform(0.75, 1)))
         size = size if rng.random() < 0.5 else size[::-1]
-        wanted, odd = int(rng.choice(people)), int(rng.random() < distractors)
-        spots = _spots(rng, wanted + odd, size, heads, max_roll)
-        odd = min(odd, max(len(spots) - 1, 0)) if wanted else odd
-        image, landmarks = _backdrop(rng, size), []
+        # 2. Choose the places of the faces. If not all fit, the distractor is left out first.
+        wanted, extra = int(rng.choice(people)), int(rng.random() < distractors)
+        spots = _spots(rng, wanted + extra, size, heads, max_roll)
+        extra = min(extra, max(len(spots) - 1, 0)) if wanted else extra
+        # 3. Draw the faces, distractors first.
+        image, landmarks = _background(rng, size), []
         for i, spot in enumerate(spots):
             portrait = sample_portraits(1, generator)
             if rng.random() < costumes:
                 portrait = portrait.with_(costume=str(rng.choice(COSTUMES)))
-            if i < odd:
+            if i < extra:
                 _put(image, portrait, replace(spot, roll=float(rng.uniform(60, 300))), rng)
             else:
                 landmarks.append(_put(image, portrait, spot, rng))
-        yield Sample(_developed(image, rng), np.array(landmarks).reshape(-1, 68, 2))
+        yield Sample(_photographed(image, rng), np.array(landmarks).reshape(-1, 68, 2))
 
 
 def _detector_samples(count: int, seed: int) -> Iterator[Sample]:
-    """Small faces, as small scenes train fastest, and some close-ups, whose parts are no faces."""
+    """Scenes of small faces, which train fastest, and some close-ups as negative examples."""
     close_ups = count // 8
     hard = {"max_roll": DETECTOR_ROLL, "distractors": 0.5, "costumes": 0.3}
     yield from random_samples(count - close_ups, seed, (0, 1, 1, 1, 2), heads=(92, 112), **hard)
@@ -214,7 +237,7 @@ def _detector_samples(count: int, seed: int) -> Iterator[Sample]:
 
 @dataclass(frozen=True)
 class _Spot:
-    """Where a portrait goes: centre and side of its aligned crop in pixels, roll in degrees."""
+    """Place of a portrait: centre and side of its aligned crop in pixels, roll in degrees."""
 
     x: float
     y: float
@@ -229,11 +252,11 @@ def _spots(
     heads: tuple[float, float],
     max_roll: float,
 ) -> list[_Spot]:
-    """Up to ``count`` places for heads that lie in the image and apart from each other."""
+    """Up to ``count`` places for heads, inside the image and apart from each other."""
     spots: list[_Spot] = []
     for _ in range(count * 8):
         side = HEAD_TO_CROP * float(np.exp(rng.uniform(*np.log(heads))))
-        reach = side * 0.4  # the face itself stays inside, hair may be cut
+        reach = side * 0.4  # the face stays inside the image, hair may be cut off
         if len(spots) == count or 2 * reach >= min(size):
             continue
         x, y = (float(rng.uniform(reach, n - reach)) for n in size)
@@ -246,8 +269,9 @@ def _spots(
 def _put(
     image: Image.Image, portrait: Portraits, spot: _Spot, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw one portrait into the image, as a cut-out or a square. -> (68, 2) landmarks"""
-    width = rng.choice((1.0, 1.25, 1.6))  # how much of head and shoulders shows
+    """Draw a portrait into the image, cut out or as a square; returns its landmarks (68,2)."""
+    # 1. Render it, with more or less of the shoulders.
+    width = rng.choice((1.0, 1.25, 1.6))
     view = aligned_views(portrait)
     view[:, :, :2] *= width
     resolution = max(32, round(spot.side * width))
@@ -255,22 +279,23 @@ def _put(
     visible = np.ones((resolution, resolution), np.float32)
     if rng.random() < 0.5:
         visible -= drawn.background_mask[0, 0].numpy()
+    # 2. Place it. Pillow needs the inverse map, from image to portrait, between pixel corners.
     turn = rotation(spot.roll)
     scale = spot.side * width / resolution
     middle = (resolution - 1) / 2
-    # Pillow wants the way back, from image pixels to portrait pixels, between corners.
-    back = turn.T / scale
-    offset = middle + 0.5 - back @ (spot.x + 0.5, spot.y + 0.5)
-    way = (image.size, Image.Transform.AFFINE, (*back[0], offset[0], *back[1], offset[1]))
-    alpha = Image.fromarray(np.rint(visible * 255).astype(np.uint8))
-    face = to_image(drawn.images).transform(*way, Image.Resampling.BILINEAR)
-    image.paste(face, mask=alpha.transform(*way, Image.Resampling.BILINEAR))
+    inverse = turn.T / scale
+    offset = middle + 0.5 - inverse @ (spot.x + 0.5, spot.y + 0.5)
+    matrix = (*inverse[0], offset[0], *inverse[1], offset[1])
+    transform = (image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    mask = Image.fromarray(np.rint(visible * 255).astype(np.uint8)).transform(*transform)
+    image.paste(to_image(drawn.images).transform(*transform), mask=mask)
+    # 3. Map its landmarks to the image.
     points = drawn.landmarks[0].double().numpy() - middle
     return points @ turn.T * scale + (spot.x, spot.y)
 
 
-def _backdrop(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    """Cloudy colours with a clutter of shapes, so that no simple background gives a face away."""
+def _background(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
+    """Cloudy colours with random shapes, so that a face is not the only structure."""
     cells = int(rng.choice((2, 3, 5, 12, 40)))
     clouds = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
     image = Image.fromarray(clouds).resize(size, Image.Resampling.BICUBIC)
@@ -289,8 +314,8 @@ def _backdrop(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     return image
 
 
-def _developed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """What a camera adds: exposure, blur and grain."""
+def _photographed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Add the effects of a camera: exposure, blur and noise."""
     if rng.random() < 0.3:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
     pixels = np.asarray(image, dtype=np.float32) * rng.uniform(0.75, 1.15)
@@ -301,7 +326,7 @@ def _developed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _jittered_patch(sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """What ``FaceFinder`` shows the predictor when its estimate is off: patch and points on it."""
+    """The patch that ``FaceFinder`` cuts by an inexact estimate: grey (H,W), landmarks (68,2)."""
     points = sample.landmarks[0]
     centre, side = face_box(points)
     rough = rng.random() < 0.5
@@ -315,12 +340,13 @@ def _jittered_patch(sample: Sample, rng: np.random.Generator) -> tuple[np.ndarra
 
 
 def _mirrored(patch: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same face in a mirror, its points in dlib's order again."""
+    """Mirror a patch (H,W) and its landmarks (68,2), which keep dlib's order."""
     width = patch.shape[1]
     return np.ascontiguousarray(patch[:, ::-1]), (points * (-1, 1) + (width - 1, 0))[MIRROR]
 
 
 def _rectangle(points: np.ndarray) -> Any:
+    """The box of a face with landmarks (68,2), as dlib's rectangle."""
     import dlib
 
     (x, y), side = face_box(points)
@@ -329,16 +355,20 @@ def _rectangle(points: np.ndarray) -> Any:
 
 
 def _matches(truth: np.ndarray, found: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (truth, found) whose boxes' centres lie within a third of a box of each other."""
-    pairs, left = [], list(found)
+    """Pairs (truth, found) of faces (68,2) whose box centres are less than a third of a box apart.
+
+    truth is (N,68,2).
+    """
+    pairs, remaining = [], list(found)
     for points in truth:
         centre, side = face_box(points)
-        distances = [np.hypot(*(face_box(f)[0] - centre)) for f in left]
+        distances = [np.hypot(*(face_box(f)[0] - centre)) for f in remaining]
         if distances and min(distances) < side / 3:
-            pairs.append((points, left.pop(int(np.argmin(distances)))))
+            pairs.append((points, remaining.pop(int(np.argmin(distances)))))
     return pairs
 
 
-def _tell(report: Report, what: str, done: int, total: int) -> None:
+def _report(report: Report, what: str, done: int, total: int) -> None:
+    """Report every hundredth step and the last."""
     if done % 100 == 0 or done == total:
         report(f"{what}: {done} of {total}")

@@ -1,14 +1,12 @@
-"""The avatar HFGI: what e4e's inversion misses, drawn back in, also after an edit.
+"""The avatar HFGI: adds the residual of e4e's inversion to the image, also after an edit.
 
-The losses are those of HFGI (Wang et al. 2022, section 3.4): the image comes back through its own
-code, and the aligner undoes a random distortion of the residual. Photos give no more than that;
-the drawn world knows how a portrait looks after an edit, so most of every batch is edited pairs,
-and both networks also learn what of the residual is still true then.
+The losses are those of HFGI (Wang et al. 2022, section 3.4): the image is reconstructed from its
+own code, and the aligner undoes a random distortion of the residual. Photos allow no more. For
+drawn portraits the image after an edit is known, so most of every batch are edited pairs, from
+which both networks learn which parts of the residual still hold after the edit.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +20,12 @@ from tmsa_core.training.avatar.critic import same_patch
 from tmsa_core.training.avatar.e4e import crop_errors
 from tmsa_core.training.avatar.perceptual import clip_features, feature_distance
 from tmsa_core.training.avatar.pixels import face_weight, paired_loss
-from tmsa_core.training.avatar.renders import open_pairs
+from tmsa_core.training.avatar.renders import Pool, open_pairs
 from tmsa_core.training.avatar.w_codes import portrait_codes
-from tmsa_core.training.run import Options, Run, set_rate, update_average
+from tmsa_core.training.run import Options, Run, decayed_rate, set_rate, update_average
 from tmsa_core.weights.network_files import load_network
 
-SIDE = 64  # the generator's resolution that is modulated
+SIDE = 64  # resolution of the generator's features that are modulated
 ARCHITECTURE = avatar_architecture(
     channels_at(
         SIDE,
@@ -36,34 +34,54 @@ ARCHITECTURE = avatar_architecture(
     )
 )
 IMAGES = 47_000
-KEPT, EDITED = 2, 4  # portraits of a batch that keep their code, and that are edited
+KEPT, EDITED = 2, 4  # unedited and edited portraits of a batch
 RATE = 3e-3
-STRENGTHS = (0.6, 1.3)  # of edits; texts do not push exactly as far as the code of an attribute
+ALPHAS = (0.6, 1.3)  # range of edit strengths: texts move codes less or further than attributes do
 DISTORTED, DISTORTION = 0.9, 0.15  # share and strength of HFGI's random perspectives
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Loss weights: pixels, features of CLIP, identity, and the aligned residual."""
-
-    pixels: float = 1.0
-    features: float = 0.8
-    identity: float = 0.1
-    residual: float = 0.5
+WEIGHTS = {  # of the losses
+    "pixels": 1.0,  # error of the image
+    "features": 0.8,  # perceptual distance in the features of CLIP
+    "identity": 0.1,  # cosine distance of the identity embeddings
+    "residual": 0.5,  # error of the aligned residual
+}
 
 
 def new_hfgi() -> HFGI:
-    """Untrained networks that change nothing yet: every scale and shift is zero."""
+    """Untrained networks that do not change the image: every scale and shift is zero."""
     model = HFGI(**ARCHITECTURE)
     for branch in (model.residue.condition_scale3, model.residue.condition_shift3):
         nn.init.zeros_(branch[-1].weight)
     return model
 
 
-def train_hfgi(options: Options, weights: Weights | None = None) -> None:
+def draw_batch(
+    pool: Pool, changed: Pool, kept: Tensor, rng: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw portraits to reconstruct and portraits to edit.
+
+    Args:
+        pool: Renders.
+        changed: The same portraits after one attribute has changed, row by row.
+        kept: Row numbers (KEPT,) of the portraits to reconstruct.
+        rng: Source of the other random numbers.
+
+    Returns:
+        Images (B,3,R,R), the images wanted after the edit (B,3,R,R), and the edits as shifts in W
+        (B,512), zero in the first KEPT rows.
+    """
+    edited = torch.randint(len(pool), (EDITED,), generator=rng)
+    images = torch.cat([pool.images(kept), pool.images(edited)])
+    wanted = torch.cat([images[:KEPT], changed.images(edited)])
+    images, wanted = crop_errors(torch.cat([images, wanted], dim=1), rng).split(3, dim=1)
+    alpha = torch.empty(EDITED, 1).uniform_(*ALPHAS, generator=rng)
+    before, after = (portrait_codes(p.portraits[edited]) for p in (pool, changed))
+    return images, wanted, F.pad(alpha * (after - before), (0, 0, KEPT, 0))
+
+
+def train_hfgi(options: Options) -> None:
     """Train aligner and residual encoder around the bundle's generator and encoder; resumes."""
-    weights = weights or Weights()
     run, device = Run("hfgi", options, IMAGES), options.device
+    # Not restored after the initial weights, as RandomPerspective below uses the global generator.
     torch.manual_seed(options.seed + 5)
     kinds = {"generator": "stylegan2", "e4e": "e4e", "clip": "clip", "identity": "arcface"}
     generator, encoder, clip, identity = (
@@ -73,26 +91,19 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
     model, average = new_hfgi().to(device), new_hfgi().to(device)
     average.load_state_dict(model.state_dict())
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
-    parts = {"model": model, "average": average, "optimiser": optimiser}
-    done = run.resume(parts)
+    stateful = {"model": model, "average": average, "optimiser": optimiser}
+    done, step = run.resume(stateful), 0
     pool, changed = open_pairs(options.work)
-    rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
-    batches, step = pool.batches(KEPT, rng), 0
+    rng = run.rng_at(done)
+    batches = pool.batches(KEPT, rng)
     weight = face_weight(generator.resolution).to(device)
     distort = RandomPerspective(DISTORTION, DISTORTED)
-    while run.going(done):
-        kept = pool.images(next(batches))
-        drawn = torch.randint(len(pool), (EDITED,), generator=rng)
-        images = torch.cat([kept, pool.images(drawn)])
-        wanted = torch.cat([kept, changed.images(drawn)])
-        both = crop_errors(torch.cat([images, wanted], dim=1), rng).to(device)
-        images, wanted = both.split(3, dim=1)
-        strength = torch.empty(EDITED, 1).uniform_(*STRENGTHS, generator=rng)
-        before, after = (portrait_codes(p.portraits[drawn]) for p in (pool, changed))
-        shift = F.pad(strength * (after - before), (0, 0, KEPT, 0)).to(device)  # first none
-        rate = RATE * min(1.0, done / 1000 + 0.05) * (1 - done / IMAGES) + 1e-5
-        set_rate(optimiser, rate)
+    while run.should_continue(done):
+        # 1. Draw portraits to reconstruct and portraits to edit.
+        batch = draw_batch(pool, changed, next(batches), rng)
+        images, wanted, shift = (x.to(device) for x in batch)
         with torch.autocast(wanted.device.type, torch.bfloat16):
+            # 2. Invert them; distort the residual of the first, and preview the others' edits.
             with torch.no_grad():
                 w_plus = encoder(images)
                 w_edit = w_plus + shift[:, None]
@@ -100,33 +111,39 @@ def train_hfgi(options: Options, weights: Weights | None = None) -> None:
                 residual = torch.cat([distort(residual[:KEPT]), residual[KEPT:]])
                 edited = model.small(generator.synthesise(w_edit[KEPT:]))
                 preview = torch.cat([images[:KEPT] - residual[:KEPT], edited])
+            # 3. Align the residual to the preview, and synthesise with it.
             aligned = model.grid_align(residual, preview)
-            features = {SIDE: model.residue(aligned)}
-            made = generator.synthesise(w_edit, features=features)
-            patches = same_patch((made, wanted), rng)  # at full detail, for a quarter of the time
-            like = feature_distance(*(clip_features(clip, x) for x in patches)).mean()
+            made = generator.synthesise(w_edit, features={SIDE: model.residue(aligned)})
+            # 4. Compare with the image after the edit; perceptually on a patch, to save time.
+            features = (clip_features(clip, x) for x in same_patch((made, wanted), rng))
+            perceptual = feature_distance(*features).mean()
             same = 1 - F.cosine_similarity(identity(made), identity(wanted), dim=1).mean()
-        pixels = paired_loss(made, wanted, weight)
-        undone = (aligned.float() - (wanted - preview)).abs().mean()
-        loss = weights.pixels * pixels + weights.features * like
-        loss = loss + weights.identity * same + weights.residual * undone
+        losses = {
+            "pixels": paired_loss(made, wanted, weight),
+            "features": perceptual,
+            "identity": same,
+            "residual": (aligned.float() - (wanted - preview)).abs().mean(),
+        }
+        loss = sum(WEIGHTS[name] * value for name, value in losses.items())
+        # 5. Update both networks and their average.
+        set_rate(optimiser, decayed_rate(RATE, 1000, done, IMAGES))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         update_average(average, model, decay=0.99)
-        done += KEPT + EDITED
-        step += 1
+        done, step = done + KEPT + EDITED, step + 1
+        # 6. Log, and save a checkpoint from time to time.
         if step % 50 == 0:
-            run.log(done, pixels=pixels, features=like, identity=same, residual=undone)
-        if run.due():
-            run.keep(parts, done)
-    run.keep(parts, done)
+            run.log(done, **losses)
+        if run.checkpoint_due():
+            run.save_checkpoint(stateful, done)
+    run.save_checkpoint(stateful, done)
     show(run, average, generator, encoder, pool.images(pool.shown(32)).to(device))
 
 
 @torch.no_grad()
 def show(run: Run, model: HFGI, generator: Generator, encoder: nn.Module, real: Tensor) -> None:
-    """A grid of renders (odd rows) above their reconstructions (even rows)."""
+    """Write a sample grid: renders (N,3,R,R) above their reconstructions."""
     w_plus = encoder(real)
-    run.pairs(real, model.eval()(generator, real, w_plus, w_plus))
+    run.save_sample_grid(real, model.eval()(generator, real, w_plus, w_plus))
     model.train()

@@ -1,9 +1,9 @@
-"""The avatar identity network: ArcFace on people drawn in many looks.
+"""The avatar identity network: ArcFace (Deng et al. 2019) on people drawn in many looks.
 
-A person is a class; looks (age, gender presentation, hair, glasses, expression ...) differ
-within it, so the embedding keeps to what they do not change. The centre of a class is not learnt
-but known: the person's proportions and eye colour, spelt on an orthonormal basis. So the cosine of
-two embeddings means how alike two people are, and few images are enough.
+Each person is a class. Looks (age, gender presentation, hair, glasses, expression ...) vary within
+a class, so the embedding learns to ignore them. The class centres are not learnt but known: the
+person's proportions and eye colour in an orthonormal basis. The cosine of two embeddings therefore
+measures how similar two people are, and few images suffice.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from tmsa_core.networks.identity import IdentityNet, avatar_architecture
 from tmsa_core.training.avatar.clip import jitter
 from tmsa_core.training.avatar.renders import LOOKS, open_pool
 from tmsa_core.training.avatar.w_codes import basis, features
-from tmsa_core.training.run import Options, Run, set_rate, update_average
+from tmsa_core.training.run import Options, Run, decayed_rate, set_rate, update_average
 
 ARCHITECTURE = avatar_architecture() | {"dropout": 0.2}
 IMAGES = 120_000
 BATCH = 96
-SCALE = 24.0
-MARGIN = 0.2
+SCALE = 24.0  # s of ArcFace
+MARGIN = 0.2  # m of ArcFace, in radians; reached after a third of the training
 
 
 def identity_codes(portraits: Portraits) -> Tensor:
-    """(B,512) unit vectors that spell who somebody is, and nothing of how they look today."""
+    """Unit vectors (B,512) that depend on the person only and not on their look."""
     x = features(portraits)
     names = [*TRAITS, *(n for n, a in ATTRIBUTES.items() for _ in a.options)]
     kept = torch.tensor([n in IDENTITY_TRAITS or n in IDENTITY_ATTRIBUTES for n in names])
@@ -41,10 +41,16 @@ def identity_codes(portraits: Portraits) -> Tensor:
 
 
 def arcface_loss(embedding: Tensor, centres: Tensor, person: Tensor, margin: float) -> Tensor:
-    """Additive angular margin (Deng et al. 2019, equation 3). -> scalar
+    """Additive angular margin loss (Deng et al. 2019, equation 3).
 
-    embedding (B,512) unit vectors, centres (P,512), person (B,) class numbers. The right class
-    competes with ``margin`` added to its angle.
+    Args:
+        embedding: Unit vectors (B,512).
+        centres: Class centres (P,512).
+        person: Class numbers (B,).
+        margin: Angle in radians that is added to the angle of the right class.
+
+    Returns:
+        A scalar.
     """
     cosine = embedding @ F.normalize(centres, dim=1).T
     right = cosine.gather(1, person[:, None]).clamp(-1 + 1e-6, 1 - 1e-6)
@@ -56,34 +62,39 @@ def arcface_loss(embedding: Tensor, centres: Tensor, person: Tensor, margin: flo
 def train_identity(options: Options) -> None:
     """Train the identity network; resumes from its last checkpoint."""
     run, device = Run("identity", options, IMAGES), options.device
-    torch.manual_seed(options.seed + 3)
+    torch.manual_seed(options.seed + 3)  # for the initial weights and for dropout
     pool = open_pool(options.work / "renders")
     model, average = (IdentityNet(**ARCHITECTURE).to(device) for _ in range(2))
     average.load_state_dict(model.state_dict())
     centres = identity_codes(pool.portraits[::LOOKS]).to(device)
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
-    parts = {"model": model, "average": average, "optimiser": optimiser}
-    done = run.resume(parts)
-    rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
+    stateful = {"model": model, "average": average, "optimiser": optimiser}
+    done = run.resume(stateful)
+    rng = run.rng_at(done)
     batches, step = pool.batches(BATCH, rng), 0
-    while run.going(done):
+    while run.should_continue(done):
+        # 1. Read renders and shift them a little, as alignment does.
         index = next(batches)
-        share = done / IMAGES
-        set_rate(optimiser, 2e-3 * min(1.0, done / 5000 + 0.05) * (1 - share) + 1e-5)
         images = jitter(pool.images(index), rng).to(device)
+        # 2. Embed them.
         with torch.autocast(images.device.type, torch.bfloat16):
             embedding = model(images).float()
+        # 3. Compare with the known class centres; the margin grows.
         person = pool.person(index).to(device)
-        loss = arcface_loss(embedding, centres, person, MARGIN * min(1.0, 3 * share))
+        margin = MARGIN * min(1.0, 3 * (done / IMAGES))
+        loss = arcface_loss(embedding, centres, person, margin)
+        # 4. Update the network and its average.
+        set_rate(optimiser, decayed_rate(2e-3, 5000, done, IMAGES))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         update_average(average, model, decay=0.995)
         done += BATCH
         step += 1
+        # 5. Log, and save a checkpoint from time to time.
         if step % 50 == 0:
             cosine = (embedding * centres[person]).sum(dim=1).mean()
             run.log(done, loss=loss, cosine=cosine)
-        if run.due():
-            run.keep(parts, done)
-    run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(stateful, done)
+    run.save_checkpoint(stateful, done)

@@ -1,8 +1,8 @@
-"""Perceptual distance (Zhang et al. 2018, LPIPS) in the features of our own networks.
+"""Perceptual distance in the features of the bundle's CLIP.
 
-LPIPS compares images by what a network's layers see, each position brought to unit length. Its
-own weights come with networks trained on photos; in the drawn world CLIP's image tower takes
-their place, and every channel weighs the same.
+Source: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric"
+(LPIPS), equation 1. Two differences: the features come from the bundle's CLIP instead of networks
+trained on photos, and all channels weigh the same instead of having learnt weights.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from tmsa_core.networks.clip import Clip
 
 
 def clip_features(clip: Clip, images: Tensor) -> list[Tensor]:
-    """What the layers of CLIP's residual tower see, at the images' own size.
+    """Features of CLIP's residual tower, without resizing the images to CLIP's input size.
 
-    images (B,3,H,W) in [-1,1] -> one (B,C,h,w) for each of its stages.
+    images (B,3,H,W) in [-1,1] -> one (B,C,h,w) for the stem and for each of the four stages.
     """
     tower = clip.model.visual
     x = tower.stem(((images + 1) / 2 - clip.mean) / clip.std)
@@ -32,12 +32,16 @@ def clip_features(clip: Clip, images: Tensor) -> list[Tensor]:
 def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     """Squared distance of unit feature vectors, averaged over positions and summed over layers.
 
-    a, b: matching lists of (B,C,h,w) -> (B,), each layer adding between 0 and 4.
+    Args:
+        a: Features (B,C,h,w) of each layer.
+        b: Features of the same shapes.
+
+    Returns:
+        The distances (B,); each layer adds between 0 and 4.
     """
     layers = zip(a, b, strict=True)
-    return torch.stack([(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in layers]).sum(
-        0
-    )
+    distances = [(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in layers]
+    return torch.stack(distances).sum(0)
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""Images against images: the pixel loss, and where it counts more."""
+"""The pixel loss of the avatar networks, its weight maps, and the PSNR.
+
+The loss follows no paper: the robust penalty e^2 / (|e| + c), which is quadratic for small
+errors and linear for large ones, on pixels and on their differences (image gradients).
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SOFT = 0.03  # errors up to about here count by their square
-PART = 1.0  # weight of what a changed attribute draws, beside the image, which weighs 1
-FAINT = 3e-4  # mean difference of two images that hardly show the change
-AROUND = 7  # side in pixels of the square whose average is no detail
+SOFT = 0.03  # c: the penalty is quadratic for errors well below, linear well above
+PART = 1.0  # total weight of the changed detail; the image weighs 1
+FAINT = 3e-4  # mean difference below which a change hardly shows and weighs less
+AROUND = 7  # side in pixels of the square whose average is subtracted to get the detail
 
 
 def face_weight(side: int) -> Tensor:
-    """(1,1,side,side) loss weight of aligned crops: 4 on the eyes, 5 on the mouth, 1 elsewhere.
+    """Loss weight (1,1,side,side) of aligned crops: 4 on the eyes, 5 on the mouth, 1 elsewhere.
 
-    The FFHQ crop puts the eyes at 45 % of the height and the mouth near 70 %, small parts that
-    carry most attributes.
+    These small parts show most attributes. The FFHQ crop puts the eyes at about 46 % of the height
+    and the mouth at about 71 %.
     """
     y = (torch.arange(side) + 0.5)[:, None] / side
     x = (torch.arange(side) + 0.5)[None, :] / side
@@ -26,17 +30,23 @@ def face_weight(side: int) -> Tensor:
 
 
 def detail(images: Tensor) -> Tensor:
-    """(B,3,H,W) -> what varies faster than over a few pixels: edges, strands, freckles."""
+    """Images minus their local average, (B,3,H,W) -> (B,3,H,W): edges, strands, freckles."""
     edge = AROUND // 2
     padded = F.pad(images, (edge,) * 4, mode="replicate")
     return images - F.avg_pool2d(padded, AROUND, stride=1)
 
 
 def changed_weight(pairs: Tensor) -> Tensor:
-    """Loss weight of the detail that one attribute draws, alike for attributes large and small.
+    """Loss weight of the detail that differs within each pair of portraits.
 
-    pairs: (2N,3,H,W), the second half the first with one attribute changed -> (2N,1,H,W). A
-    freckle or an earring is a few pixels of thousands, and so would be learnt last or never.
+    Its total is the same for small and large attributes. A freckle or an earring is a few pixels of
+    thousands and would otherwise be learnt last or never.
+
+    Args:
+        pairs: Images (2N,3,H,W); the second half are the first after one attribute has changed.
+
+    Returns:
+        Weights (2N,1,H,W).
     """
     before, after = pairs.chunk(2)
     difference = detail(before - after).abs().mean(dim=1, keepdim=True)
@@ -47,9 +57,16 @@ def changed_weight(pairs: Tensor) -> Tensor:
 def paired_loss(made: Tensor, real: Tensor, weight: Tensor) -> Tensor:
     """Weighted error of pixels and of their differences to the right and lower neighbours.
 
-    made, real: (B,3,H,W). weight: (1 or B,1,H,W). The differences are what edges, lashes and
-    spectacle frames are made of. Errors count by their size, those below ``SOFT`` hardly at all:
-    thousands of tiny ones would else outvote a missing part. -> scalar
+    The differences carry edges, lashes and spectacle frames. Errors well below ``SOFT`` hardly
+    count; otherwise thousands of tiny ones would outweigh a missing part.
+
+    Args:
+        made: Generated images (B,3,H,W).
+        real: Target images (B,3,H,W).
+        weight: Weight of each pixel (1 or B,1,H,W).
+
+    Returns:
+        A scalar.
     """
     error = made - real
     right = error[..., :, 1:] - error[..., :, :-1]
@@ -63,7 +80,7 @@ def _mean(error: Tensor, weight: Tensor) -> Tensor:
 
 
 def at_side(images: Tensor, side: int) -> Tensor:
-    """Images brought to ``side`` by averaging."""
+    """Average images (B,3,R,R) down to (B,3,side,side); smaller ones are returned as they are."""
     return F.avg_pool2d(images, images.shape[-1] // side) if images.shape[-1] > side else images
 
 

@@ -1,10 +1,10 @@
-"""Renders kept on disk: drawn once, used by every stage.
+"""Rendered portraits on disk, which all stages of the avatar bundle are trained on.
 
-A pool is a folder of chunks, each a pair of arrays: images (N,3,R,R) uint8 and descriptions
-(N, columns) float32 (``Portraits.to_matrix``). A chunk depends on the seed and its number alone.
-Every person appears in ``LOOKS`` portraits with different attributes, which is what the
-identity network learns from. A second pool holds the same portraits with one attribute changed,
-row by row: what differs between two rows is all that the attribute draws.
+A pool is a folder of chunks. Each chunk is a pair of arrays: images (N,3,R,R) uint8 and portrait
+parameters (N,columns) float32 (``Portraits.to_matrix``). A chunk depends only on the seed and on
+its number. Every person appears in ``LOOKS`` portraits with different attributes; the identity
+network learns from them. A second pool holds the same portraits, row by row, after one attribute
+has changed: two such rows differ only in what that attribute draws.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from tmsa_core.avatars.render import render
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.errors import RequestError
 from tmsa_core.files import replacing
+from tmsa_core.imaging.images import from_uint8, to_uint8
 
-CHUNK = 2048
-LOOKS = 8
+CHUNK = 2048  # portraits of a chunk
+LOOKS = 8  # portraits of a person
 RENDER_BATCH = 32  # keeps a worker's memory small
-HELD_OUT_SEED = 7_000_000  # chunks from here on are never trained on
-CHANGED_SEED = 500_000  # of the changes, apart from the seeds of the chunks
+HELD_OUT_SEED = 7_000_000  # larger than any seed of a trained chunk
+CHANGED_SEED = 500_000  # added to the seed of a chunk for its changes
 
 
-def draw_portraits(seed: int, chunk: int, count: int) -> Portraits:
-    """The portraits of one chunk: ``count / LOOKS`` people, each in ``LOOKS`` looks."""
+def chunk_portraits(seed: int, chunk: int, count: int) -> Portraits:
+    """The first ``count`` portraits of a chunk; each person has ``LOOKS`` in a row."""
     generator = torch.Generator().manual_seed(seed * 100_003 + chunk)
     people = sample_portraits(-(-count // LOOKS), generator)
     repeated = people[torch.arange(count) // LOOKS]
@@ -43,7 +44,7 @@ def draw_portraits(seed: int, chunk: int, count: int) -> Portraits:
 
 
 def one_change(portraits: Portraits, rng: torch.Generator) -> Portraits:
-    """The same portraits, another option in one visible attribute of each."""
+    """The same portraits with another option of one random visible attribute each."""
     seen = torch.stack([visible(portraits, name) for name in ATTRIBUTES], dim=1)  # (B,A)
     chosen = (torch.rand(seen.shape, generator=rng) * seen).argmax(dim=1)
     changed = {}
@@ -55,39 +56,32 @@ def one_change(portraits: Portraits, rng: torch.Generator) -> Portraits:
 
 
 def changed_portraits(seed: int, chunk: int, count: int) -> Portraits:
-    """Those of ``draw_portraits``, each with one visible attribute changed."""
+    """The portraits of ``chunk_portraits`` after one visible attribute of each has changed."""
     rng = torch.Generator().manual_seed(seed * 100_003 + chunk + CHANGED_SEED)
-    return one_change(draw_portraits(seed, chunk, count), rng)
+    return one_change(chunk_portraits(seed, chunk, count), rng)
 
 
-Draw = Callable[[int, int, int], Portraits]
-"""Draws the portraits of a chunk: seed, number of the chunk, how many."""
+ChunkPortraits = Callable[[int, int, int], Portraits]  # seed, number of the chunk, count
 
 
 def held_out_portraits(count: int, seed: int = 0) -> Portraits:
-    """Portraits that no stage trains on: all different people."""
+    """Portraits of different people that no stage is trained on."""
     return sample_portraits(count, torch.Generator().manual_seed(HELD_OUT_SEED + seed))
 
 
-def to_bytes(images: Tensor) -> Tensor:
-    """[-1, 1] float -> uint8."""
-    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def to_range(images: Tensor) -> Tensor:
-    """uint8 -> [-1, 1] float32."""
-    return images.float() / 127.5 - 1
-
-
 def render_chunk(
-    folder: Path, seed: int, chunk: int, resolution: int, draw: Draw = draw_portraits
+    folder: Path,
+    seed: int,
+    chunk: int,
+    resolution: int,
+    portraits_of: ChunkPortraits = chunk_portraits,
 ) -> None:
-    """Draw one chunk and write its two arrays (images last: their file marks completion)."""
-    portraits = draw(seed, chunk, CHUNK)
+    """Render one chunk and write its two arrays, the images last: their file marks completion."""
+    portraits = portraits_of(seed, chunk, CHUNK)
     images = torch.empty(len(portraits), 3, resolution, resolution, dtype=torch.uint8)
     for start in range(0, len(portraits), RENDER_BATCH):
         part = slice(start, start + RENDER_BATCH)
-        images[part] = to_bytes(render(portraits[part], resolution).images)
+        images[part] = to_uint8(render(portraits[part], resolution).images)
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in (("params", portraits.to_matrix()), ("images", images)):
         with replacing(folder / f"{chunk:04d}.{name}.npy") as file:
@@ -95,22 +89,43 @@ def render_chunk(
 
 
 def render_pool(
-    folder: Path, seed: int, count: int, resolution: int, workers: int, draw: Draw = draw_portraits
+    folder: Path,
+    seed: int,
+    count: int,
+    resolution: int,
+    workers: int,
+    portraits_of: ChunkPortraits = chunk_portraits,
 ) -> None:
-    """Draw what is missing of ``count`` portraits, several chunks at a time."""
+    """Render the missing chunks of a pool.
+
+    Args:
+        folder: Folder of the pool.
+        seed: Seed of all portraits.
+        count: Size of the pool, rounded up to whole chunks.
+        resolution: Side of the images in pixels.
+        workers: Number of processes; each renders one chunk at a time.
+        portraits_of: Gives the portraits of a chunk.
+    """
     chunks = range(-(-count // CHUNK))
     missing = [c for c in chunks if not (folder / f"{c:04d}.images.npy").exists()]
-    # A stroke is too small to be quicker on several cores: one for each worker.
+    # A worker's strokes are too small to gain from several cores.
     one_core = {"initializer": torch.set_num_threads, "initargs": (1,)}
     with ProcessPoolExecutor(workers, get_context("spawn"), **one_core) as pool:
-        jobs = [pool.submit(render_chunk, folder, seed, c, resolution, draw) for c in missing]
+        jobs = [
+            pool.submit(render_chunk, folder, seed, c, resolution, portraits_of) for c in missing
+        ]
         for job in tqdm(jobs, desc=folder.name, unit="chunk"):
             job.result()
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Renders on disk, memory-mapped: images (per chunk) and all descriptions."""
+    """Renders on disk.
+
+    Attributes:
+        chunks: Memory-mapped images (N,3,R,R) uint8 of each chunk.
+        portraits: The parameters of all portraits.
+    """
 
     chunks: tuple[np.ndarray, ...]
     portraits: Portraits
@@ -119,22 +134,22 @@ class Pool:
         return len(self.portraits)
 
     def images(self, index: Tensor) -> Tensor:
-        """(B,3,R,R) float32 in [-1, 1] of the rows in ``index`` (B,)."""
+        """The images of the rows ``index`` (B,): (B,3,R,R) float32 in [-1, 1]."""
         rows = [self.chunks[i // CHUNK][i % CHUNK] for i in index.tolist()]
-        return to_range(torch.from_numpy(np.stack(rows)))
+        return from_uint8(torch.from_numpy(np.stack(rows)))
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Endless batches of row numbers, each pass in a new order."""
+        """Endless batches (size,) of row numbers; each pass has a new order."""
         while True:
             order = torch.randperm(len(self), generator=generator)
             yield from order[: len(order) // size * size].view(-1, size).unbind()
 
     def shown(self, count: int) -> Tensor:
-        """Row numbers of up to ``count`` different people, always the same, for sample grids."""
+        """Row numbers of up to ``count`` people, always the same, for sample grids."""
         return torch.arange(0, len(self), LOOKS)[:count]
 
     def digest(self) -> str:
-        """Names the set of renders, for caches: whom they show, and how the first of them look."""
+        """A key for caches: hash of all parameters and of the first images."""
         digest = hashlib.sha256(self.portraits.to_matrix().numpy().tobytes())
         digest.update(self.chunks[0][:LOOKS].tobytes())
         return digest.hexdigest()
@@ -145,14 +160,15 @@ class Pool:
         return Pool(chunks, self.portraits[: sum(len(chunk) for chunk in chunks)])
 
     def person(self, index: Tensor) -> Tensor:
-        """(B,) int64: which person a row shows."""
+        """Number of the person in each row of ``index`` (B,): int64 (B,)."""
         return index // LOOKS
 
 
 def open_pool(folder: Path) -> Pool:
-    """Open the complete chunks of a pool, from number 0 up to the first missing one.
+    """Open the chunks of a pool, from number 0 up to the first missing one.
 
-    Raises RequestError where there is none.
+    Raises:
+        RequestError: If there is no complete chunk.
     """
     images, matrices = [], []
     while (path := folder / f"{len(images):04d}.images.npy").exists():
@@ -168,7 +184,7 @@ def open_pool(folder: Path) -> Pool:
 
 
 def open_pairs(work: Path) -> tuple[Pool, Pool]:
-    """The renders and, row by row, the same portraits with one attribute changed."""
+    """The renders and, row by row, the same portraits after one attribute has changed."""
     renders, changed = open_pool(work / "renders"), open_pool(work / "changed")
     shared = min(len(renders), len(changed))
     return renders.first(shared), changed.first(shared)

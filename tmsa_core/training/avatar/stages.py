@@ -1,7 +1,7 @@
-"""The stages that make ``checkpoints/avatar``, in the order in which they build on each other.
+"""The stages that make ``checkpoints/avatar``, in the order in which they depend on each other.
 
-Every stage trains from its own resumable state and then exports its file into the bundle with
-how it was made in the metadata. ``all`` runs them one after the other.
+Every stage resumes from its own checkpoint, trains, and then exports its network to the bundle,
+with its provenance in the metadata. ``all`` runs all stages.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from tmsa_core.errors import BundleError, RequestError, quoted
 from tmsa_core.training.avatar import classifier as classifier_stage
 from tmsa_core.training.avatar import clip as clip_stage
 from tmsa_core.training.avatar import e4e as e4e_stage
-from tmsa_core.training.avatar import face_detector as landmarks_stage
+from tmsa_core.training.avatar import face_detector as detector_stage
 from tmsa_core.training.avatar import generator as generator_stage
 from tmsa_core.training.avatar import hfgi as hfgi_stage
 from tmsa_core.training.avatar import identity as identity_stage
 from tmsa_core.training.avatar import stylegan_mapping as mapping_stage
 from tmsa_core.training.avatar.renders import (
     changed_portraits,
-    draw_portraits,
+    chunk_portraits,
     open_pool,
     render_pool,
 )
 from tmsa_core.training.mapper.export import check_writable
 from tmsa_core.training.mapper.loop import check_bundle, export_alignment, train_alignment
-from tmsa_core.training.mapper.presets import PRESET, REAL_IMAGES, STATE
+from tmsa_core.training.mapper.presets import FAST, REAL_IMAGES, RUN_NAME
 from tmsa_core.training.run import Options
 from tmsa_core.weights.architectures import build_network
 from tmsa_core.weights.manifest import register_file
@@ -42,28 +42,32 @@ from tmsa_core.weights.network_files import load_network, read_metadata, save_ne
 DOMAIN = "avatar"
 RENDERS = 40_960
 RESOLUTION = 128
-HELD_OUT_SCENES, HELD_OUT_SEED = 200, 1_000_000  # training draws its scenes from small seeds
+HELD_OUT_SCENES, HELD_OUT_SEED = 200, 1_000_000  # training uses small seeds
 
 
 def train_renders(options: Options) -> None:
-    """Draw the portraits that every stage learns from, and each with one attribute changed."""
+    """Render the portraits that all stages use, and each after one attribute has changed."""
     workers = os.cpu_count() or 1
-    for name, draw in (("renders", draw_portraits), ("changed", changed_portraits)):
-        render_pool(options.work / name, options.seed, RENDERS, RESOLUTION, workers, draw)
+    for name, portraits_of in (("renders", chunk_portraits), ("changed", changed_portraits)):
+        render_pool(options.work / name, options.seed, RENDERS, RESOLUTION, workers, portraits_of)
 
 
 def train_mapping(options: Options) -> None:
-    """Teach the generator's mapping network; its weights join the generator's export."""
+    """Train the generator's mapping network; ``export_generator`` exports it."""
     mapping_stage.train_mapping(options, generator_stage.ARCHITECTURE)
 
 
-def need_mapping(options: Options) -> None:
-    """Raises BundleError, before hours of training, where the mapping network is yet to come."""
+def check_mapping(options: Options) -> None:
+    """Check that the mapping network is trained, before hours of training.
+
+    Raises:
+        BundleError: If it is not.
+    """
     _state(options, "mapping")
 
 
 def export_generator(options: Options) -> None:
-    """Join the trained mapping and synthesis networks and measure the mean of W."""
+    """Export the mapping and synthesis networks as one generator, with the mean of W."""
     synthesis, mapping = _state(options, "generator"), _state(options, "mapping")
     model = build_network("stylegan2", generator_stage.ARCHITECTURE)
     model.load_state_dict(synthesis["average"])
@@ -77,22 +81,22 @@ def export_generator(options: Options) -> None:
 
 
 def export_clip(options: Options) -> None:
-    """Write the averaged CLIP."""
+    """Export CLIP (averaged weights)."""
     _export_average(options, "clip", "clip", clip_stage.architecture())
 
 
 def export_classifier(options: Options) -> None:
-    """Write the averaged scoring classifier."""
+    """Export the attribute classifier (averaged weights)."""
     _export_average(options, "classifier", "attributes", classifier_stage.ARCHITECTURE)
 
 
 def export_identity(options: Options) -> None:
-    """Write the averaged identity network."""
+    """Export the identity network (averaged weights)."""
     _export_average(options, "identity", "arcface", identity_stage.ARCHITECTURE)
 
 
 def export_e4e(options: Options) -> None:
-    """Write the averaged encoder with the mean code it adds."""
+    """Export the encoder (averaged weights) with the mean code that it adds."""
     state = _state(options, "e4e")
     encoder = e4e_stage.new_encoder(
         load_network("stylegan2", options.out / "generator.safetensors")
@@ -103,35 +107,35 @@ def export_e4e(options: Options) -> None:
 
 
 def export_hfgi(options: Options) -> None:
-    """Write the averaged aligner and residual encoder."""
+    """Export the aligner and the residual encoder (averaged weights)."""
     _export_average(options, "hfgi", "hfgi", hfgi_stage.ARCHITECTURE)
 
 
 def train_landmarks(options: Options) -> None:
-    """Train dlib's face detector and landmark predictor on rendered scenes, and measure them."""
+    """Train dlib's face detector and landmark predictor on drawn scenes, and print their errors."""
     options.out.mkdir(parents=True, exist_ok=True)
     detector, predictor = options.out / "face_detector.svm", options.out / "landmarks.dat"
-    landmarks_stage.train_detector(detector, seed=options.seed)
-    landmarks_stage.train_predictor(predictor, seed=options.seed)
+    detector_stage.train_detector(detector, seed=options.seed)
+    detector_stage.train_predictor(predictor, seed=options.seed)
     for role, path in (("detector", detector), ("landmarks", predictor)):
         source = f"{TRAINED_BY}python -m tmsa_core train avatar landmarks"
         register_file(options.out, DOMAIN, role, "dlib", path.name, source)
     finder = FaceFinder(detector, predictor)
-    print(landmarks_stage.evaluate_finder(finder, HELD_OUT_SCENES, HELD_OUT_SEED))
+    print(detector_stage.evaluate_finder(finder, HELD_OUT_SCENES, HELD_OUT_SEED))
 
 
 def draw_samples(options: Options) -> None:
-    """Draw the portraits that the page offers to start from."""
+    """Write the sample portraits that the page offers."""
     write_samples(options.out / "samples")
 
 
 def train_mapper(options: Options) -> None:
-    """The avatar stage: our preset, with renders as its real images; resumes."""
+    """Train the mapper by the fast preset, with renders as real images; resumes."""
     bundle = open_bundle("avatar", options.out)
     check_bundle(bundle, real=True)
     check_writable(bundle)
     renders = open_pool(options.work / "renders").first(REAL_IMAGES)
-    state = train_alignment(bundle, PRESET, options, renders, STATE)
+    state = train_alignment(bundle, FAST, options, renders, RUN_NAME)
     export_alignment(state, bundle, "python -m tmsa_core train avatar mapper")
 
 
@@ -142,7 +146,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "landmarks": (train_landmarks,),
     "mapping": (train_mapping,),
     "clip": (clip_stage.train_clip, export_clip),
-    "generator": (need_mapping, generator_stage.train_generator, export_generator),
+    "generator": (check_mapping, generator_stage.train_generator, export_generator),
     "classifier": (classifier_stage.train_classifier, export_classifier),
     "identity": (identity_stage.train_identity, export_identity),
     "e4e": (e4e_stage.train_e4e, export_e4e),
@@ -152,7 +156,16 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 
 
 def train(stage: str, options: Options) -> None:
-    """Run one stage, or ``all``. Raises RequestError for a stage there is none of."""
+    """Run one stage, or all stages.
+
+    Args:
+        stage: A key of ``STAGES``, or "all".
+        options: How to run it.
+
+    Raises:
+        RequestError: If there is no such stage.
+        BundleError: If an earlier stage is missing or a file cannot be written.
+    """
     if stage != "all" and stage not in STAGES:
         raise RequestError(
             f"There is no stage {quoted(stage)}; use one of {', '.join(STAGES)}, all."
@@ -163,6 +176,7 @@ def train(stage: str, options: Options) -> None:
 
 
 def _state(options: Options, stage: str) -> dict[str, Any]:
+    """The checkpoint of a stage; BundleError if there is none."""
     path = options.work / stage / "state.pt"
     if not path.exists():
         raise BundleError(
@@ -173,6 +187,7 @@ def _state(options: Options, stage: str) -> dict[str, Any]:
 
 
 def _export_average(options: Options, stage: str, kind: str, architecture: dict[str, Any]) -> None:
+    """Export the averaged weights of a stage whose role in the bundle has the same name."""
     state = _state(options, stage)
     model = build_network(kind, architecture)
     model.load_state_dict(state["average"])
@@ -187,26 +202,17 @@ def _export(
     architecture: dict[str, Any],
     origin: dict[str, Any],
 ) -> None:
-    """Write a network into the bundle and enter it in the manifest, unless a longer trained one
-    is there: a training that was stopped early is no better.
-    """
+    """Write a network into the bundle and its manifest, unless a longer trained one is there."""
     command = f"python -m tmsa_core train avatar {role}"
     path: Path = options.out / f"{role}.safetensors"
     seen = read_metadata(path)["origin"].get("images", 0) if path.exists() else 0
     if seen > origin["images"]:
         print(
-            f"{path.name} stays as it is: it was trained on {seen:,} images, this run so far on "
-            f"{origin['images']:,}. `{command}` goes on; delete the file to have it replaced."
+            f"{path.name} was not replaced: it was trained on {seen:,} images, this run so far on "
+            f"{origin['images']:,}. `{command}` continues the run; delete the file to replace it."
         )
         return
     made = {"command": command, "seed": options.seed} | origin
     save_network(kind, model, path, architecture, made)
-    register_file(
-        options.out,
-        DOMAIN,
-        role,
-        kind,
-        path.name,
-        f"{TRAINED_BY}{command}",
-        architecture=architecture,
-    )
+    source = f"{TRAINED_BY}{command}"
+    register_file(options.out, DOMAIN, role, kind, path.name, source, architecture=architecture)

@@ -1,9 +1,9 @@
 """The mapping network of the avatar StyleGAN2: z -> w, the code of the portrait z describes.
 
-The target is separable: each trait and attribute depends on a few entries of z alone. So the
-hidden units are dealt out to the attributes and only units of the same attribute are connected;
-the last layer joins them. The network's layout stays StyleGAN2's. It ends in a leaky ReLU, so
-codes are lifted by ``LIFT`` to where that is linear; the lift becomes the mean of W.
+The target is separable: each trait and attribute depends on a few entries of z only. Therefore the
+hidden units are divided among the attributes, and only units of the same attribute are connected;
+the last layer joins them. The architecture stays StyleGAN2's. It ends in a leaky ReLU, so ``LIFT``
+is added to the codes, which moves them to where that is linear; it becomes the mean of W.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tmsa_core.avatars.params import ATTRIBUTES, LATENT_DIMS, TRAITS, portraits_from_latent
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.avatar.w_codes import W_DIM, portrait_codes
-from tmsa_core.training.run import Options, Run, set_rate
+from tmsa_core.training.run import Options, Run, seeded, set_rate
 
 SAMPLES = 5_000_000
 BATCH = 512
@@ -27,7 +27,7 @@ TRAIT_UNITS = 4
 
 
 def input_groups() -> list[list[int]]:
-    """The entries of z that decide each trait or attribute; wrinkles share age's group."""
+    """The entries of z that determine each trait or attribute; wrinkles share the group of age."""
     groups = [[i] for i in range(len(TRAITS))]
     named: dict[str, list[int]] = {}
     start = len(TRAITS)
@@ -40,7 +40,7 @@ def input_groups() -> list[list[int]]:
 
 
 def unit_groups() -> list[int]:
-    """For each of the 512 hidden units, the group it belongs to."""
+    """The group number of each of the 512 hidden units."""
     sizes = [len(group) for group in input_groups()]
     free = W_DIM - TRAIT_UNITS * len(TRAITS)
     share = free / (LATENT_DIMS - len(TRAITS))
@@ -51,7 +51,7 @@ def unit_groups() -> list[int]:
 
 
 def masks() -> tuple[Tensor, Tensor]:
-    """(512,512) connections of the first layer, and of the hidden ones: 1 where allowed."""
+    """Allowed connections of the first and of the hidden layers, (512,512) each: 1 or 0."""
     owners = torch.tensor(unit_groups())
     first = torch.zeros(W_DIM, W_DIM)
     for g, entries in enumerate(input_groups()):
@@ -61,7 +61,10 @@ def masks() -> tuple[Tensor, Tensor]:
 
 
 def new_mapping(architecture: dict[str, float]) -> tuple[nn.Sequential, list[Tensor]]:
-    """A mapping network with orthogonal blocks, and the mask of each of its layers."""
+    """An untrained mapping network, and the mask (512,512) of each of its layers.
+
+    The weights come from PyTorch's global generator.
+    """
     mapping = Generator(**architecture).style
     first, hidden = masks()
     layers = list(mapping)[1:]
@@ -76,29 +79,32 @@ def new_mapping(architecture: dict[str, float]) -> tuple[nn.Sequential, list[Ten
 
 
 def train_mapping(options: Options, architecture: dict[str, float]) -> None:
-    """Teach the mapping network by plain regression; resumes from its last checkpoint."""
-    run = Run("mapping", options, SAMPLES)
-    torch.manual_seed(options.seed)
-    mapping, connected = new_mapping(architecture)
-    mapping, connected = mapping.to(options.device), [m.to(options.device) for m in connected]
+    """Train the mapping network by regression on known codes; resumes from its last checkpoint."""
+    run, device = Run("mapping", options, SAMPLES), options.device
+    with seeded(options.seed):
+        mapping, connected = new_mapping(architecture)
+    mapping, connected = mapping.to(device), [mask.to(device) for mask in connected]
     optimiser = torch.optim.Adam(mapping.parameters(), betas=(0.9, 0.99))
-    parts = {"mapping": mapping, "optimiser": optimiser}
-    done = run.resume(parts)
-    while run.going(done):
-        rng = torch.Generator().manual_seed(options.seed * 1_000_003 + done)
-        z = torch.randn(BATCH, W_DIM, generator=rng)
-        w = (portrait_codes(portraits_from_latent(z)) + LIFT).to(options.device)
+    stateful = {"mapping": mapping, "optimiser": optimiser}
+    done = run.resume(stateful)
+    while run.should_continue(done):
+        # 1. Draw z and compute the codes of the portraits that they describe.
+        z = torch.randn(BATCH, W_DIM, generator=run.rng_at(done))
+        w = (portrait_codes(portraits_from_latent(z)) + LIFT).to(device)
+        # 2. Map z, and compare.
+        loss = F.mse_loss(mapping(z.to(device)), w)
+        # 3. Update the allowed connections.
         warm = min(1.0, done / 50_000 + 0.01)
         set_rate(optimiser, RATE * warm * (1 - done / SAMPLES) + 1e-3)
-        loss = F.mse_loss(mapping(z.to(options.device)), w)
         optimiser.zero_grad()
         loss.backward()
         for layer, mask in zip(list(mapping)[1:], connected, strict=True):
             layer.weight.grad.mul_(mask)
         optimiser.step()
         done += BATCH
+        # 4. Log, and save a checkpoint from time to time.
         if done % (400 * BATCH) == 0:
             run.log(done, explained=1 - loss / w.var())
-        if run.due():
-            run.keep(parts, done)
-    run.keep(parts, done)
+        if run.checkpoint_due():
+            run.save_checkpoint(stateful, done)
+    run.save_checkpoint(stateful, done)

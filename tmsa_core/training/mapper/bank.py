@@ -1,7 +1,7 @@
-"""Banks of pairs that the alignment learns from: CLIP embeddings beside latent codes.
+"""Banks of pairs that the alignment learns from: CLIP embeddings and latent codes.
 
-Synthetic pairs (E_I(G(w)), w) come from the generator alone; real pairs (E_I(I), e4e(I)) need
-images. Every draw is counted, since generator evaluations are what an alignment costs.
+Synthetic pairs (E_I(G(w)), w) need the generator only; real pairs (E_I(I), e4e(I)) need images.
+Every synthesised image is counted, since generator evaluations are the cost of an alignment.
 """
 
 from __future__ import annotations
@@ -20,21 +20,24 @@ from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.mapper.cache import Parts
 
-Tick = Callable[[int], None]
-"""Told how many more images are done."""
+Tick = Callable[[int], None]  # called with the number of further images that are done
 
 Batch = TypeVar("Batch")
 
-PART = 256  # images, about: what a stopped drawing loses at most
+PART = 256  # images that are saved together: a stopped computation loses about as many
 REAL_BATCH = 64  # real images that are read together
-PIXELS = 2**23  # images of one batch together, what 64 portraits of 128 px stay well below
+PIXELS = 2**23  # pixels of a batch; 64 portraits of 128 pixels stay well below
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Pairs: synthetic embeddings (N,D) with w (N,512), real ones (M,D) with codes (M,L,512).
+    """Pairs of CLIP embeddings and latent codes. M, the number of real images, may be 0.
 
-    M may be zero: then the bank knows synthetic images only.
+    Attributes:
+        synthetic: Embeddings (N,D) of synthetic images.
+        w: Their codes (N,512).
+        real: Embeddings (M,D) of real images.
+        inverted: Their e4e codes (M,L,512).
     """
 
     synthetic: Tensor
@@ -42,14 +45,19 @@ class Bank:
     real: Tensor
     inverted: Tensor
 
+    @classmethod
+    def without_images(cls, synthetic: Tensor, w: Tensor, levels: int) -> Bank:
+        """A bank of synthetic pairs only: embeddings (N,D), codes (N,512), L levels."""
+        return cls(synthetic, w, synthetic[:0], w.new_zeros(0, levels, w.shape[1]))
+
     @property
     def levels(self) -> int:
-        """L, the rows of W+."""
+        """Number L of levels of W+."""
         return self.inverted.shape[1]
 
     @property
     def embeddings(self) -> Tensor:
-        """Embeddings of real images if there are any, or else of synthetic ones."""
+        """Embeddings (N or M,D) of real images if there are any, otherwise of synthetic ones."""
         return self.real if len(self.real) else self.synthetic
 
     def spread(self) -> float:
@@ -57,7 +65,7 @@ class Bank:
         return float((self.w - self.w.mean(dim=0)).square().sum(dim=1).mean().sqrt())
 
     def subjects(self, count: int) -> Tensor:
-        """Codes to try edits on (up to ``count``,L,512): of real images if there are any."""
+        """Up to ``count`` codes (N,L,512) to try edits on, of real images if there are any."""
         if len(self.inverted):
             return self.inverted[:count]
         return self.w[:count, None].expand(-1, self.levels, -1)
@@ -65,9 +73,14 @@ class Bank:
 
 @dataclass
 class ImageEmbedder:
-    """G followed by E_I, with a count of the generator evaluations so far.
+    """The generator G followed by CLIP's image encoder E_I, with a count of evaluations.
 
-    processes: how many work alike, so that each image stands for as many.
+    Attributes:
+        generator: G.
+        clip: CLIP.
+        device: Device of both.
+        processes: Number of processes that do the same; each image counts as often.
+        evaluations: Generator evaluations so far.
     """
 
     generator: Generator
@@ -78,17 +91,17 @@ class ImageEmbedder:
 
     @property
     def batch(self) -> int:
-        """How many images are drawn together."""
+        """Number of images that are synthesised together."""
         return max(1, min(64, PIXELS // self.generator.resolution**2))
 
     def autocast(self) -> torch.autocast:
-        """bfloat16 for G and E_I, where the device is quicker with it."""
+        """Context in which G and E_I use bfloat16, on devices where that is faster."""
         kind = torch.device(self.device).type
         return torch.autocast(kind, torch.bfloat16, enabled=kind in ("cpu", "cuda"))
 
     @torch.inference_mode()
     def embed(self, w_plus: Tensor) -> Tensor:
-        """E_I(G(w_plus)): (N,L,512) -> (N,D) unit vectors on the CPU, in batches."""
+        """E_I(G(w_plus)): (N,L,512) -> unit vectors (N,D) on the CPU, in batches."""
         rows = []
         for codes in w_plus.split(self.batch):
             with self.autocast():
@@ -99,73 +112,69 @@ class ImageEmbedder:
 
     @torch.inference_mode()
     def pairs(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """z (N,512) standard normal -> E_I(G(w)) (N,D) and w (N,512), both on the CPU."""
+        """Standard normal z (N,512) -> E_I(G(w)) (N,D) and w (N,512), both on the CPU."""
         w = self.generator.map(z.to(self.device))
         return self.embed(self.generator.broadcast(w)), w.cpu()
 
     def embed_with_gradients(self, w_plus: Tensor, one_by_one: bool) -> Tensor:
-        """As ``embed``, for training: (N,L,512) -> (N,D) on the device.
+        """E_I(G(w_plus)) for training: (N,L,512) -> (N,D) on the device.
 
-        one_by_one: keep the activations of no image; each is drawn again for its gradients, which
-        bounds the memory by that of a single one.
+        Args:
+            w_plus: Codes (N,L,512).
+            one_by_one: Recompute each image for its gradients instead of storing activations, so
+                that the memory for a single image suffices.
         """
         self.evaluations += self.processes * len(w_plus)
         if not one_by_one:
-            return self._look(w_plus)
-        looks = [checkpoint(self._look, codes, use_reentrant=False) for codes in w_plus.split(1)]
-        return torch.cat(looks)
+            return self._embed_batch(w_plus)
+        rows = [checkpoint(self._embed_batch, w, use_reentrant=False) for w in w_plus.split(1)]
+        return torch.cat(rows)
 
     def state_dict(self) -> dict[str, int]:
-        """What a resumed run goes on counting from."""
+        """The count, for a checkpoint."""
         return {"evaluations": self.evaluations}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Take over what ``state_dict`` gave."""
+        """Restore the count from a checkpoint."""
         self.evaluations = state["evaluations"]
 
-    def _look(self, w_plus: Tensor) -> Tensor:
-        """E_I(G(w_plus)): (N,L,512) -> (N,D), all in one batch."""
+    def _embed_batch(self, w_plus: Tensor) -> Tensor:
+        """E_I(G(w_plus)): (N,L,512) -> (N,D), in one batch."""
         with self.autocast():
             return self.clip.embed_images(self.generator.synthesise(w_plus))
 
 
 def synthetic_pairs(
-    studio: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
+    embedder: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Draw w from the generator's mapping network and embed its images.
+    """Sample w from the generator's mapping network and embed its images.
 
-    The random numbers and the batches are the same whether the drawing was stopped or not, so a
-    resumed drawing gives the very tensors of an unbroken one.
+    A resumed call gives exactly the tensors of an uninterrupted one, since random numbers and
+    batches do not depend on where it stopped.
 
     Args:
-        studio: Draws and embeds; its evaluations count images of kept parts, too.
-        count: How many pairs.
-        seed: Of the random numbers.
-        tick: Told after each batch how many more pairs are done.
-        parts: Where to keep what is ready; None to keep nothing.
+        embedder: Synthesises and embeds; its evaluations also count images of saved parts.
+        count: Number of pairs.
+        seed: Seed of the random numbers.
+        tick: Called after each batch with the number of further pairs.
+        parts: Saves finished parts; None to save nothing.
 
     Returns:
         Embeddings (N,D) and codes w (N,512), float32 on the CPU.
     """
     rng = torch.Generator().manual_seed(seed)
-    sizes = [min(studio.batch, count - start) for start in range(0, count, studio.batch)]
+    sizes = [min(embedder.batch, count - start) for start in range(0, count, embedder.batch)]
     batches = [torch.randn(size, 512, generator=rng) for size in sizes]
-
-    def draw(batch: Tensor) -> tuple[Tensor, Tensor]:
-        pair = studio.pairs(batch)
-        tick(len(batch))
-        return pair
-
-    before = studio.evaluations
-    embeddings, codes = _in_parts(batches, draw, studio.batch, parts, tick)
-    studio.evaluations = before + studio.processes * count
-    return embeddings, codes
+    before = embedder.evaluations
+    pairs = _in_parts(batches, embedder.pairs, embedder.batch, parts, tick)
+    embedder.evaluations = before + embedder.processes * count
+    return pairs
 
 
 @torch.inference_mode()
 def real_pairs(
     images: Sequence[Callable[[], Tensor]],
-    studio: ImageEmbedder,
+    embedder: ImageEmbedder,
     encoder: Encoder,
     content: float,
     tick: Tick,
@@ -174,22 +183,21 @@ def real_pairs(
     """Embed and invert real images.
 
     Args:
-        images: Functions that each read one batch (B,3,R,R), values from -1 to 1.
-        studio: Embeds.
+        images: Functions that each read one batch (B,3,R,R) in [-1, 1].
+        embedder: Embeds.
         encoder: Inverts.
-        content: The share of the images' height that holds the image.
-        tick: Told after each batch how many more images are done.
-        parts: Where to keep what is ready; None to keep nothing.
+        content: Share of the image's height without its black borders.
+        tick: Called after each batch with the number of further images.
+        parts: Saves finished parts; None to save nothing.
 
     Returns:
         Embeddings (M,D) and codes (M,L,512), float32 on the CPU.
     """
 
     def invert(read: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
-        batch = read().to(studio.device)
+        batch = read().to(embedder.device)
         codes = encoder(encoder_view(batch, encoder.input_size, content))
-        tick(len(batch))
-        return studio.clip.embed_images(batch).cpu(), codes.float().cpu()
+        return embedder.clip.embed_images(batch).cpu(), codes.float().cpu()
 
     return _in_parts(images, invert, REAL_BATCH, parts, tick)
 
@@ -201,36 +209,36 @@ def _in_parts(
     parts: Parts | None,
     tick: Tick,
 ) -> tuple[Tensor, Tensor]:
-    """Embeddings and codes of all batches of ``size``, made in parts of about ``PART`` images."""
+    """Embeddings and codes of all batches of ``size``, in parts of about ``PART`` images."""
     each = max(1, PART // size)
     found = []
     for number, start in enumerate(range(0, len(batches), each)):
-        made = False
-
-        def make_part(some: Sequence[Batch] = batches[start : start + each]) -> dict[str, Tensor]:
-            nonlocal made
-            made = True
-            embeddings, codes = zip(*(make(batch) for batch in some), strict=True)
-            return {"embeddings": torch.cat(embeddings).clone(), "codes": torch.cat(codes).clone()}
-
-        part = parts.get(number, make_part) if parts else make_part()
-        if not made:
+        part = parts.load(number) if parts else None
+        if part is not None:
             tick(len(part["codes"]))
+        else:
+            pairs = []
+            for batch in batches[start : start + each]:
+                pairs.append(make(batch))
+                tick(len(pairs[-1][1]))
+            embeddings, codes = (torch.cat(column) for column in zip(*pairs, strict=True))
+            part = {"embeddings": embeddings, "codes": codes}
+            if parts:
+                parts.save(number, part)
         found.append(part)
     return torch.cat([p["embeddings"] for p in found]), torch.cat([p["codes"] for p in found])
 
 
 def encoder_view(images: Tensor, size: int, content: float) -> Tensor:
-    """Crops (B,3,R,R) as the encoder reads them: without black borders, ``size`` pixels wide."""
+    """Crops (B,3,R,R) as the encoder reads them: (B,3,size*content,size), no black borders."""
     side = images.shape[-1]
     top = (side - round(side * content)) // 2
     return resize_tensor(images[:, :, top : side - top], (round(size * content), size))
 
 
 def synthetic_bank(
-    studio: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
+    embedder: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
 ) -> Bank:
-    """A bank without real images; arguments as those of ``synthetic_pairs``."""
-    embeddings, w = synthetic_pairs(studio, count, seed, tick, parts)
-    no_codes = w.new_zeros(0, studio.generator.levels, w.shape[1])
-    return Bank(embeddings, w, embeddings[:0], no_codes)
+    """A bank without real images; the arguments are those of ``synthetic_pairs``."""
+    embeddings, w = synthetic_pairs(embedder, count, seed, tick, parts)
+    return Bank.without_images(embeddings, w, embedder.generator.levels)

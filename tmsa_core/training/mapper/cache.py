@@ -1,4 +1,4 @@
-"""Arrays kept on disk and memory-mapped, under a name that says what they were made from."""
+"""Tensors on disk that are recomputed only when their inputs change."""
 
 from __future__ import annotations
 
@@ -22,62 +22,71 @@ Tensors = dict[str, Tensor]
 
 
 class Parts:
-    """The parts of a long drawing, each kept on disk as soon as it is made.
+    """The parts of a long computation, each saved as soon as it is ready.
 
-    A drawing that was stopped at any moment goes on with the first part that is not there. Parts
-    made from another key are not used.
+    A computation that was stopped continues with the first part that is missing.
+
+    Args:
+        folder: Folder for the parts and for nothing else.
+        key: Everything that the parts depend on, as JSON. Parts with another key are not used.
     """
 
     def __init__(self, folder: Path, key: object) -> None:
-        """folder: where the parts go, and nothing else. key: all that they depend on, as JSON."""
         self.folder = folder
         self._name = _digest(key)
 
-    def get(self, number: int, make: Callable[[], Tensors]) -> Tensors:
-        """The tensors of a part: from disk, or else made and kept.
+    def load(self, number: int) -> Tensors | None:
+        """The tensors of a part; None if it is missing or damaged."""
+        with suppress(OSError, SafetensorError):
+            return load(self._path(number).read_bytes())
+        return None
 
-        Raises BundleError where the disk does not take them.
-        """
-        path = self.folder / f"{self._name}-{number:04d}.safetensors"
-        if path.is_file():
-            with suppress(OSError, SafetensorError):  # damaged, as by a machine that went down
-                return load(path.read_bytes())
-        tensors = make()
-        _make_folder(self.folder)
-        write_whole(path, save({k: v.contiguous() for k, v in tensors.items()}), BundleError)
-        return tensors
+    def save(self, number: int, tensors: Tensors) -> None:
+        """Save a part; raises BundleError if the disk does not take it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BundleError(write_problem(self.folder, error)) from error
+        content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+        write_whole(self._path(number), content, BundleError)
 
     def clear(self) -> None:
-        """Remove all parts, when what they were for is kept elsewhere."""
+        """Remove all parts, once the complete result is saved."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{self._name}-{number:04d}.safetensors"
 
 
 def cached(folder: Path, kind: str, key: object, make: Callable[[Parts], Tensors]) -> Tensors:
-    """The tensors that ``make`` returns, from disk if they were made from the same ``key`` before.
+    """Load the result of an earlier call with the same key, or compute and save it.
 
     Args:
-        folder: Where they are kept.
-        kind: What they are; there is one set of each kind in a folder.
-        key: Everything the result depends on, as JSON. Arrays made from another key are deleted: a
-            changed network or folder makes them useless. Damaged ones are made again.
-        make: Makes them; what it gets keeps the parts that are ready, should it be stopped.
+        folder: Folder of the saved results.
+        kind: Name of the result; a folder keeps one result of each kind.
+        key: Everything that the result depends on, as JSON. A result with another key is deleted,
+            since a changed network or image folder makes it useless; a damaged one is recomputed.
+        make: Computes the result. Its argument saves parts, in case the computation is stopped.
 
     Returns:
         The tensors by name, memory-mapped.
 
     Raises:
-        BundleError: The disk does not take them.
+        BundleError: If the disk does not take the result.
     """
+    # 1. Load an earlier result. An incomplete file is recomputed.
     ready = folder / f"{kind}-{_digest(key)}"
     if ready.is_dir():
-        with suppress(OSError, ValueError, EOFError):  # cut short, as by a machine that went down
+        with suppress(OSError, ValueError, EOFError):
             return _open(ready)
+    # 2. Compute it, and delete the results of other keys.
     half = folder / f"{kind}.half"
     shutil.rmtree(half, ignore_errors=True)
     parts = Parts(folder / f"{kind}.parts", key)
     tensors = make(parts)
     for old in folder.glob(f"{kind}-*"):
         shutil.rmtree(old)
+    # 3. Save it under a temporary name, and rename it when it is complete.
     try:
         half.mkdir(parents=True)
         for tensor_name, tensor in tensors.items():
@@ -94,13 +103,6 @@ def _digest(key: object) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BundleError(write_problem(folder, error)) from error
-
-
-def _open(folder: Path) -> dict[str, Tensor]:
-    # copy on write: the file is never changed, and torch needs no warning about that
+def _open(folder: Path) -> Tensors:
+    # Copy on write: PyTorch warns of read-only arrays, although nothing writes to these.
     return {p.stem: torch.from_numpy(np.load(p, mmap_mode="c")) for p in folder.glob("*.npy")}

@@ -1,8 +1,8 @@
 """The alignment in closed form: a ridge regression of latent codes on CLIP embeddings.
 
-A penalty is stated as the length of a random vector that, added to the unit embeddings, would
-regularise least squares as much: directions in which images hardly vary, but texts do, are then
-not amplified.
+The penalty is given as a noise length: least squares on unit embeddings plus random vectors of this
+length is regularised equally. The penalty keeps the mapper from amplifying directions in which
+texts vary and images hardly do.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from tmsa_core.training.mapper.bank import Bank
 
 
 def ridge(x: Tensor, y: Tensor, penalty: float) -> Tensor:
-    """argmin |x W - y|^2 + N penalty |W|^2: x (N,D) of zero mean, y (N,K) -> (D,K)."""
+    """Ridge regression, the W (D,K) that minimises |x W - y|^2 + N penalty |W|^2.
+
+    x (N,D) has zero mean, y is (N,K).
+    """
     gram = x.T @ x / len(x) + penalty * torch.eye(x.shape[1])
     return torch.linalg.solve(gram, x.T @ y / len(x))
 
 
 def blank_mapper(bank: Bank, hidden: tuple[int, ...]) -> Mapper:
-    """A mapper that knows the means and the spread of a bank, its linear path at zero."""
+    """A mapper with the means and the spread of a bank, and zero output weights."""
     both = torch.cat([bank.synthetic, bank.real])
     mapper = Mapper(bank.levels, hidden, clip_dim=both.shape[1], w_dim=bank.w.shape[1])
     mapper.clip_mean.copy_(both.mean(dim=0))
@@ -34,9 +37,15 @@ def blank_mapper(bank: Bank, hidden: tuple[int, ...]) -> Mapper:
 
 
 def closed_form(bank: Bank, noise: float, hidden: tuple[int, ...] = ()) -> Mapper:
-    """The mapper whose linear path is the ridge regression, its hidden layers, if any, at zero.
+    """A mapper whose linear path is the ridge regression on all pairs of a bank.
 
-    Rows come from synthetic and real pairs alike; ``noise`` is the penalty, as a length.
+    Args:
+        bank: Synthetic and, if there are any, real pairs.
+        noise: The penalty, as a noise length.
+        hidden: Widths of hidden layers, whose output is zero at first.
+
+    Returns:
+        The mapper.
     """
     mapper = blank_mapper(bank, hidden)
     x = (torch.cat([bank.synthetic, bank.real]) - mapper.clip_mean) / mapper.clip_spread
@@ -45,7 +54,7 @@ def closed_form(bank: Bank, noise: float, hidden: tuple[int, ...] = ()) -> Mappe
         codes = torch.cat([bank.w[:, None].expand(-1, bank.levels, -1), bank.inverted])
         weight = ridge(x, (codes - mapper.latent_avg).flatten(1), penalty)  # (D, L*512)
         weight = weight.view(x.shape[1], bank.levels, -1).transpose(0, 1)
-    else:  # every level has the same w
+    else:  # w is the same on every level
         weight = ridge(x, bank.w - mapper.latent_avg[0], penalty).expand(bank.levels, -1, -1)
     mapper.linear.weight.data.copy_(weight)
     return mapper

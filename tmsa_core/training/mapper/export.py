@@ -1,4 +1,4 @@
-"""Where a trained mapper goes: into its domain's bundle."""
+"""Export of a trained mapper to its domain's bundle."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ FILE = "mapper.safetensors"
 
 
 def mapper_folder(bundle: Bundle) -> Path:
-    """The bundle's own folder where that comes with a mapper, or else the machine's cache."""
+    """The folder to write a bundle's mapper to.
+
+    That is the cache, if the manifest names a mapper that is not part of the bundle's own files;
+    otherwise the bundle's folder.
+    """
     entry = bundle.files.get("mapper")
     return bundle.cache / bundle.domain if entry and not entry.sha256 else bundle.folder
 
 
 def check_writable(bundle: Bundle) -> None:
-    """Raise BundleError where a mapper could not be put, before it is trained."""
+    """Check, before a training, that the mapper can be written.
+
+    Raises:
+        BundleError: If it cannot.
+    """
     folder = mapper_folder(bundle)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,18 +38,25 @@ def check_writable(bundle: Bundle) -> None:
             pass
     except OSError as error:
         raise BundleError(
-            f"The mapper would go to {folder}, where nothing can be written ({error.strerror}): "
-            "allow it, or choose other places with TMSA_CHECKPOINTS and TMSA_CACHE."
+            f"The mapper cannot be written to {folder} ({error.strerror}): change its permissions, "
+            "or choose other folders with TMSA_CHECKPOINTS and TMSA_CACHE."
         ) from error
 
 
 def save_mapper(
     mapper: Mapper, bundle: Bundle, origin: Mapping[str, object], seconds: float
 ) -> Path:
-    """Write a mapper where the bundle finds it, with how it was made; its path.
+    """Write a mapper and add it to the bundle's manifest.
 
-    seconds: what making it took. They stand in the manifest alone, as the same training makes the
-    same file.
+    Args:
+        mapper: The mapper.
+        bundle: Its bundle.
+        origin: Its provenance, which is stored in the file.
+        seconds: Training time. Stored in the manifest only, so that the same training gives the
+            same file.
+
+    Returns:
+        The path of the file.
     """
     folder = mapper_folder(bundle)
     save_network("mapper", mapper, folder / FILE, mapper.architecture(), origin)

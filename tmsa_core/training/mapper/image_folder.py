@@ -20,7 +20,7 @@ from tmsa_core.imaging.images import MAX_PIXELS, load_image, to_tensor
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MIN_IMAGES = 16
-MIN_SIDE = 256  # what CLIP and e4e see, unless the domain's crops are smaller
+MIN_SIDE = 256  # pixels that CLIP and e4e read, unless the domain's crops are smaller
 
 
 class Images(Protocol):
@@ -29,7 +29,7 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def images(self, index: Tensor) -> Tensor:
-        """(B,3,R,R) float32 in [-1, 1] of the numbers in ``index`` (B,)."""
+        """The images with the numbers ``index`` (B,): (B,3,R,R) float32 in [-1, 1]."""
         ...
 
     def shown(self, count: int) -> Tensor:
@@ -37,13 +37,19 @@ class Images(Protocol):
         ...
 
     def digest(self) -> str:
-        """Names the set of images, for caches."""
+        """A key for caches: differs for different images."""
         ...
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The images of a folder as crops of a domain, with the SHA-256 of each file."""
+    """The images of a folder as crops of a domain.
+
+    Attributes:
+        paths: The files.
+        hashes: Their SHA-256.
+        domain: The domain.
+    """
 
     paths: tuple[Path, ...]
     hashes: tuple[str, ...]
@@ -53,18 +59,19 @@ class ImageFolder:
         return len(self.paths)
 
     def images(self, index: Tensor) -> Tensor:
-        """(N,) indices -> (N,3,R,R) in [-1,1]."""
+        """The images with the numbers ``index`` (B,): (B,3,R,R) float32 in [-1, 1]."""
         return torch.cat([self._crop(self.paths[i]) for i in index.tolist()])
 
     def shown(self, count: int) -> Tensor:
-        """Indices of the first ``count`` images, for the sample grid."""
+        """Numbers of the first ``count`` images."""
         return torch.arange(len(self))[:count]
 
     def digest(self) -> str:
-        """Tells this set of images from others."""
+        """Hash of all files."""
         return hashlib.sha256("\n".join(self.hashes).encode()).hexdigest()
 
     def _crop(self, path: Path) -> Tensor:
+        """(1,3,R,R) in [-1, 1]."""
         photo, size = load_image(path), self.domain.resolution
         if self.domain.alignment == "resize":
             return to_tensor(crop_whole(photo, size, self.domain.content)[0])
@@ -72,24 +79,25 @@ class ImageFolder:
 
 
 def open_images(folder: Path, domain: Domain) -> ImageFolder:
-    """Check every image of a folder and open it.
+    """Open a folder after checking all of its images.
 
-    Raises RequestError for a folder that is missing, empty or too small, ImageError for the first
-    image that cannot be read, is too small, or is no aligned crop.
+    Raises:
+        RequestError: If the folder is missing or has too few images.
+        ImageError: For the first image that cannot be read, is too small or is not an aligned crop.
     """
     if not folder.is_dir():
-        raise RequestError(f"There is no folder {folder}: give one with images.")
+        raise RequestError(f"There is no folder {folder}: give a folder of images.")
     paths = tuple(sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES))
     if len(paths) < MIN_IMAGES:
         raise RequestError(
             f"{folder} holds {len(paths)} images, at least {MIN_IMAGES} are needed: add more, or "
-            "leave the folder out to train on synthetic images alone."
+            "omit the folder to train on synthetic images only."
         )
     return ImageFolder(paths, _check_all(paths, domain), domain)
 
 
 def _check_all(paths: Sequence[Path], domain: Domain) -> tuple[str, ...]:
-    """The SHA-256 of every image, the first that cannot be used stopping it all."""
+    """The SHA-256 of every image; the first that cannot be used stops the check."""
     with ThreadPoolExecutor() as pool:
         checks = [pool.submit(_check, path, domain) for path in paths]
         try:
@@ -99,7 +107,7 @@ def _check_all(paths: Sequence[Path], domain: Domain) -> tuple[str, ...]:
 
 
 def _check(path: Path, domain: Domain) -> str:
-    """Read an image to its last pixel, as training will: many formats have no checksums."""
+    """The SHA-256 of an image, after decoding it: many formats have no checksums."""
     try:
         data = path.read_bytes()
         width, height = load_image(data).size
@@ -108,11 +116,11 @@ def _check(path: Path, domain: Domain) -> str:
             f"{path} cannot be read as an image of at most {MAX_PIXELS // 1_000_000} megapixels: "
             "repair or remove it."
         ) from error
-    least = min(domain.resolution, MIN_SIDE)
-    if min(width, height) < least:
+    side = min(domain.resolution, MIN_SIDE)
+    if min(width, height) < side:
         raise ImageError(
             f"{path} has {width} x {height} pixels; the domain {domain.key} needs at least "
-            f"{least} x {least}."
+            f"{side} x {side}."
         )
     if domain.alignment == "face" and width != height:
         raise ImageError(

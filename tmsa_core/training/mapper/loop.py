@@ -1,9 +1,9 @@
-"""Training the alignment in any domain: the mapping network M with losses (1) to (4).
+"""Training of the alignment in any domain: the mapper M with losses (1) to (4).
 
-The frozen networks of a bundle are all it needs; real images make losses (1) and (4) possible.
-Everything random at a step follows from the seed and the step's number, so that a run that was
-killed and resumed does what an unbroken one does, and several processes, each with its slice
-of every batch, do what one does.
+It needs the frozen networks of a bundle; with real images it also uses losses (1) and (4). All
+random numbers of a step follow from the seed and the number of the step. Therefore a run that was
+killed and resumed gives the same result as an uninterrupted one, and several processes, each with
+its slice of every batch, give the same result as one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from tmsa_core.bundles import Bundle
@@ -42,24 +42,36 @@ from tmsa_core.training.mapper.export import save_mapper
 from tmsa_core.training.mapper.image_folder import Images
 from tmsa_core.training.mapper.losses import adaption, in_domain, in_domain_image, space_alignment
 from tmsa_core.training.mapper.presets import Preset
-from tmsa_core.training.run import Options, Run, set_rate, update_average
+from tmsa_core.training.mapper.processes import (
+    average_gradients,
+    average_losses,
+    check_shares,
+    first_process_says,
+    start_processes,
+)
+from tmsa_core.training.run import Options, Run, seeded, set_rate, update_average
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-MEASURING_PAIRS = 1_024  # synthetic pairs that set M's means and spread where no bank is kept
-CHECKPOINTING_SIDE = 512  # from here on images pass G one by one and are drawn again for gradients
+MEASURING_PAIRS = 1_024  # synthetic pairs for M's means and spread, if the preset has no bank
+CHECKPOINTING_SIDE = 512  # resolution from which images are recomputed, to save memory
 LOG_EVERY = 50  # steps
-SHOWN = 16
+SHOWN = 16  # images of the sample grid
 BANK_SEED, STEP_SEED = 11, 1_000_003
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One process's slice of a step: embeddings (B,D) with codes w (B,512) and (B,L,512).
+    """One process's slice of a step. The real pairs are empty if there are no real images.
 
-    noisy_synthetic, noisy_real: the embeddings with the noise that regularises M. Everything real
-    is empty where there are no real images.
+    Attributes:
+        synthetic: Embeddings (B,D) of synthetic images.
+        noisy_synthetic: The same with the noise that regularises M.
+        w: Their codes (B,512).
+        real: Embeddings (B,D) of real images.
+        noisy_real: The same with noise.
+        inverted: Their e4e codes (B,L,512).
     """
 
     synthetic: Tensor
@@ -72,14 +84,23 @@ class Batch:
 
 @dataclass
 class Alignment:
-    """A run under way: the frozen networks, the pairs, and M with its average.
+    """The state of a training.
 
-    seconds: what it took until it was last stopped.
+    Attributes:
+        preset: The schedule.
+        seed: Seed of everything random.
+        embedder: The frozen networks.
+        bank: The pairs.
+        model: M.
+        average: Moving average of M, which is exported.
+        optimiser: Of M's weights.
+        step: Steps done.
+        seconds: Training time.
     """
 
     preset: Preset
     seed: int
-    studio: ImageEmbedder
+    embedder: ImageEmbedder
     bank: Bank
     model: Mapper
     average: Mapper
@@ -87,13 +108,13 @@ class Alignment:
     step: int = 0
     seconds: float = 0.0
 
-    def parts(self) -> dict[str, object]:
-        """What a checkpoint holds."""
+    def stateful(self) -> dict[str, object]:
+        """The contents of a checkpoint."""
         return {
             "model": self.model,
             "average": self.average,
             "optimiser": self.optimiser,
-            "studio": self.studio,
+            "studio": self.embedder,  # the name in checkpoints of earlier versions
         }
 
 
@@ -106,58 +127,70 @@ def train_alignment(
     name: str,
     until: int | None = None,
 ) -> Alignment:
-    """Train M until the preset's iterations or the option's minutes are over; resumes.
+    """Train M until the preset's iterations or the options' minutes are over; resumes.
 
-    The state lies in ``options.work / name``. until: stop as soon as the generator was evaluated so
-    often; the same call with more goes on. Raises BundleError for missing networks and
-    RequestError for a state of another configuration or a batch that the processes cannot share.
-    Ctrl-C keeps the state, too.
+    Ctrl-C saves a checkpoint after the current step.
+
+    Args:
+        bundle: Has the frozen networks.
+        preset: The schedule.
+        options: How to run it.
+        real_images: Images for losses (1) and (4), or None to leave these out.
+        name: Folder of the checkpoints, below ``options.work``.
+        until: Stop after this many generator evaluations; a call with more continues.
+
+    Raises:
+        BundleError: If a network is missing.
+        RequestError: If the checkpoint has another configuration.
     """
+    # 1. Check everything before any long work.
     accelerator = start_processes(options.device)
-    if preset.batch % accelerator.num_processes or preset.image_batch % accelerator.num_processes:
-        raise RequestError(
-            f"{accelerator.num_processes} processes cannot share batches of {preset.batch} pairs "
-            f"and {preset.image_batch} images evenly: use a number that divides both."
-        )
+    is_first = accelerator.is_main_process
+    check_shares(accelerator, preset.batch, preset.image_batch)
     check_bundle(bundle, real_images is not None)
-    images = preset.iterations * preset.batch
-    run = Run(name, options, images, "image", quiet=not accelerator.is_main_process)
+    run = Run(name, options, preset.iterations * preset.batch, "image", quiet=not is_first)
     check_configuration(run, configuration(bundle, preset, options, real_images))
-    if real_images is None and accelerator.is_main_process:
+    if real_images is None and is_first:
         tqdm.write("Note: without real images losses (1) and (4) are left out.", file=sys.stderr)
+    # 2. Load the frozen networks, compute the bank, and load the last checkpoint.
     device = str(accelerator.device)
     generator, clip = bundle.load("generator", device), bundle.load("clip", device)
-    studio = ImageEmbedder(generator, clip, device, accelerator.num_processes)
+    embedder = ImageEmbedder(generator, clip, device, accelerator.num_processes)
     with accelerator.main_process_first():
-        bank = make_bank(bundle, studio, preset, options.seed, real_images, run.folder)
-    studio.evaluations = len(bank.w)
-    state = new_alignment(studio, bank, preset, options.seed)
-    state.step = run.resume(state.parts())
+        bank = make_bank(bundle, embedder, preset, options.seed, real_images, run.folder)
+    embedder.evaluations = len(bank.w)
+    state = new_alignment(embedder, bank, preset, options.seed)
+    state.step = run.resume(state.stateful())
+    # 3. Train. Only the first process logs and saves.
     with run.whole_steps():
-        while agree(accelerator, run.going(state.step * preset.batch)):
-            if until is not None and studio.evaluations >= until:
+        while first_process_says(accelerator, run.should_continue(state.step * preset.batch)):
+            if until is not None and embedder.evaluations >= until:
                 break
             losses = train_step(state, accelerator)
             if state.step % LOG_EVERY == 0 or state.step == preset.iterations:
-                rate, evaluations = preset.rate_at(state.step - 1), studio.evaluations
-                losses = averaged(accelerator, losses)
-                run.log(state.step, evaluations=evaluations, rate=rate, **losses)
-            if accelerator.is_main_process and run.due():
-                run.keep(state.parts(), state.step)
-                show(state, real_images, run)
-        if accelerator.is_main_process:
-            run.keep(state.parts(), state.step)
-            show(state, real_images, run)
+                rate, evaluations = preset.rate_at(state.step - 1), embedder.evaluations
+                means = average_losses(accelerator, losses)
+                run.log(state.step, evaluations=evaluations, rate=rate, **means)
+            if is_first and run.checkpoint_due():
+                save(state, real_images, run)
+        if is_first:
+            save(state, real_images, run)
         accelerator.wait_for_everyone()
     state.seconds = run.seconds
     return state
 
 
 def export_alignment(state: Alignment, bundle: Bundle, command: str) -> dict[str, object]:
-    """Put the averaged M into the bundle, calibrated for text unless the preset wants it raw.
+    """Add the averaged M to the bundle, calibrated if the preset says so.
 
-    Returns what its file says of how it was made. Of several processes only the first writes, and
-    the others return nothing.
+    Args:
+        state: The trained state.
+        bundle: The bundle.
+        command: The command that trains it, for the provenance.
+
+    Returns:
+        The provenance stored in the file; empty in all processes but the first, which alone
+        writes.
     """
     from accelerate import PartialState
 
@@ -172,29 +205,33 @@ def export_alignment(state: Alignment, bundle: Bundle, command: str) -> dict[str
         "real_images": len(state.bank.real),
     }
     if state.preset.calibrated:
-        texts = embed_pairs(state.studio.clip, bundle.domain)
-        origin |= calibrate_mapper(mapper, state.bank, state.studio, texts)
-    origin["evaluations"] = state.studio.evaluations  # the calibration's are among them
+        texts = embed_pairs(state.embedder.clip, bundle.domain)
+        origin |= calibrate_mapper(mapper, state.bank, state.embedder, texts)
+    origin["evaluations"] = state.embedder.evaluations  # including those of the calibration
     save_mapper(mapper, bundle, origin, state.seconds + time.monotonic() - started)
     return origin
 
 
 def train_step(state: Alignment, accelerator: Accelerator) -> dict[str, Tensor]:
-    """One step of Adam on this process's slice; the losses, by name."""
+    """Do one step of Adam on this process's slice of the batch; returns the losses by name."""
     preset, weights, step = state.preset, state.preset.weights, state.step
-    set_rate(state.optimiser, preset.rate_at(step))
+    # 1. Draw the pairs of this step.
     rng = torch.Generator().manual_seed(state.seed * STEP_SEED + step)
     batch = draw_batch(state, rng, accelerator)
+    # 2. Losses (2) and (4), on codes.
     losses = code_losses(state.model, batch)
     total = weights.ia * losses["ia"]
     if "ada" in losses:
         total = total + weights.ada * losses["ada"]
+    # 3. At some steps losses (3) and (1), on images.
     if step % preset.image_every == 0:
         count = preset.image_batch // accelerator.num_processes
-        losses |= image_losses(state.model, batch, state.studio, count)
+        losses |= image_losses(state.model, batch, state.embedder, count)
         total = total + preset.image_every * weights.iai * losses["iai"]
         if "sa" in losses:
             total = total + preset.image_every * weights.sa * losses["sa"]
+    # 4. Update M and its average.
+    set_rate(state.optimiser, preset.rate_at(step))
     state.optimiser.zero_grad()
     total.backward()
     average_gradients(accelerator, state.model)
@@ -205,7 +242,7 @@ def train_step(state: Alignment, accelerator: Accelerator) -> dict[str, Tensor]:
 
 
 def code_losses(model: Mapper, batch: Batch) -> dict[str, Tensor]:
-    """Losses (2) and (4), each divided by the number of components of a code."""
+    """Losses (2) and (4) by name, each divided by the number of components of a code."""
     size = model.latent_avg.numel()
     losses = {"ia": in_domain(model.from_point(batch.noisy_synthetic), batch.w) / size}
     if len(batch.real):
@@ -214,13 +251,13 @@ def code_losses(model: Mapper, batch: Batch) -> dict[str, Tensor]:
 
 
 def image_losses(
-    model: Mapper, batch: Batch, studio: ImageEmbedder, count: int
+    model: Mapper, batch: Batch, embedder: ImageEmbedder, count: int
 ) -> dict[str, Tensor]:
-    """Losses (3) and (1) on the first ``count`` pairs of each kind, through G and CLIP."""
+    """Losses (3) and (1) by name, on the first ``count`` pairs of each kind."""
     synthetic, real = batch.synthetic[:count], batch.real[:count]
-    remade = studio.embed_with_gradients(
+    remade = embedder.embed_with_gradients(
         model(torch.cat([synthetic, real])),
-        one_by_one=studio.generator.resolution >= CHECKPOINTING_SIDE,
+        one_by_one=embedder.generator.resolution >= CHECKPOINTING_SIDE,
     )
     losses = {"iai": in_domain_image(synthetic, remade[: len(synthetic)])}
     if len(real):
@@ -229,40 +266,48 @@ def image_losses(
 
 
 def draw_batch(state: Alignment, rng: torch.Generator, accelerator: Accelerator) -> Batch:
-    """This process's slice of a step's pairs: every so many-th row of the whole batch."""
-    preset, bank, studio = state.preset, state.bank, state.studio
+    """Draw the pairs of a step, and take this process's slice: of N processes, every N-th row.
+
+    Every process draws the random numbers of the whole batch, so that the batch does not depend on
+    the number of processes.
+    """
+    preset, bank, embedder = state.preset, state.bank, state.embedder
     mine = slice(accelerator.process_index, None, accelerator.num_processes)
+    # 1. Noise that regularises M.
     count, width = preset.batch, bank.synthetic.shape[1]
     noise = preset.noise / width**0.5 * torch.randn(2, count, width, generator=rng)[:, mine]
+    # 2. Synthetic pairs, from the bank or newly sampled.
     if preset.bank:
         rows = torch.randint(len(bank.w), (count,), generator=rng)[mine]
         synthetic, w = bank.synthetic[rows], bank.w[rows]
     else:
         z = torch.randn(count, 512, generator=rng)[mine]
-        synthetic, w = (x.clone() for x in studio.pairs(z))  # clones may meet gradients
+        # Clones, since inference tensors cannot take part in a backward pass.
+        synthetic, w = (x.clone() for x in embedder.pairs(z))
+    # 3. Real pairs, if there are any.
     rows = torch.arange(0)
     if len(bank.real):
         rows = torch.randint(len(bank.real), (count,), generator=rng)[mine]
     real, inverted = bank.real[rows], bank.inverted[rows]
     noisy_real = real + noise[1, : len(real)]
     parts = (synthetic, synthetic + noise[0], w, real, noisy_real, inverted)
-    return Batch(*(part.to(studio.device, torch.float32) for part in parts))
+    return Batch(*(part.to(embedder.device, torch.float32) for part in parts))
 
 
-def new_alignment(studio: ImageEmbedder, bank: Bank, preset: Preset, seed: int) -> Alignment:
-    """M as it starts: in closed form or at random, the same in every process."""
-    torch.manual_seed(seed + 4)
-    if preset.closed_form:
-        model = closed_form(bank, preset.noise, preset.hidden)
-    else:
-        model = random_mapper(bank, preset.hidden)
-    model = model.to(studio.device)
+def new_alignment(embedder: ImageEmbedder, bank: Bank, preset: Preset, seed: int) -> Alignment:
+    """The state before the first step: M in closed form or at random, equal in all processes."""
+    with seeded(seed + 4):
+        if preset.closed_form:
+            model = closed_form(bank, preset.noise, preset.hidden)
+        else:
+            model = random_mapper(bank, preset.hidden)
+    model = model.to(embedder.device)
     optimiser = torch.optim.Adam(model.parameters(), lr=preset.rate, betas=(0.9, 0.999))
-    return Alignment(preset, seed, studio, bank, model, copy.deepcopy(model), optimiser)
+    return Alignment(preset, seed, embedder, bank, model, copy.deepcopy(model), optimiser)
 
 
 def random_mapper(bank: Bank, hidden: tuple[int, ...]) -> Mapper:
-    """M with random weights that already knows the means and the spread of the bank."""
+    """M with random weights and the means and the spread of the bank."""
     model = Mapper(bank.levels, hidden, bank.synthetic.shape[1], bank.w.shape[1])
     blank = blank_mapper(bank, hidden)
     model.load_state_dict(model.state_dict() | dict(blank.named_buffers()))
@@ -271,39 +316,54 @@ def random_mapper(bank: Bank, hidden: tuple[int, ...]) -> Mapper:
 
 def make_bank(
     bundle: Bundle,
-    studio: ImageEmbedder,
+    embedder: ImageEmbedder,
     preset: Preset,
     seed: int,
     real_images: Images | None,
     folder: Path,
 ) -> Bank:
-    """Draw and invert what the run learns from; kept on disk until a network or image changes."""
+    """Compute the pairs to learn from; they are cached until a network or an image changes.
+
+    Args:
+        bundle: Has the frozen networks.
+        embedder: Synthesises and embeds.
+        preset: Says how many synthetic pairs are needed.
+        seed: Seed of the synthetic pairs.
+        real_images: Images to embed and invert, or None.
+        folder: Folder of the cache.
+
+    Returns:
+        The bank.
+    """
     count = preset.bank or MEASURING_PAIRS
     key = {"weights": bundle.fingerprint(("generator", "clip")), "count": count, "seed": seed}
 
-    def draw(parts: Parts) -> dict[str, Tensor]:
+    def sample(parts: Parts) -> dict[str, Tensor]:
         with tqdm(total=count, desc="synthetic pairs", unit="image", mininterval=10) as bar:
-            synthetic, w = synthetic_pairs(studio, count, seed + BANK_SEED, bar.update, parts)
+            synthetic, w = synthetic_pairs(embedder, count, seed + BANK_SEED, bar.update, parts)
         return {"synthetic": synthetic, "w": w}
 
     def invert(parts: Parts) -> dict[str, Tensor]:
-        encoder, content = bundle.load("e4e", studio.device), find_domain(bundle.domain).content
+        encoder, content = bundle.load("e4e", embedder.device), find_domain(bundle.domain).content
         rows = torch.arange(len(real_images)).split(REAL_BATCH)
         with tqdm(total=len(real_images), desc="e4e codes", unit="image", mininterval=10) as bar:
             images = [partial(real_images.images, batch) for batch in rows]
-            real, codes = real_pairs(images, studio, encoder, content, bar.update, parts)
+            real, codes = real_pairs(images, embedder, encoder, content, bar.update, parts)
         return {"real": real, "inverted": codes}
 
-    drawn = cached(folder, "synthetic", key, draw)
+    sampled = cached(folder, "synthetic", key, sample)
     if real_images is None:
-        empty = drawn["w"].new_zeros(0, studio.generator.levels, drawn["w"].shape[1])
-        return Bank(**drawn, real=drawn["synthetic"][:0], inverted=empty)
+        return Bank.without_images(**sampled, levels=embedder.generator.levels)
     key = {"weights": bundle.fingerprint(("clip", "e4e")), "real_images": real_images.digest()}
-    return Bank(**drawn, **cached(folder, "real", key, invert))
+    return Bank(**sampled, **cached(folder, "real", key, invert))
 
 
 def check_bundle(bundle: Bundle, real: bool) -> None:
-    """Raise BundleError for the first network that is needed, with real images or without."""
+    """Check that the bundle has the networks for a training, with or without real images.
+
+    Raises:
+        BundleError: For the first one that is missing.
+    """
     for role in ("generator", "clip", *(("e4e",) if real else ())):
         bundle.path(role)
 
@@ -311,7 +371,7 @@ def check_bundle(bundle: Bundle, real: bool) -> None:
 def configuration(
     bundle: Bundle, preset: Preset, options: Options, real_images: Images | None
 ) -> dict[str, object]:
-    """Everything that a resumed run must share with the one it goes on from, as JSON."""
+    """Everything that must be the same when a run is resumed, as JSON."""
     return {
         "domain": bundle.domain,
         "weights": bundle.fingerprint(("generator", "clip", "e4e")),
@@ -322,86 +382,51 @@ def configuration(
 
 
 def check_configuration(run: Run, wanted: dict[str, object]) -> None:
-    """Compare with the run whose state lies in the folder, or note what this one is.
+    """Compare with the configuration of the run to resume, or store that of a new run.
 
-    Raises RequestError that names what differs.
+    Raises:
+        RequestError: If it differs, with the names of what differs.
     """
     path = run.folder / "configuration.json"
     if not run.state_path.exists():
         write_whole(path, (json.dumps(wanted, indent=2) + "\n").encode(), BundleError)
         return
-    different = differences(read_configuration(path), wanted)
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):  # missing or damaged
+        found = None
+    different = differences(found if isinstance(found, dict) else {}, wanted)
     if different:
         raise RequestError(
-            f"The run in {run.folder} differs in its {' and '.join(different)}: go on as it was "
-            "started, choose another folder with --work, or use --restart."
+            f"The run in {run.folder} differs in its {' and '.join(different)}: use the arguments "
+            "that it was started with, choose another folder with --work, or use --restart."
         )
 
 
-def read_configuration(path: Path) -> dict[str, object]:
-    """What ``check_configuration`` noted; nothing where that is lost or damaged."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def differences(found: dict[str, object], wanted: dict[str, object]) -> list[str]:
-    """The names of what differs; of two presets alike but for their length it is the steps."""
+def differences(found: dict[str, object], wanted: dict[str, Any]) -> list[str]:
+    """Names of the settings that differ; "steps" if only the length of the preset does."""
     names = [name for name, value in wanted.items() if found.get(name) != value]
-    if "preset" in names and isinstance(was := found.get("preset"), dict):
-        now: dict[str, object] = wanted["preset"]  # type: ignore[assignment]
-        if was | {"iterations": now["iterations"]} == now:
-            names[names.index("preset")] = "steps"
+    before, now = found.get("preset"), wanted["preset"]
+    if isinstance(before, dict) and before != now == before | {"iterations": now["iterations"]}:
+        names[names.index("preset")] = "steps"
     return names
 
 
-def start_processes(device: str) -> Accelerator:
-    """This process's place among all that `accelerate launch` started, or alone."""
-    try:
-        from accelerate import Accelerator
-    except ImportError as error:
-        raise RequestError(
-            "Training needs the package accelerate: run `pip install 'tmsa[train]'`."
-        ) from error
-    return Accelerator(cpu=torch.device(device).type == "cpu")
-
-
-def agree(accelerator: Accelerator, going: bool) -> bool:
-    """What the first process says, so that all stop at the same step."""
-    if accelerator.num_processes == 1:
-        return going
-    from accelerate.utils import broadcast
-
-    return bool(broadcast(torch.tensor(float(going), device=accelerator.device)))
-
-
-def average_gradients(accelerator: Accelerator, model: nn.Module) -> None:
-    """Replace the gradients of each process by the mean over all."""
-    if accelerator.num_processes == 1:
-        return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    joined = accelerator.reduce(torch.cat([g.flatten() for g in gradients]), reduction="mean")
-    for gradient, part in zip(gradients, joined.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
-
-
-def averaged(accelerator: Accelerator, losses: dict[str, Tensor]) -> dict[str, float]:
-    """The mean of each loss over all processes."""
-    values = torch.stack([value.detach().float() for value in losses.values()])
-    if accelerator.num_processes > 1:
-        values = accelerator.reduce(values, reduction="mean")
-    return dict(zip(losses, values.tolist(), strict=True))
+def save(state: Alignment, real_images: Images | None, run: Run) -> None:
+    """Save a checkpoint and a sample grid."""
+    run.save_checkpoint(state.stateful(), state.step)
+    show(state, real_images, run)
 
 
 @torch.no_grad()
 def show(state: Alignment, real_images: Images | None, run: Run) -> None:
-    """Write the sample grid: images above what G makes of M's code for them."""
-    studio, bank = state.studio, state.bank
+    """Write a sample grid: images above the images that G makes of M's codes for them."""
+    embedder, generator = state.embedder, state.embedder.generator
     if real_images is not None:
-        shown = real_images.images(real_images.shown(SHOWN)).to(studio.device)
+        shown = real_images.images(real_images.shown(SHOWN)).to(embedder.device)
     else:
-        shown = studio.generator.synthesise(bank.subjects(SHOWN).to(studio.device)).clamp(-1, 1)
-    codes = state.average(studio.clip.embed_images(shown))
-    run.pairs(shown, torch.cat([studio.generator.synthesise(c) for c in codes.split(studio.batch)]))
+        codes = state.bank.subjects(SHOWN).to(embedder.device)
+        shown = generator.synthesise(codes).clamp(-1, 1)
+    codes = state.average(embedder.clip.embed_images(shown))
+    made = [generator.synthesise(part) for part in codes.split(embedder.batch)]
+    run.save_sample_grid(shown, torch.cat(made))

@@ -1,8 +1,8 @@
-"""How the alignment is trained: the paper's published schedule and ours, for each domain.
+"""Training schedules of the alignment: the paper's for each domain, and a fast one.
 
-The paper gives Adam(0.9, 0.999), an initial rate of 5e-4 with a multi-step schedule, iterations
-and batch sizes; it gives neither the steps of the rate, nor the loss weights, nor the widths of
-the networks. Those are ours, and the same in every domain.
+The paper states Adam(0.9, 0.999), an initial learning rate of 5e-4 with a multi-step schedule, the
+iterations and the batch sizes. It states neither the steps of the schedule, nor the loss weights,
+nor the widths of the networks. Those are our choices, the same in every domain.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ from dataclasses import dataclass, field
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError, quoted
 
-REAL_IMAGES = 10_240
-STATE = "mapper"
+REAL_IMAGES = 10_240  # renders that the drawn domain takes as real images
+RUN_NAME = "mapper"  # folder of the checkpoints and logs
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of losses (1) to (4).
+    """Weights of the four losses.
 
-    ia and ada are divided by the number of components of a code, which brings all four to the
-    same order; adaption counts half, since e4e's codes are blurrier than W's own.
+    Losses (2) and (4) are divided by the number of components of a code before they are weighted,
+    which brings all four to the same order of magnitude.
+
+    Attributes:
+        sa: Of equation (1).
+        ia: Of equation (2).
+        iai: Of equation (3).
+        ada: Of equation (4); half, since e4e's codes are less exact than sampled ones.
     """
 
     sa: float = 1.0
@@ -32,17 +38,25 @@ class Weights:
 
 @dataclass(frozen=True)
 class Preset:
-    """One way to train M.
+    """A training schedule of the mapper M.
 
-    iterations, batch: steps and pairs of each kind per step. image_batch: of these, how many of
-    each kind go through G and CLIP for losses (1) and (3), at every ``image_every``-th step,
-    where the loss counts as many times. bank: synthetic pairs drawn once and used again; zero
-    draws new ones at every step. noise: length of the random vector added to unit embeddings,
-    which regularises M where texts lie and images do not. closed_form: start from the ridge
-    regression of that noise instead of at random. milestones: shares of the iterations after
-    which the rate is divided by five. decay: of the average of the weights, which is kept.
-    calibrated: bring text shifts to the right strength after training; without it they are the
-    paper's raw difference.
+    Attributes:
+        name: Name of the preset.
+        iterations: Number of steps.
+        batch: Synthetic pairs, and real pairs, per step.
+        image_batch: How many of each go through G and CLIP for losses (1) and (3).
+        image_every: Steps between two such evaluations; their losses are multiplied by it.
+        bank: Synthetic pairs that are sampled once and reused; 0 samples new ones at every step.
+        noise: Length of the random vector added to unit embeddings. It regularises M where there
+            are texts but no images.
+        closed_form: Start from the ridge regression for this noise instead of random weights.
+        hidden: Widths of M's hidden layers.
+        rate: Initial learning rate.
+        milestones: Shares of the iterations after which the rate is divided by five.
+        decay: Decay of the average of the weights, which is exported.
+        calibrated: Calibrate the length of text shifts after training; otherwise they are the
+            paper's plain difference.
+        weights: Weights of the losses.
     """
 
     name: str
@@ -67,11 +81,12 @@ class Preset:
 
 
 def paper_preset(domain: str) -> Preset:
-    """The schedule that the paper publishes for a domain."""
+    """The paper's schedule for a domain."""
     iterations, batch = find_domain(domain).paper_schedule
     return Preset("paper", iterations, batch, image_batch=batch, calibrated=False)
 
 
+# Made for the drawn domain on a CPU. No search over these values is recorded.
 FAST = Preset(
     "fast",
     iterations=1_500,
@@ -88,11 +103,8 @@ FAST = Preset(
 
 
 def find_preset(domain: str, name: str) -> Preset:
-    """The preset of a domain; a RequestError lists the names there are."""
+    """The preset of a domain; raises RequestError for an unknown name."""
     presets = {"fast": FAST, "paper": paper_preset(domain)}
     if name not in presets:
         raise RequestError(f"There is no preset {quoted(name)}; use one of {', '.join(presets)}.")
     return presets[name]
-
-
-PRESET = FAST

@@ -1,4 +1,4 @@
-"""Publishing a mapper on the Hugging Face Hub, with a model card that says how it was made."""
+"""Publication of a mapper on the Hugging Face Hub, with a model card."""
 
 from __future__ import annotations
 
@@ -26,10 +26,21 @@ def publish_mapper(
     endpoint: str | None = None,
     token: str | None = None,
 ) -> str:
-    """Upload a bundle's mapper and its card to ``repository`` ("user/name"); its address.
+    """Upload a bundle's mapper and its model card.
 
-    endpoint, token: another Hub and another login than huggingface_hub's own. Raises BundleError
-    without a mapper, RequestError for a name the Hub would not take and where the upload fails.
+    Args:
+        bundle: Its mapper is published.
+        repository: Name of the repository on the Hub, "user/name".
+        private: Whether only its owner can see it.
+        endpoint: Address of the Hub, if not huggingface_hub's own.
+        token: Access token, if not huggingface_hub's own.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        BundleError: If the bundle has no mapper.
+        RequestError: If the name is invalid or the upload fails.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
@@ -39,7 +50,7 @@ def publish_mapper(
         validate_repo_id(repository)
     except HFValidationError as error:
         raise RequestError(
-            f"{quoted(repository)} is no name of a repository: use USER/NAME with "
+            f"{quoted(repository)} is not the name of a repository: use USER/NAME with "
             "letters, digits, . - _."
         ) from error
     api = HfApi(endpoint=endpoint, token=token)
@@ -49,8 +60,7 @@ def publish_mapper(
             api.create_repo(repository, private=private, exist_ok=True)
             message = f"TMSA mapper for {bundle.domain}"
             done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
-        # an address or a login that is no such thing is a ValueError, a broken upload of large
-        # files a RuntimeError
+        # ValueError: an invalid address or token. RuntimeError: a failed upload of a large file.
         except (*network_errors(), OSError, ValueError, RuntimeError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             raise RequestError(
@@ -61,9 +71,13 @@ def publish_mapper(
 
 
 def write_publication(bundle: Bundle, folder: Path, repository: str) -> list[Path]:
-    """Write what a publication consists of, the mapper and its card, into ``folder``; the files.
+    """Write the files of a publication, the mapper and its model card, to ``folder``.
 
-    Raises BundleError if the bundle has no mapper.
+    Returns:
+        The paths of the files.
+
+    Raises:
+        BundleError: If the bundle has no mapper.
     """
     source = bundle.path("mapper")
     card = model_card(bundle, read_metadata(source), repository)
@@ -74,7 +88,7 @@ def write_publication(bundle: Bundle, folder: Path, repository: str) -> list[Pat
 
 
 def model_card(bundle: Bundle, metadata: Mapping[str, object], repository: str) -> str:
-    """The card, in Markdown, with the header that the Hub reads."""
+    """The model card in Markdown, with the YAML header that the Hub reads."""
     facts, origin = find_domain(bundle.domain), dict(metadata["origin"])  # type: ignore[call-overload]
     licence = bundle.files["mapper"].licence or "unknown"
     header = [
@@ -89,9 +103,9 @@ def model_card(bundle: Bundle, metadata: Mapping[str, object], repository: str) 
     body = f"""
 # TMSA mapping network: {facts.title}
 
-Maps CLIP embeddings, of images or texts, to the {facts.levels} x 512 latent codes (W+) of the
-StyleGAN2 generator of the domain `{bundle.domain}` ({facts.resolution} pixels). The difference of
-two texts' codes is an edit: `{facts.neutral_text}` -> `{facts.examples[0][1]}`.
+Maps CLIP embeddings of images or texts to latent codes (W+, {facts.levels} x 512) of the StyleGAN2
+generator of the domain `{bundle.domain}` ({facts.resolution} pixels). The difference of the codes
+of two texts is an edit: `{facts.neutral_text}` -> `{facts.examples[0][1]}`.
 
 ## Use
 
@@ -103,7 +117,7 @@ mapper = load_network("mapper", hf_hub_download("{repository}", "{FILE}"))
 ```
 
 or put `{FILE}` into the folder of the domain's bundle and call `load_editor("{bundle.domain}")`.
-It works with these networks only, named by their fingerprint:
+It works only with the networks that have these fingerprints:
 `{bundle.fingerprint(("generator", "clip"))}` (generator and CLIP), `{bundle.fingerprint(("e4e",))}`
 (e4e).
 
@@ -119,8 +133,8 @@ Architecture: `{numbers}`. Licence: {licence}. {bundle.notice}
 
 ## Limits
 
-An edit can only do what both the generator draws and CLIP tells apart. Attributes that go together
-in either may change together. Edit portraits only of people who agree, and say that they were
-edited.
+An edit can only change what the generator can synthesise and CLIP can distinguish. Attributes that
+are correlated in either may change together. Edit portraits only of people who agree, and say that
+they were edited.
 """
     return "\n".join(header) + "\n" + body

@@ -1,8 +1,8 @@
-"""Quick alignment: a mapper for a domain in closed form, from its weights alone.
+"""Quick alignment: a mapper in closed form, from the networks of a domain only.
 
-A bank of synthetic pairs, ridge regression, the penalty chosen by the label-free round trip, the
-shift's strength by the two-cluster rule. Minutes on a GPU at 1024 pixels, about a minute for
-avatars on a CPU. No image, no label, no gradient.
+Ridge regression on a bank of synthetic pairs. The penalty is the one with the best score of
+``round_trip``; ``calibrate.py`` sets the length of shifts. It needs no images, labels or gradients,
+and takes minutes on a GPU at 1024 pixels and about a minute on a CPU for the drawn domain.
 """
 
 from __future__ import annotations
@@ -27,26 +27,31 @@ from tmsa_core.training.mapper.cache import Parts
 from tmsa_core.training.mapper.calibrate import calibrate_mapper
 from tmsa_core.training.mapper.calibration_texts import TextPairs, embed_pairs
 from tmsa_core.training.mapper.closed_form import closed_form
-from tmsa_core.training.mapper.export import FILE, check_writable, mapper_folder, save_mapper
+from tmsa_core.training.mapper.export import check_writable, save_mapper
 
-Progress = Callable[[float, str], None]
-"""Told the share that is done, 0 to 1, and what is under way."""
+Progress = Callable[[float, str], None]  # called with the share done, 0 to 1, and a description
 
-PAIRS = 4_096
+PAIRS = 4_096  # synthetic pairs
 MIN_PAIRS = 64
-NOISES = (0.3, 0.6, 0.9, 1.2, 1.6, 2.4)
-SUBJECTS = 8
-TRIED_TEXTS = 6
-CALIBRATED = 4  # subjects for the strength, with all texts
-TRIED_LENGTH = 0.25  # of the spread of codes: a clear edit that stays among portraits
+NOISES = (0.3, 0.6, 0.9, 1.2, 1.6, 2.4)  # penalties to try
+SUBJECTS = 8  # images that are edited to compare penalties
+TRIED_TEXTS = 6  # calibration texts for these edits
+TRIED_LENGTH = 0.25  # length of these edits in units of the codes' spread: visible, yet realistic
+CALIBRATED = 4  # images that are edited with all texts to calibrate the length
 
 
 @dataclass(frozen=True)
 class QuickReport:
-    """What a quick alignment made and what it cost.
+    """The result of a quick alignment and its cost.
 
-    evaluations: images that the generator drew. noise: the chosen penalty, as a length.
-    round_trip: its figure, the mean cosine of image and text movements.
+    Attributes:
+        domain: Key of the domain.
+        path: The mapper's file.
+        pairs: Synthetic pairs.
+        evaluations: Generator evaluations.
+        seconds: Duration.
+        noise: The chosen penalty, as a noise length.
+        round_trip: Its score, the mean cosine of image and text movements.
     """
 
     domain: str
@@ -69,120 +74,133 @@ def quick_align(
     progress: Progress | None = None,
     replace: bool = False,
 ) -> QuickReport:
-    """Make a mapper for ``domain`` and enter it in the domain's bundle.
+    """Compute a mapper for a domain and add it to the domain's bundle.
 
-    The pairs stay in the cache until the mapper is made, so that the same call continues where an
-    earlier one was stopped.
+    The pairs are cached until the mapper is saved, so that the same call continues after a stop.
+    All arguments are checked before any work.
 
     Args:
+        domain: Key of the domain.
+        pairs: Number of synthetic pairs.
+        device: "cpu", "cuda" or "auto".
+        seed: Seed of the synthetic pairs.
         folder: The bundle's folder, if not the usual one.
-        replace: Whether a mapper that is already there may be overwritten.
+        progress: Called with the share done and a description.
+        replace: Whether an existing mapper may be overwritten.
+
+    Returns:
+        The report.
 
     Raises:
-        RequestError: For an unknown domain or device, or too few pairs.
-        BundleError: If the generator or CLIP is missing, a mapper is already there, or the folder
-            cannot be written. All checks come before any work.
+        RequestError: If the domain or the device is unknown, or there are too few pairs.
+        BundleError: If the generator or CLIP is missing, a mapper exists already, or the folder
+            cannot be written to.
     """
+    # 1. Check the arguments.
     started = time.monotonic()
     find_domain(domain)
     if pairs < MIN_PAIRS:
         raise RequestError(f"pairs is {pairs}; a closed form needs at least {MIN_PAIRS}.")
-    tell = progress or (lambda share, what: None)
+    report_progress = progress or (lambda share, message: None)
     bundle = open_bundle(domain, folder)
     device = find_device(device, mps=False)
-    _check_free(bundle, replace)
-    studio = open_studio(bundle, device)
+    _check_no_mapper(bundle, replace)
+    for role in ("generator", "clip"):
+        bundle.path(role)
     check_writable(bundle)
+    # 2. Sample the bank.
+    embedder = ImageEmbedder(bundle.load("generator", device), bundle.load("clip", device), device)
+    key = {"weights": bundle.fingerprint(("generator", "clip")), "count": pairs, "seed": seed}
+    parts = Parts(bundle.cache / domain / "quick.parts", key)
+    bank = _sample_bank(embedder, pairs, seed, parts, report_progress)
+    # 3. Fit the mapper with the best penalty, and calibrate it.
+    texts = embed_pairs(embedder.clip, domain)
+    report_progress(0.8, "Choosing the regularisation")
+    mapper, noise, score = choose_mapper(bank, embedder, texts)
+    report_progress(0.95, "Calibrating the strength of edits")
+    calibrate_mapper(mapper, bank, embedder, texts, CALIBRATED)
+    # 4. Save it.
+    seconds, evaluations = round(time.monotonic() - started, 1), embedder.evaluations
+    origin: dict[str, object] = {
+        "command": f"python -m tmsa_core train {domain} --quick",
+        "seed": seed,
+        "pairs": pairs,
+        "evaluations": evaluations,
+        "noise": noise,
+        "round_trip": round(score, 4),
+    }
+    path = save_mapper(mapper, bundle, origin, seconds)
+    parts.clear()
+    report_progress(1.0, "Done")
+    return QuickReport(domain, path, pairs, evaluations, seconds, noise, round(score, 4))
+
+
+def _check_no_mapper(bundle: Bundle, replace: bool) -> None:
+    """Raise BundleError if a mapper, on this machine or committed, would be overwritten."""
+    entry = bundle.files.get("mapper")
+    committed = entry is not None and entry.sha256 is not None
+    if not replace and (committed or bundle.has("mapper")):
+        raise BundleError(
+            f"The {bundle.domain} bundle already has a mapper, and a quick alignment would "
+            f"overwrite it: use `python -m tmsa_core train {bundle.domain} --quick` to replace it."
+        )
+
+
+def _sample_bank(
+    embedder: ImageEmbedder, pairs: int, seed: int, parts: Parts, progress: Progress
+) -> Bank:
+    """Sample the pairs; they count as the first 80 % of the work."""
     done = 0
 
     def tick(count: int) -> None:
         nonlocal done
         done += count
-        tell(0.8 * done / pairs, f"Drawing and embedding images: {done} of {pairs}")
+        progress(0.8 * done / pairs, f"Sampling and embedding images: {done} of {pairs}")
 
-    tell(0.0, "Drawing and embedding images")
-    key = {"weights": bundle.fingerprint(("generator", "clip")), "count": pairs, "seed": seed}
-    parts = Parts(bundle.cache / domain / "quick.parts", key)
-    bank = synthetic_bank(studio, pairs, seed, tick, parts)
-    texts = embed_pairs(studio.clip, domain)
-    tell(0.8, "Choosing how strongly to regularise")
-    mapper, noise, figure = choose_mapper(bank, studio, texts)
-    tell(0.95, "Calibrating the strength of edits")
-    calibrate_mapper(mapper, bank, studio, texts, CALIBRATED)
-    report = QuickReport(
-        domain,
-        mapper_folder(bundle) / FILE,
-        pairs,
-        studio.evaluations,
-        round(time.monotonic() - started, 1),
-        noise,
-        round(figure, 4),
-    )
-    save_mapper(mapper, bundle, _origin(report, seed), report.seconds)
-    parts.clear()
-    tell(1.0, "Done")
-    return report
-
-
-def _check_free(bundle: Bundle, replace: bool) -> None:
-    """Raise BundleError where a mapper would be lost: one that is here, or the committed one."""
-    entry = bundle.files.get("mapper")
-    committed = entry is not None and entry.sha256 is not None
-    if not replace and (committed or bundle.has("mapper")):
-        raise BundleError(
-            f"The {bundle.domain} bundle comes with a mapper or has one already, and a quick "
-            "alignment would overwrite it: use `python -m tmsa_core train "
-            f"{bundle.domain} --quick` to replace it."
-        )
-
-
-def open_studio(bundle: Bundle, device: str) -> ImageEmbedder:
-    """Generator and CLIP of a bundle; BundleError before anything is loaded if one is missing."""
-    for role in ("generator", "clip"):
-        bundle.path(role)
-    return ImageEmbedder(bundle.load("generator", device), bundle.load("clip", device), device)
+    progress(0.0, "Sampling and embedding images")
+    return synthetic_bank(embedder, pairs, seed, tick, parts)
 
 
 def choose_mapper(
-    bank: Bank, studio: ImageEmbedder, texts: TextPairs
+    bank: Bank, embedder: ImageEmbedder, texts: TextPairs
 ) -> tuple[Mapper, float, float]:
-    """The closed form whose round trip is best: (mapper, its noise, its figure)."""
+    """Fit a mapper for every penalty in ``NOISES``, and choose the one with the best round trip.
+
+    Returns:
+        The mapper, its penalty as a noise length, and its score.
+    """
     length = TRIED_LENGTH * bank.spread()
     subjects = bank.subjects(SUBJECTS)
-    some = texts[:TRIED_TEXTS]
     tried = []
     for noise in NOISES:
         mapper = closed_form(bank, noise)
-        figure = round_trip(mapper, studio, subjects, some, length)
-        tried.append((figure, noise, mapper))
-    figure, noise, mapper = max(tried, key=lambda row: row[:2])
-    return mapper, noise, figure
-
-
-def _origin(report: QuickReport, seed: int) -> dict[str, object]:
-    return {
-        "command": f"python -m tmsa_core train {report.domain} --quick",
-        "seed": seed,
-        "pairs": report.pairs,
-        "evaluations": report.evaluations,
-        "noise": report.noise,
-        "round_trip": report.round_trip,
-    }
+        score = round_trip(mapper, embedder, subjects, texts[:TRIED_TEXTS], length)
+        tried.append((score, noise, mapper))
+    score, noise, mapper = max(tried, key=lambda row: row[:2])
+    return mapper, noise, score
 
 
 @torch.inference_mode()
 def round_trip(
-    mapper: Mapper, studio: ImageEmbedder, subjects: Tensor, texts: TextPairs, length: float
+    mapper: Mapper, embedder: ImageEmbedder, subjects: Tensor, texts: TextPairs, length: float
 ) -> float:
-    """Mean of cos(E_I(G(w + dw)) - E_I(G(w)), t - t0), every shift dw of the given length.
+    """Mean of cos(E_I(G(w + dw)) - E_I(G(w)), t - t0): do edits move images as texts move?
 
-    subjects: codes w (N,L,512).
+    Args:
+        mapper: Gives the shifts dw = M(t) - M(t0).
+        embedder: G and E_I.
+        subjects: Codes w (N,L,512).
+        texts: The pairs (t0, t).
+        length: Length that every shift is scaled to.
+
+    Returns:
+        The mean, at most 1.
     """
-    before = studio.embed(subjects)
+    before = embedder.embed(subjects)
     cosines = []
     for neutral, target in texts:
         w_neutral, w_target = mapper.from_text(torch.stack([neutral, target]))
         shift = calibrate(w_target - w_neutral, length)
-        moved = studio.embed(subjects + shift) - before
+        moved = embedder.embed(subjects + shift) - before
         cosines.append(F.cosine_similarity(moved, (target - neutral)[None], dim=1).mean())
     return float(torch.stack(cosines).mean())
