@@ -16,14 +16,14 @@ from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.jobs import SetupJobs
 from tmsa_core.ui.about import CONSENT, licences
-from tmsa_core.ui.batch_tab import BatchControls, BatchHandlers, progress_html
+from tmsa_core.ui.batch_tab import BatchActions, BatchControls, progress_html
 from tmsa_core.ui.domain_panel import domain_words, find_status
 from tmsa_core.ui.strings import duration
 
 
 @pytest.fixture
-def handlers(editor: Editor) -> BatchHandlers:
-    return BatchHandlers(Editors(editor), Leases())
+def handlers(editor: Editor) -> BatchActions:
+    return BatchActions(Editors(editor), Leases())
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def wishes(
 
 
 def test_batch_shows_progress_and_gives_an_archive(
-    handlers: BatchHandlers, wishes: BatchControls
+    handlers: BatchActions, wishes: BatchControls
 ) -> None:
     handlers.begin("me")
     screens = list(handlers.run(wishes, "me"))
@@ -55,7 +55,7 @@ def test_batch_shows_progress_and_gives_an_archive(
 
 
 def test_a_batch_that_cannot_begin_says_why_in_place_of_the_last_one(
-    handlers: BatchHandlers, wishes: BatchControls
+    handlers: BatchActions, wishes: BatchControls
 ) -> None:
     work = handlers.run(dataclasses.replace(wishes, files=None, folder=None), "me")
     screen = next(work)
@@ -66,16 +66,14 @@ def test_a_batch_that_cannot_begin_says_why_in_place_of_the_last_one(
 
 
 def test_files_of_a_batch_that_never_began_go_with_the_visitor(
-    handlers: BatchHandlers, wishes: BatchControls
+    handlers: BatchActions, wishes: BatchControls
 ) -> None:
     handlers.claim("me", *wishes.files)
     handlers.leases.leave("me")
     assert not Path(wishes.files[0]).exists()
 
 
-def test_cancelled_batch_gives_what_was_done(
-    handlers: BatchHandlers, wishes: BatchControls
-) -> None:
+def test_cancelled_batch_gives_what_was_done(handlers: BatchActions, wishes: BatchControls) -> None:
     assert "no batch" in handlers.cancel("me")
     handlers.begin("me")
     work = handlers.run(wishes, "me")
@@ -89,9 +87,7 @@ def test_cancelled_batch_gives_what_was_done(
     assert "before the first" in last["status"] and "archive" not in last
 
 
-def test_batch_without_files_or_text_says_so(
-    handlers: BatchHandlers, wishes: BatchControls
-) -> None:
+def test_batch_without_files_or_text_says_so(handlers: BatchActions, wishes: BatchControls) -> None:
     for change in ({"files": None, "folder": None}, {"target_text": ""}, {"domain": "cats"}):
         with pytest.raises(TmsaError):
             list(handlers.run(dataclasses.replace(wishes, **change), "me"))

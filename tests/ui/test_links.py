@@ -10,7 +10,7 @@ from tmsa_core import EditRequest
 from tmsa_core.errors import RequestError
 from tmsa_core.ui.edit_stack import History, Stack, new_history
 from tmsa_core.ui.html import stack_html
-from tmsa_core.ui.links import Setting, from_query, from_recipe, to_query
+from tmsa_core.ui.links import EditSettings, from_query, from_recipe, to_query
 from tmsa_core.validation import MAX_LAYERS, parse_levels
 
 A, B, C = (EditRequest("human face", text) for text in ("a", "b", "c"))
@@ -81,20 +81,20 @@ def test_stack_is_shown_with_words_for_screen_readers(stack: Stack) -> None:
 
 
 SETTINGS = [
-    Setting((A,), "avatar", seed=5),
-    Setting((EditRequest("x & y", "100 % ü 👓", -1.25, "coarse", 0.3),), sample="ada"),
-    Setting((A, EditRequest("human face", "b", 2.0, (0, 3), 0.5), C), "ffhq", "hfgi"),
-    Setting(),
+    EditSettings((A,), "avatar", seed=5),
+    EditSettings((EditRequest("x & y", "100 % ü 👓", -1.25, "coarse", 0.3),), sample="ada"),
+    EditSettings((A, EditRequest("human face", "b", 2.0, (0, 3), 0.5), C), "ffhq", "hfgi"),
+    EditSettings(),
 ]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_link_says_the_whole_setting(setting: Setting) -> None:
+def test_link_says_the_whole_setting(setting: EditSettings) -> None:
     assert from_query(urllib.parse.parse_qsl(to_query(setting).removeprefix("?"))) == setting
 
 
 def test_link_may_be_written_by_hand() -> None:
-    assert from_query([("target", "old human face"), ("utm", "x")]) == Setting(
+    assert from_query([("target", "old human face"), ("utm", "x")]) == EditSettings(
         (EditRequest("human face", "old human face"),)
     )
 

@@ -56,7 +56,7 @@ class BatchControls:
         return [Path(path) for path in (*(self.files or ()), *(self.folder or ()))]
 
 
-class BatchHandlers:
+class BatchActions:
     """The actions of the batch screen; of a visitor it keeps only the wish to stop."""
 
     def __init__(self, editors: Editors, leases: Leases) -> None:
@@ -154,7 +154,7 @@ def _summary(rows: Sequence[Row], count: int) -> str:
 
 
 def lay_out_batch(
-    handlers: BatchHandlers, domain: gr.components.Component, texts: tuple[str, str]
+    handlers: BatchActions, domain: gr.components.Component, texts: tuple[str, str]
 ) -> None:
     """Place the parts of the batch screen and let them start their actions."""
     gr.Markdown(BATCH_WORDS, elem_classes="lead")

@@ -19,7 +19,7 @@ THRESHOLDS = (0.0, 0.95)
 
 
 @dataclass(frozen=True)
-class Setting:
+class EditSettings:
     """What a visitor set, without the image. seed, sample: which portrait, if it was ours.
 
     domain, inversion: "" for what the page has.
@@ -32,7 +32,7 @@ class Setting:
     sample: str | None = None
 
 
-def to_query(setting: Setting) -> str:
+def to_query(setting: EditSettings) -> str:
     """The query that ``from_query`` reads, beginning with "?"; defaults are left out."""
     pairs: list[tuple[str, str]] = []
     if setting.domain:
@@ -54,7 +54,7 @@ def to_query(setting: Setting) -> str:
     return "?" + urlencode(pairs)
 
 
-def from_query(pairs: Iterable[tuple[str, str]]) -> Setting:
+def from_query(pairs: Iterable[tuple[str, str]]) -> EditSettings:
     """The setting of a link. Keys that are not ours are left alone.
 
     ``target``, ``alpha`` and the others may come once per edit of a stack. Raises RequestError
@@ -85,12 +85,12 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> Setting:
     )
 
 
-def from_recipe(recipe: Mapping[str, Any]) -> Setting:
+def from_recipe(recipe: Mapping[str, Any]) -> EditSettings:
     """The setting of an image's recipe. RequestError where it is not one of ours."""
     try:
         edits = tuple(_edit(raw) for raw in recipe.get("edits", ()))
         seed, sample = recipe.get("seed"), recipe.get("sample")
-        return Setting(
+        return EditSettings(
             edits[:MAX_LAYERS],
             _text(recipe.get("domain", "")),
             # the code of a drawn portrait is known: there is nothing to invert

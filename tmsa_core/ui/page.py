@@ -27,7 +27,7 @@ from tmsa_core.server.settings import Settings
 from tmsa_core.server.streams import Streams
 from tmsa_core.server.uploads import file_routes
 from tmsa_core.ui.about import CONSENT, licences
-from tmsa_core.ui.batch_tab import BatchHandlers, lay_out_batch
+from tmsa_core.ui.batch_tab import BatchActions, lay_out_batch
 from tmsa_core.ui.domain_panel import connect_domain_panel, domain_choices, lay_out_domain_panel
 from tmsa_core.ui.edit_actions import Handlers
 from tmsa_core.ui.edit_events import connect_edit
@@ -58,7 +58,7 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
     """
     editors, leases = Editors(editor), Leases()
     samples = Samples(editor, leases)
-    batches, explore = BatchHandlers(editors, leases), Explore(editors, samples, leases)
+    batches, explore = BatchActions(editors, leases), Explore(editors, samples, leases)
     with LenientBlocks(leases, title=TITLE, analytics_enabled=False) as blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
@@ -144,7 +144,7 @@ def lay_out_scripts() -> None:
     gr.Code(CLIENT_EXAMPLE, language="python", label="Python, typed", interactive=False)
 
 
-def _leaving(blocks: LenientBlocks, batches: BatchHandlers, explore: Explore) -> Any:
+def _leaving(blocks: LenientBlocks, batches: BatchActions, explore: Explore) -> Any:
     async def leave(request: gr.Request) -> None:
         owner = request.session_hash or ""
         if not blocks._queue.is_heard(owner):
