@@ -89,9 +89,9 @@ def grid(page: Page) -> None:
 
 
 def spaces(page: Page) -> None:
-    """The two spaces."""
+    """The map of CLIP's and StyleGAN's spaces."""
     page.get_by_role("tab", name="Explore").click()
-    page.get_by_role("tab", name="The two spaces").click()
+    page.get_by_role("tab", name="CLIP and StyleGAN map").click()
     page.locator("#map-start").click()
     page.locator("#map .main-svg").first.wait_for(timeout=WAIT)
 

@@ -46,11 +46,13 @@ def to_query(settings: EditSettings) -> str:
     Returns:
         The query, with its leading "?".
     """
-    pairs = [
-        (name, str(value))
-        for name in ("domain", "seed", "sample", "inversion")
-        if (value := vars(settings)[name]) not in (None, "")
-    ]
+    fields = {
+        "domain": settings.domain,
+        "seed": settings.seed,
+        "sample": settings.sample,
+        "inversion": settings.inversion,
+    }
+    pairs = [(name, str(value)) for name, value in fields.items() if value not in (None, "")]
     for edit in settings.edits:
         pairs += [("neutral", edit.neutral_text), ("target", edit.target_text)]
         pairs.append(("alpha", f"{edit.alpha:g}"))
