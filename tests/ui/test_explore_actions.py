@@ -35,7 +35,6 @@ from tmsa_core.ui import latent_map
 from tmsa_core.ui.edit_actions import EditSession
 from tmsa_core.ui.explore_actions import (
     OWN_PORTRAIT,
-    AlphaRange,
     ExploreContext,
     ExploreInputs,
     draw_from_text,
@@ -73,10 +72,6 @@ def inputs(context: ExploreContext, editor: Editor) -> ExploreInputs:
     return ExploreInputs(session, REQUEST, owner="me")
 
 
-def with_text(inputs: ExploreInputs, text: str, alpha: float = 1.0) -> ExploreInputs:
-    return replace(inputs, request=EditRequest("human face", text, alpha))
-
-
 def pixels(path: str) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB")).astype(int)
@@ -85,20 +80,20 @@ def pixels(path: str) -> np.ndarray:
 def test_each_strength_is_shown(
     context: ExploreContext, inputs: ExploreInputs, editor: Editor
 ) -> None:
-    images = show_strengths(context, inputs, AlphaRange(-1, 1, 3))
+    images = show_strengths(context, inputs, -1, 1, 3)
     assert [caption for _, caption in images] == ["-1", "+0", "+1"]
     assert np.abs(pixels(images[1][0]) - np.asarray(editor.sample(3).crop)).max() <= 1
     assert read_recipe(images[2][0])["edits"][0]["alpha"] == 1
     with pytest.raises(ImageError, match="no portrait"):
-        show_strengths(context, replace(inputs, session=None), AlphaRange(-1, 1, 3))
+        show_strengths(context, replace(inputs, session=None), -1, 1, 3)
     with pytest.raises(RequestError, match="steps"):
-        show_strengths(context, inputs, AlphaRange(-1, 1, 99))
+        show_strengths(context, inputs, -1, 1, 99)
 
 
 def test_grid_has_prompts_as_columns_and_portraits_as_rows(
     context: ExploreContext, inputs: ExploreInputs
 ) -> None:
-    path = make_grid(context, inputs, "old human face\n\nbald human face\n", [OWN_PORTRAIT])
+    path = make_grid(context, inputs, "old human face\n\nbald human face\n", [OWN_PORTRAIT], 1.0)
     assert pixels(path).shape == (TITLE_HEIGHT + TILE, 3 * TILE, 3)
     targets = [edit["target_text"] for edit in read_recipe(path)["edits"]]
     assert targets == ["old human face", "bald human face"]
@@ -108,7 +103,7 @@ def test_grid_has_prompts_as_columns_and_portraits_as_rows(
         ("old human face", [], "No portrait"),
     ):
         with pytest.raises(RequestError, match=message):
-            make_grid(context, inputs, prompts, portraits)
+            make_grid(context, inputs, prompts, portraits, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp", "mp4"])
@@ -131,13 +126,13 @@ def test_animation_moves_there_and_back(kind: str) -> None:
 def test_morph_is_a_file_that_the_page_plays(
     context: ExploreContext, inputs: ExploreInputs
 ) -> None:
-    path = make_morph(context, inputs, AlphaRange(0, 1, 3), "gif")
+    path = make_morph(context, inputs, 0, 1, 3, "gif")
     assert Path(path).suffix == ".gif" and "<img" in animation_html(path, "a")
     assert "<video" in animation_html("a.mp4") and "<b>" not in animation_html(path, "a <b>")
     with pytest.raises(RequestError, match="frames"):
-        make_morph(context, inputs, AlphaRange(0, 1, 1), "gif")
+        make_morph(context, inputs, 0, 1, 1, "gif")
     with pytest.raises(RequestError, match="kind"):
-        make_morph(context, inputs, AlphaRange(0, 1, 2), "avi")
+        make_morph(context, inputs, 0, 1, 2, "avi")
 
 
 def test_mp4_without_av_is_refused_in_one_sentence(
@@ -145,10 +140,9 @@ def test_mp4_without_av_is_refused_in_one_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     assert animation_kinds() == ("gif", "webp")
-    alphas = AlphaRange(0, 1, 2)
     with pytest.raises(RequestError, match="pip install av"):
-        make_morph(context, inputs, alphas, "mp4")
-    assert Path(make_morph(context, inputs, alphas, "webp")).suffix == ".webp"
+        make_morph(context, inputs, 0, 1, 2, "mp4")
+    assert Path(make_morph(context, inputs, 0, 1, 2, "webp")).suffix == ".webp"
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -165,14 +159,14 @@ def test_page_offers_mp4_only_with_av(
 
 def test_portrait_is_drawn_from_a_text(context: ExploreContext, inputs: ExploreInputs) -> None:
     old, kid = "old human face", "face of a kid"
-    one, other = (draw_from_text(context, with_text(inputs, text)) for text in (old, kid))
-    average = pixels(draw_from_text(context, with_text(inputs, old, 0.0)))
+    one, other = (draw_from_text(context, inputs, text, 1.0) for text in (old, kid))
+    average = pixels(draw_from_text(context, inputs, old, 0.0))
     assert np.abs(pixels(one) - pixels(other)).mean() > 1
     assert np.abs(pixels(one) - average).mean() > 1
-    assert np.array_equal(average, pixels(draw_from_text(context, with_text(inputs, kid, 0.0))))
+    assert np.array_equal(average, pixels(draw_from_text(context, inputs, kid, 0.0)))
     assert read_recipe(one)["drawn_from"] == old
     with pytest.raises(TextError):
-        draw_from_text(context, with_text(inputs, " "))
+        draw_from_text(context, inputs, " ", 1.0)
 
 
 def test_map_shows_images_and_texts_in_both_spaces(editor: Editor) -> None:
@@ -212,7 +206,7 @@ def test_a_training_reports_its_steps_and_can_be_cancelled(
 
     context.comparisons.begin("me")
     methods = ["tmsa", "styleclip_mapper", "clip2stylegan"]
-    *_, shown = compare_methods(context, inputs, methods, progress)
+    *_, shown = compare_methods(context, replace(inputs, progress=progress), methods)
     assert len(shown) == 3, "finished images stay, and no further method runs"
     assert reports[-1][0] == (3, 1000) and "latent mapper" in reports[-1][1]
     assert not list(context.work.rglob("*.safetensors")), "an unfinished mapper was stored"
@@ -248,15 +242,14 @@ def test_another_domain_is_explored_with_its_own_editor(
     """Miniature photos, on a page that started with drawn portraits."""
     hub, _ = world
     bundle = open_bundle("ffhq")
-    roles = needed_roles(find_domain("ffhq"), bundle)
-    complete(bundle, roles, endpoint=hub.address)
+    complete(bundle, needed_roles(find_domain("ffhq"), bundle), endpoint=hub.address)
     test_bundle_completion.keep_mapper(bundle)
     context = make_context(editor, tmp_path)
     photos = replace(inputs, domain="ffhq")
     names = grid_portraits("ffhq")
     assert names[:3] == [OWN_PORTRAIT, "portrait-1", "portrait-2"]
 
-    path = make_grid(context, photos, "old human face", names[1:3])
+    path = make_grid(context, photos, "old human face", names[1:3], 1.0)
     assert pixels(path).shape == (TITLE_HEIGHT + 2 * TILE, 2 * TILE, 3)
     assert read_recipe(path)["domain"] == "ffhq"
     photo = context.editors.get("ffhq").sample(1).crop
@@ -269,9 +262,9 @@ def test_another_domain_is_explored_with_its_own_editor(
         points = [name for trace in figure.data for name in trace.text]
         assert points.count(OWN_PORTRAIT) == own and points.count("portrait 4") == 2
     with pytest.raises(RequestError, match="press Edit"):
-        make_grid(context, photos, "old human face", [OWN_PORTRAIT])
+        make_grid(context, photos, "old human face", [OWN_PORTRAIT], 1.0)
     with pytest.raises(RequestError, match=r"Drawn portraits.*Photos of faces"):
-        show_strengths(context, photos, AlphaRange(-1, 1, 3))
+        show_strengths(context, photos, -1, 1, 3)
 
 
 def test_a_new_grid_shows_prompts_and_portraits_of_its_domain() -> None:

@@ -22,7 +22,7 @@ from tmsa_core.ui.templates import render
 
 
 class BatchUpdate(TypedDict, total=False):
-    """Changes of the page after a step: values by the name of a ``BatchParts`` field."""
+    """New values of the Batch tab's outputs after a step."""
 
     status: str
     table: list[list[str]]
@@ -60,12 +60,7 @@ class BatchControls:
 
 
 class BatchActions:
-    """The actions of the Batch tab; it stores only which sessions cancelled their batch.
-
-    Args:
-        editors: The editors of all domains.
-        leases: The registry of the files that pages show.
-    """
+    """The actions of the Batch tab; it stores only which sessions cancelled their batch."""
 
     def __init__(self, editors: Editors, leases: Leases) -> None:
         self.editors = editors
@@ -77,26 +72,17 @@ class BatchActions:
         self._cancelled.begin(owner)
 
     def cancel(self, owner: str) -> str:
-        """Stop a session's batch after the current image.
-
-        Returns:
-            The status as HTML.
-        """
+        """Stop a session's batch after the current image; return the status as HTML."""
         running = self._cancelled.cancel(owner)
-        return status_html(
-            "Stopping after this image ..." if running else "There is no batch to cancel."
-        )
+        message = "Stopping after this image ..." if running else "There is no batch to cancel."
+        return status_html(message)
 
     def claim(self, owner: str, *paths: str) -> None:
         """Delete uploads when their visitor leaves, even if no batch reads them."""
         self.leases.take(owner, *paths)
 
     def run(self, controls: BatchControls, owner: str = "") -> Iterator[BatchUpdate]:
-        """Edit the images.
-
-        Args:
-            controls: What to edit, and how.
-            owner: The visitor's session.
+        """Edit the images for a session.
 
         Yields:
             An update after each image, and at the end the archive, also of a cancelled batch.
@@ -150,16 +136,7 @@ def table_cells(row: Row) -> list[str]:
 
 
 def progress_html(rows: Sequence[Row], count: int, left: float = 0.0) -> str:
-    """Show a progress bar.
-
-    Args:
-        rows: The images so far.
-        count: Images in the batch.
-        left: Estimated seconds for the other images; 0 where unknown.
-
-    Returns:
-        HTML.
-    """
+    """Show the progress of ``count`` images; left: estimated seconds, 0 if unknown."""
     message = f"{len(rows)} of {count} images"
     if failed := _count_failed(rows):
         message += f", {failed} failed"

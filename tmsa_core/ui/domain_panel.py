@@ -29,25 +29,13 @@ def domain_choices() -> list[tuple[str, str]]:
 
 
 def find_status(domain: str) -> DomainStatus:
-    """Look up what a domain can do on this machine.
-
-    Raises:
-        RequestError: There is no such domain.
-    """
+    """Look up what a domain can do on this machine; RequestError for an unknown key."""
     find_domain(domain)
     return next(status for status in list_domains() if status.key == domain)
 
 
 def check_setup(status: DomainStatus, allowed: bool) -> None:
-    """Check that a domain may be set up from the page.
-
-    Args:
-        status: The domain's current status.
-        allowed: Whether the operator allows setup from the page.
-
-    Raises:
-        RequestError: Setup is not allowed, or the domain is complete.
-    """
+    """Raise RequestError unless the operator allows setup and the domain is incomplete."""
     if not allowed:
         raise RequestError(
             "Domains cannot be set up from this page: whoever runs it can start it with "
@@ -58,15 +46,7 @@ def check_setup(status: DomainStatus, allowed: bool) -> None:
 
 
 def status_markdown(status: DomainStatus, job: Job | None) -> str:
-    """Describe an incomplete domain.
-
-    Args:
-        status: The domain's current status.
-        job: Its setup job, running or the last one.
-
-    Returns:
-        Markdown; "" if the domain is complete.
-    """
+    """Describe an incomplete domain and its current or last job; "" if the domain is complete."""
     if job is not None and job.running:
         return (
             f"**{status.title}: {plain_markdown(job.message)} ({job.share:.0%}).** "

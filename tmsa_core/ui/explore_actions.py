@@ -1,6 +1,7 @@
 """Actions of the Explore tab: each tool computes the files or the figure that it shows.
 
-All tools but the comparison of methods are here; that one is in ``method_comparison``.
+All raise a TmsaError if there is no portrait or an input is invalid. The comparison of methods
+is in ``method_comparison``.
 """
 
 from __future__ import annotations
@@ -79,21 +80,14 @@ class ExploreInputs:
         request: The texts of the Edit tab, and the strength where the tool has one.
         domain: Key of the chosen domain; "" is the first one.
         owner: Session of the visitor, who alone gets the files.
+        progress: Shows how far a slow tool is.
     """
 
     session: EditSession | None
     request: EditRequest
     domain: str = ""
     owner: str = ""
-
-
-@dataclass(frozen=True)
-class AlphaRange:
-    """Evenly spaced strengths: the first, the last and how many. The values are unchecked."""
-
-    first: float
-    last: float
-    count: float
+    progress: Progress = no_progress
 
 
 def open_portrait(context: ExploreContext, inputs: ExploreInputs) -> tuple[EditSession, Editor]:
@@ -116,20 +110,13 @@ def open_portrait(context: ExploreContext, inputs: ExploreInputs) -> tuple[EditS
 
 
 def show_strengths(
-    context: ExploreContext, inputs: ExploreInputs, alphas: AlphaRange
+    context: ExploreContext, inputs: ExploreInputs, first: float, last: float, count: int
 ) -> list[tuple[str, str]]:
-    """Edit the portrait at several strengths.
-
-    Returns:
-        (file, caption) of each image.
-
-    Raises:
-        ImageError, RequestError, TextError: There is no portrait, or an input is invalid.
-    """
+    """Edit the portrait at evenly spaced strengths; return (file, caption) of each image."""
     session, editor = open_portrait(context, inputs)
-    spaced = strengths(alphas.first, alphas.last, alphas.count)  # type: ignore[arg-type]
     images = []
-    for request, crop in _edit_at(editor, session.prepared, inputs.request, spaced):
+    alphas = strengths(first, last, count)
+    for request, crop in _edit_at(editor, session.prepared, inputs.request, alphas):
         image = annotate(crop, editor.recipe([request]))
         images.append((context.leases.keep(inputs.owner, image), f"{request.alpha:+g}"))
     return images
@@ -140,22 +127,19 @@ def make_grid(
     inputs: ExploreInputs,
     prompts: str,
     portraits: Sequence[str],
-    progress: Progress = no_progress,
+    alpha: float,
 ) -> str:
     """Edit several portraits by several prompts.
 
     Args:
         context: What the tools share.
-        inputs: The neutral text and the strength of all edits.
+        inputs: The visitor's portrait and neutral text.
         prompts: Target texts, one per line.
         portraits: Names of samples, or ``OWN_PORTRAIT``.
-        progress: Called before each portrait.
+        alpha: Strength of all edits.
 
     Returns:
         The file of a sheet with a row per portrait and a column per prompt.
-
-    Raises:
-        ImageError, RequestError, TextError: A portrait is missing, or an input is invalid.
     """
     editor = context.editors.get(inputs.domain)
     targets = _lines(prompts)
@@ -164,10 +148,11 @@ def make_grid(
             f"There are {len(targets)} prompts; write from 1 to {MAX_PROMPTS}, one per line."
         )
     faces = _grid_faces(context, inputs, portraits, editor)
-    requests = [replace(inputs.request, target_text=t, paste_back=False) for t in targets]
+    neutral = inputs.request.neutral_text
+    requests = [EditRequest(neutral, target, alpha, paste_back=False) for target in targets]
     rows = []
     for i, face in enumerate(faces):
-        progress((i, len(faces)), desc="Editing", unit="portraits")
+        inputs.progress((i, len(faces)), desc="Editing", unit="portraits")
         results = editor.edit_many([face] * len(requests), requests)
         rows.append([face.crop, *(result.crop for result in results)])
     sheet = titled_grid(rows, ["portrait", *targets])
@@ -175,86 +160,75 @@ def make_grid(
 
 
 def make_morph(
-    context: ExploreContext, inputs: ExploreInputs, alphas: AlphaRange, kind: str
+    context: ExploreContext,
+    inputs: ExploreInputs,
+    first: float,
+    last: float,
+    frames: int,
+    kind: str,
 ) -> str:
     """Animate the edit from one strength to another and back.
 
     Args:
         context: What the tools share.
-        inputs: The portrait and the edit.
-        alphas: Strengths of the frames in one direction.
+        inputs: The visitor's portrait and edit.
+        first: Strength of the first frame.
+        last: Strength of the frame at which the animation turns back.
+        frames: Frames in one direction.
         kind: "gif", "webp" or "mp4".
 
     Returns:
         The file of the animation.
-
-    Raises:
-        ImageError, RequestError, StrengthError, TextError: There is no portrait, or an input is
-            invalid.
     """
     session, editor = open_portrait(context, inputs)
-    count = whole(alphas.count, "frames")
+    count = whole(frames, "frames")
     if not 2 <= count <= MAX_FRAMES:
-        raise RequestError(f"frames is {quoted(alphas.count)}; use from 2 to {MAX_FRAMES}.")
+        raise RequestError(f"frames is {quoted(frames)}; use from 2 to {MAX_FRAMES}.")
     check_animation_kind(kind)
-    first, last = number(alphas.first, "first"), number(alphas.last, "last")
-    spaced = [first + (last - first) * i / (count - 1) for i in range(count)]
-    edits = _edit_at(editor, session.prepared, inputs.request, spaced)
-    frames = [enlarge(crop) for _, crop in edits]
+    step = (number(last, "last") - number(first, "first")) / (count - 1)
+    alphas = [first + step * i for i in range(count)]
+    edits = _edit_at(editor, session.prepared, inputs.request, alphas)
+    animation = encode_animation(there_and_back([enlarge(crop) for _, crop in edits]), kind)
     path = context.leases.new_folder() / f"tmsa-morph.{kind}"
-    path.write_bytes(encode_animation(there_and_back(frames), kind))
+    path.write_bytes(animation)
     context.leases.take(inputs.owner, str(path))
     return str(path)
 
 
-def draw_from_text(context: ExploreContext, inputs: ExploreInputs) -> str:
-    """Generate a portrait from the target text alone, G(M(E_T(text))) as in Figure 7.
+def draw_from_text(context: ExploreContext, inputs: ExploreInputs, text: str, alpha: float) -> str:
+    """Generate a portrait from a text alone, G(M(E_T(text))) as in Figure 7.
 
     Returns:
         The file of the portrait; strength 0 gives the average face.
-
-    Raises:
-        RequestError, StrengthError, TextError: An input is invalid.
     """
     editor = context.editors.get(inputs.domain)
-    text, alpha = inputs.request.target_text, inputs.request.alpha
     recipe = editor.recipe([]) | {"drawn_from": text, "strength": alpha}
     crop = enlarge(editor.draw(text, alpha).crop)
     return context.leases.keep(inputs.owner, annotate(crop, recipe, edited=False))
 
 
-def make_map(
-    context: ExploreContext,
-    inputs: ExploreInputs,
-    texts: str,
-    method: str,
-    progress: Progress = no_progress,
-) -> Figure:
+def make_map(context: ExploreContext, inputs: ExploreInputs, texts: str, method: str) -> Figure:
     """Map CLIP's space and W+ next to each other (Figure 8).
 
     Args:
         context: What the tools share.
-        inputs: The portrait, shown where it belongs to the chosen domain.
+        inputs: The visitor's portrait, shown if it belongs to the chosen domain.
         texts: The visitor's own texts, one per line.
         method: One of ``latent_map.METHODS``.
-        progress: Called while the random portraits are generated.
 
     Returns:
         The figure.
-
-    Raises:
-        RequestError, TextError: An input is invalid.
     """
     editor = context.editors.get(inputs.domain)
     key = editor.domain.key
     if key not in context.map_points:
-        context.map_points[key] = random_points(editor, progress)
+        context.map_points[key] = random_points(editor, inputs.progress)
     points = list(context.map_points[key])
     points += [text_point(editor, target) for _, target in editor.domain.examples]
     points += [text_point(editor, text, "your text") for text in _lines(texts)[:MAX_PROMPTS]]
     if inputs.session is not None and inputs.session.prepared.domain == key:
         points.append(image_point(editor, OWN_PORTRAIT, OWN_PORTRAIT, inputs.session.prepared))
-    progress(0.9, desc="Drawing the map")
+    inputs.progress(0.9, desc="Drawing the map")
     return map_figure(points, method)
 
 

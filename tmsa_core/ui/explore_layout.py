@@ -1,8 +1,9 @@
-"""Layout of the Explore tab: one function and one dataclass of components per tool."""
+"""Layout of the Explore tab: one function per tool."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -33,92 +34,36 @@ portraits on two CPU cores. *Cancel* stops the comparison and keeps the images t
 
 
 @dataclass(frozen=True)
-class StrengthsParts:
-    """Components of the tool that shows several strengths."""
+class Tool:
+    """Components of one tool.
 
-    first: gr.Number
-    last: gr.Number
-    count: gr.Number
+    Attributes:
+        start: The button that starts it.
+        inputs: What it reads, in the order of its action's arguments.
+        outputs: What shows its results.
+    """
+
     start: gr.Button
-    gallery: gr.Gallery
-
-
-@dataclass(frozen=True)
-class GridParts:
-    """Components of the grid of prompts and portraits."""
-
-    prompts: gr.Textbox
-    portraits: gr.CheckboxGroup
-    alpha: gr.Slider
-    start: gr.Button
-    sheet: gr.Image
-
-
-@dataclass(frozen=True)
-class MorphParts:
-    """Components of the tool that makes an animation."""
-
-    first: gr.Number
-    last: gr.Number
-    count: gr.Number
-    kind: gr.Radio
-    start: gr.Button
-    animation: gr.HTML
-    file: gr.File
-
-
-@dataclass(frozen=True)
-class DrawParts:
-    """Components of the tool that draws a portrait from a text."""
-
-    text: gr.Textbox
-    alpha: gr.Slider
-    start: gr.Button
-    image: gr.Image
-
-
-@dataclass(frozen=True)
-class MapParts:
-    """Components of the latent map."""
-
-    texts: gr.Textbox
-    method: gr.Radio
-    start: gr.Button
-    plot: gr.Plot
-
-
-@dataclass(frozen=True)
-class MethodsParts:
-    """Components of the comparison of methods; the list of methods is filled by an event."""
-
-    tab: gr.Tab
-    methods: gr.CheckboxGroup
-    start: gr.Button
-    cancel: gr.Button
-    gallery: gr.Gallery
+    inputs: list[Any]
+    outputs: list[Any]
 
 
 @dataclass(frozen=True)
 class ExploreParts:
     """Components of all tools."""
 
-    strengths: StrengthsParts
-    grid: GridParts
-    morph: MorphParts
-    draw: DrawParts
-    map: MapParts
-    methods: MethodsParts
+    strengths: Tool
+    grid: Tool
+    morph: Tool
+    draw: Tool
+    map: Tool
+    methods: Tool
+    methods_tab: gr.Tab
+    cancel_methods: gr.Button
 
 
 def lay_out_explore(domain: Domain) -> ExploreParts:
-    """Place the components of the Explore tab; ``connect_explore`` starts their actions.
-
-    Args:
-        domain: The domain that the page starts with.
-
-    Returns:
-        The components.
-    """
+    """Place the components of the Explore tab, for the page's first domain."""
     gr.Markdown(EXPLORE_INTRODUCTION, elem_classes="lead")
     with gr.Tabs():
         with gr.Tab("Strengths", id="strip"):
@@ -132,8 +77,8 @@ def lay_out_explore(domain: Domain) -> ExploreParts:
         with gr.Tab("CLIP and StyleGAN map", id="map"):
             latent_map = _lay_out_map()
         with gr.Tab("Methods", id="methods") as tab:
-            methods = _lay_out_methods(tab)
-    return ExploreParts(strengths, grid, morph, draw, latent_map, methods)
+            methods, cancel = _lay_out_methods()
+    return ExploreParts(strengths, grid, morph, draw, latent_map, methods, tab, cancel)
 
 
 def grid_portraits(domain: str) -> list[str]:
@@ -147,19 +92,11 @@ def grid_prompts(domain: Domain) -> str:
 
 
 def animation_html(address: str = "", label: str = "") -> str:
-    """Show an animation; a video plays without sound and repeats, like an image.
-
-    Args:
-        address: Where the browser gets the file; "" leaves the place empty.
-        label: Description for screen readers.
-
-    Returns:
-        HTML.
-    """
+    """Show the animation at an address as HTML, or an empty place for it."""
     return render("animation.html", address=address, label=label)
 
 
-def _lay_out_strengths() -> StrengthsParts:
+def _lay_out_strengths() -> Tool:
     with gr.Row(elem_classes="numbers"):
         first = gr.Number(-2, label="From strength", min_width=90, elem_id="strip-from")
         last = gr.Number(3, label="To strength", min_width=90)
@@ -175,10 +112,10 @@ def _lay_out_strengths() -> StrengthsParts:
         interactive=False,
         elem_id="strip",
     )
-    return StrengthsParts(first, last, count, start, gallery)
+    return Tool(start, [first, last, count], [gallery])
 
 
-def _lay_out_grid(domain: Domain) -> GridParts:
+def _lay_out_grid(domain: Domain) -> Tool:
     names = grid_portraits(domain.key)
     prompts = gr.Textbox(
         grid_prompts(domain), label="Prompts (one per line)", lines=6, elem_id="grid-prompts"
@@ -187,10 +124,10 @@ def _lay_out_grid(domain: Domain) -> GridParts:
     alpha = Slider(*STRENGTHS, value=1, step=0.05, label="Strength")
     start = gr.Button("Show the grid", variant="primary", elem_id="grid-start")
     sheet = _result_image("Prompts and portraits", "grid", show_label=False)
-    return GridParts(prompts, portraits, alpha, start, sheet)
+    return Tool(start, [prompts, portraits, alpha], [sheet])
 
 
-def _lay_out_morph() -> MorphParts:
+def _lay_out_morph() -> Tool:
     with gr.Row(elem_classes="numbers"):
         first = gr.Number(0, label="From strength", min_width=90)
         last = gr.Number(1.5, label="To strength", min_width=90)
@@ -202,10 +139,10 @@ def _lay_out_morph() -> MorphParts:
     start = gr.Button("Make the morph", variant="primary", elem_id="morph-start")
     animation = gr.HTML(animation_html(), elem_id="morph-shown")
     file = gr.File(label="The morph as a file", interactive=False, elem_id="morph-file")
-    return MorphParts(first, last, count, kind, start, animation, file)
+    return Tool(start, [first, last, count, kind], [animation, file])
 
 
-def _lay_out_draw() -> DrawParts:
+def _lay_out_draw() -> Tool:
     text = gr.Textbox(
         "an old man with a white beard and glasses", label="Describe a face", elem_id="draw-text"
     )
@@ -214,10 +151,10 @@ def _lay_out_draw() -> DrawParts:
     )
     start = gr.Button("Draw it", variant="primary", elem_id="draw-start")
     image = _result_image("Drawn from the text alone", "drawn", height=420)
-    return DrawParts(text, alpha, start, image)
+    return Tool(start, [text, alpha], [image])
 
 
-def _lay_out_map() -> MapParts:
+def _lay_out_map() -> Tool:
     gr.Markdown(MAP_INTRODUCTION, elem_classes="lead")
     texts = gr.Textbox(
         "a clown\na grandmother",
@@ -227,10 +164,11 @@ def _lay_out_map() -> MapParts:
     )
     method = gr.Radio(list(PROJECTIONS), value="PCA", label="Projection")
     start = gr.Button("Draw the map", variant="primary", elem_id="map-start")
-    return MapParts(texts, method, start, gr.Plot(label="CLIP and StyleGAN map", elem_id="map"))
+    plot = gr.Plot(label="CLIP and StyleGAN map", elem_id="map")
+    return Tool(start, [texts, method], [plot])
 
 
-def _lay_out_methods(tab: gr.Tab) -> MethodsParts:
+def _lay_out_methods() -> tuple[Tool, gr.Button]:
     gr.Markdown(METHODS_INTRODUCTION, elem_classes="lead")
     methods = gr.CheckboxGroup([], label="Methods", elem_id="methods")
     with gr.Row():
@@ -245,7 +183,7 @@ def _lay_out_methods(tab: gr.Tab) -> MethodsParts:
         buttons=["download", "fullscreen"],
         elem_id="methods-shown",
     )
-    return MethodsParts(tab, methods, start, cancel, gallery)
+    return Tool(start, [methods], [gallery]), cancel
 
 
 def _result_image(

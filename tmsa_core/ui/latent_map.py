@@ -49,11 +49,7 @@ def image_point(editor: Editor, name: str, kind: str, face: PreparedFace) -> Poi
 
 
 def text_point(editor: Editor, text: str, kind: str = "text") -> Point:
-    """Embed a text.
-
-    Raises:
-        TextError: The text is empty or too long.
-    """
+    """Embed a text; TextError if it is empty or too long."""
     w = editor.w_plus_of_text(text).mean(dim=0)  # (L, 512) -> (512,)
     return Point(text, kind, editor.embed_text(text).numpy(), w.numpy())
 
@@ -103,18 +99,7 @@ def _project_space(vectors: np.ndarray, method: str) -> np.ndarray:
 
 
 def map_figure(points: Sequence[Point], method: str) -> Figure:
-    """Draw both maps next to each other; the visitor's own points are larger and labelled.
-
-    Args:
-        points: At least four.
-        method: One of ``METHODS``.
-
-    Returns:
-        The figure.
-
-    Raises:
-        RequestError: As in ``project``.
-    """
+    """Draw both maps that ``project`` makes; the visitor's own points are larger and labelled."""
     from plotly.subplots import make_subplots
 
     figure = make_subplots(1, 2, subplot_titles=("CLIP's space", "StyleGAN's space W+"))

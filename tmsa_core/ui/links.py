@@ -38,14 +38,7 @@ class EditSettings:
 
 
 def to_query(settings: EditSettings) -> str:
-    """Write settings as the query of a link, which ``from_query`` reads.
-
-    Args:
-        settings: The settings; defaults are left out.
-
-    Returns:
-        The query, with its leading "?".
-    """
+    """Write settings as a link's query, with "?" and without defaults; ``from_query`` reads it."""
     fields = {
         "domain": settings.domain,
         "seed": settings.seed,
@@ -65,14 +58,10 @@ def to_query(settings: EditSettings) -> str:
 
 
 def from_query(pairs: Iterable[tuple[str, str]]) -> EditSettings:
-    """Read the settings of a link.
+    """Read the settings of a link's query.
 
-    Args:
-        pairs: Keys and values of its query; ``target``, ``alpha`` and the other fields of an edit
-            may occur once per edit. Unknown keys are ignored.
-
-    Returns:
-        The settings.
+    The fields of an edit, such as ``target`` and ``alpha``, may occur once per edit. Unknown keys
+    are ignored.
 
     Raises:
         RequestError: A value is invalid.
@@ -102,13 +91,7 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> EditSettings:
 
 
 def from_recipe(recipe: Mapping[str, Any]) -> EditSettings:
-    """Read the settings of an image's recipe.
-
-    Args:
-        recipe: As ``Editor.recipe`` writes it, from an untrusted file.
-
-    Returns:
-        The settings, with at most ``MAX_LAYERS`` edits.
+    """Read the settings of an image's recipe, with at most ``MAX_LAYERS`` edits.
 
     Raises:
         RequestError: The recipe is invalid.

@@ -14,13 +14,7 @@ from PIL.Image import Image
 from tmsa_core.datatypes import EditRequest, PreparedFace
 from tmsa_core.imaging.images import to_image
 from tmsa_core.imaging.metadata import annotate
-from tmsa_core.ui.explore_actions import (
-    ExploreContext,
-    ExploreInputs,
-    Progress,
-    no_progress,
-    open_portrait,
-)
+from tmsa_core.ui.explore_actions import ExploreContext, ExploreInputs, Progress, open_portrait
 from tmsa_core.ui.strings import duration
 
 if TYPE_CHECKING:
@@ -30,10 +24,7 @@ Captioned = list[tuple[str, str]]  # (file, caption) of each image
 
 
 def compare_methods(
-    context: ExploreContext,
-    inputs: ExploreInputs,
-    methods: Sequence[str],
-    progress: Progress = no_progress,
+    context: ExploreContext, inputs: ExploreInputs, methods: Sequence[str]
 ) -> Iterator[Captioned]:
     """Edit the portrait by several methods; ``context.comparisons`` can cancel this.
 
@@ -41,21 +32,16 @@ def compare_methods(
 
     Args:
         context: What the tools share.
-        inputs: The portrait and the edit.
+        inputs: The visitor's portrait and edit.
         methods: Keys of ``baselines.METHODS``.
-        progress: Called at each step of a method.
 
     Yields:
         The images so far: the portrait, its inversion, then one more per method. A cancelled
         comparison ends without an error.
-
-    Raises:
-        BundleError, ImageError, RequestError, TextError: The portrait, weights or a method is
-            missing.
     """
     cancelled = context.comparisons.of(inputs.owner)
     try:
-        yield from _compare(context, inputs, methods, cancelled, progress)
+        yield from _compare(context, inputs, methods, cancelled)
     except CancelledError:
         return
     finally:
@@ -67,7 +53,6 @@ def _compare(
     inputs: ExploreInputs,
     methods: Sequence[str],
     cancelled: threading.Event,
-    progress: Progress,
 ) -> Iterator[Captioned]:
     from tmsa_core.baselines import METHODS, check_methods, open_networks
 
@@ -78,11 +63,10 @@ def _compare(
     yield list(shown)
     for key in keys:
         title = METHODS[key].title
-        tick = make_tick(title, cancelled, progress)
+        tick = _make_tick(title, cancelled, inputs.progress)
         tick(0, 1)
-        edited, seconds = _edit_by(
-            key, replace(networks, tick=tick), session.prepared, inputs.request
-        )
+        ticking = replace(networks, tick=tick)
+        edited, seconds = _edit_by(key, ticking, session.prepared, inputs.request)
         recipe = editor.recipe([inputs.request]) | {"method": key}
         path = context.leases.keep(inputs.owner, annotate(edited, recipe))
         shown.append((path, f"{title}, {seconds:.1f} s"))
@@ -108,19 +92,10 @@ def _edit_by(
     return to_image(image.detach().float().cpu()), seconds
 
 
-def make_tick(
+def _make_tick(
     title: str, cancelled: threading.Event, progress: Progress
 ) -> Callable[[int, int], None]:
-    """Make the function that a method calls at every step.
-
-    Args:
-        title: The method's name, shown with the time left.
-        cancelled: Set when the visitor cancels.
-        progress: Shows the steps.
-
-    Returns:
-        A function of the steps done and their total; it raises CancelledError once cancelled.
-    """
+    """Make a callback for a method's steps: it shows the time left, or raises CancelledError."""
     start = time.monotonic()
 
     def tick(done: int, total: int) -> None:

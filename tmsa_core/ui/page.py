@@ -29,8 +29,7 @@ from tmsa_core.server.streams import Streams
 from tmsa_core.server.uploads import file_routes
 from tmsa_core.ui.about import CONSENT, licences
 from tmsa_core.ui.batch_actions import BatchActions
-from tmsa_core.ui.batch_events import connect_batch
-from tmsa_core.ui.batch_layout import lay_out_batch
+from tmsa_core.ui.batch_tab import connect_batch, lay_out_batch
 from tmsa_core.ui.domain_panel import connect_domain_panel, domain_choices, lay_out_domain_panel
 from tmsa_core.ui.edit_actions import Handlers
 from tmsa_core.ui.edit_events import connect_edit
