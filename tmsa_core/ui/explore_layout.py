@@ -164,7 +164,7 @@ def _lay_out_map() -> Tool:
     )
     method = gr.Radio(list(PROJECTIONS), value="PCA", label="Projection")
     start = gr.Button("Draw the map", variant="primary", elem_id="map-start")
-    plot = gr.Plot(label="CLIP and StyleGAN map", elem_id="map")
+    plot = gr.Plot(label="CLIP and StyleGAN map", show_label=False, elem_id="map")
     return Tool(start, [texts, method], [plot])
 
 
