@@ -1,6 +1,6 @@
-"""Take the README's images of the page: python docs/screenshots.py [FOLDER]
+"""Take the screenshots of the page for the README: python docs/screenshots.py [FOLDER]
 
-Starts the page on a free port, goes through its screens in Chromium, and writes WebP files.
+Starts the page on a free port, opens its tabs in Chromium, and writes WebP files.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tmsa_core import load_editor
 from tmsa_core.ui.page import build_ui, launch_options
 
 WAIT = 180_000
-DRAWN = """([selector, count]) => [...document.querySelectorAll(selector)]
+LOADED = """([selector, count]) => [...document.querySelectorAll(selector)]
   .filter(image => image.complete && image.naturalWidth > 0).length >= count"""
 
 
 def main(folder: Path) -> None:
-    """Serve the page, photograph it, stop."""
+    """Start the page, take all screenshots, stop the page."""
     blocks = build_ui(load_editor("avatar"))
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -48,7 +48,7 @@ def shoot(
     dark: bool,
     act: Callable[[Page], None],
 ) -> None:
-    """One image: open the page, wait for the first edit, act, save what the window shows."""
+    """Open the page, wait for the first edit, act, and save what the window shows."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     page = context.new_page()
     page.goto(f"{address}?__theme={'dark' if dark else 'light'}")
@@ -62,7 +62,7 @@ def shoot(
 
 
 def edit(page: Page) -> None:
-    """Two stacked edits of another portrait."""
+    """Stack two edits of another portrait."""
     page.locator("#samples button").nth(4).click()
     page.wait_for_timeout(8000)
     page.locator("#chips").get_by_role("button", name="smile", exact=True).click()
@@ -75,29 +75,29 @@ def edit(page: Page) -> None:
 
 
 def result(page: Page) -> None:
-    """On a telephone: the result."""
+    """Scroll to the result, as on a phone."""
     page.locator("#before-after").scroll_into_view_if_needed()
     page.evaluate("document.querySelector('#before-after').scrollIntoView()")
 
 
 def grid(page: Page) -> None:
-    """Prompts by portraits."""
+    """Make a grid of prompts and portraits."""
     page.get_by_role("tab", name="Explore").click()
     page.get_by_role("tab", name="Grid").click()
     page.locator("#grid-start").click()
-    page.wait_for_function(DRAWN, arg=["#grid img", 1], timeout=WAIT)
+    page.wait_for_function(LOADED, arg=["#grid img", 1], timeout=WAIT)
 
 
 def spaces(page: Page) -> None:
-    """The two spaces."""
+    """Draw the map of CLIP's and StyleGAN's spaces."""
     page.get_by_role("tab", name="Explore").click()
-    page.get_by_role("tab", name="The two spaces").click()
+    page.get_by_role("tab", name="CLIP and StyleGAN map").click()
     page.locator("#map-start").click()
     page.locator("#map .main-svg").first.wait_for(timeout=WAIT)
 
 
 def batch(page: Page) -> None:
-    """A folder of portraits, done."""
+    """Edit five portraits."""
     samples = load_editor("avatar").bundle.folder / "samples"
     page.get_by_role("tab", name="Batch").click()
     page.locator("#batch-files input[type=file]").set_input_files(sorted(samples.glob("*.png"))[:5])

@@ -1,4 +1,4 @@
-"""A world of photos is fetched and made editable by the page's own buttons, in a real browser."""
+"""A domain of photos is downloaded and aligned by the page's own buttons, in a real browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import huggingface_hub.constants
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests import test_bundle_completion as test_supply
+from tests import test_bundle_completion
 from tests.hub_server import Hub
 from tests.ui import test_browser
 from tests.ui.test_browser import CHROMIUM, WAIT, Visitor
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium: on Debian, `apt-get install chromium` gives one"
 )
 browser = test_browser.browser
-public_files = test_supply.public_files
-world = test_supply.world
+public_files = test_bundle_completion.public_files
+world = test_bundle_completion.world
 
 
 @pytest.fixture
 def hub(world: tuple[Hub, Path], monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """The Hub that holds the photo world in miniature, as huggingface_hub's own address."""
+    """A Hub with a miniature photo domain, at the address that huggingface_hub uses."""
     served, _ = world
     template = served.address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", served.address)
@@ -43,7 +43,7 @@ def hub(world: tuple[Hub, Path], monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 @pytest.fixture
 def visitor(browser: Browser, editor: Editor, hub: Hub, port: int) -> Iterator[Visitor]:
-    """A visitor of a page of its own, whose list of worlds is that of the miniature."""
+    """A visitor of a separate page, which lists the miniature domain."""
     blocks = build_ui(editor, allow_setup=True)
     options = {"prevent_thread_lock": True, "quiet": True, "server_port": port}
     _, address, _ = blocks.launch(**options, **launch_options())
@@ -58,37 +58,37 @@ def choose(visitor: Visitor, title: str) -> None:
     visitor.page.get_by_role("option", name=title).click()
 
 
-def words(visitor: Visitor) -> Locator:
+def panel_text(visitor: Visitor) -> Locator:
     return visitor.page.locator("#world-words")
 
 
-def test_photos_are_fetched_aligned_and_edited_by_buttons(
+def test_photos_are_downloaded_aligned_and_edited_by_buttons(
     visitor: Visitor, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = visitor.page
     large = next(name for name in hub.files if name.endswith("e4e.pt"))
     content = hub.files.pop(large)
     choose(visitor, "Photos of faces")
-    expect(words(visitor)).to_contain_text("e4e.pt", timeout=WAIT)
+    expect(panel_text(visitor)).to_contain_text("e4e.pt", timeout=WAIT)
     expect(page.locator("#world-align")).to_be_hidden()
     page.locator("#world-fetch").click()
-    expect(words(visitor)).to_contain_text("The last try failed", timeout=WAIT)
+    expect(panel_text(visitor)).to_contain_text("The last try failed", timeout=WAIT)
 
     hub.files[large] = content
-    go = hub.held[large] = threading.Event()
+    finish = hub.held[large] = threading.Event()
     page.locator("#world-fetch").click()
-    expect(words(visitor)).to_contain_text("e4e.pt (5", timeout=WAIT)  # about half of it is here
-    expect(words(visitor)).to_contain_text("can be used meanwhile")
+    expect(panel_text(visitor)).to_contain_text("e4e.pt (5", timeout=WAIT)  # half of it has arrived
+    expect(panel_text(visitor)).to_contain_text("use the other domains meanwhile")
     expect(page.locator("#world-fetch")).to_be_hidden()
-    visitor.write("a text of this world")
+    visitor.write("a text of this domain")
     choose(visitor, "Drawn portraits")
-    expect(words(visitor)).to_be_hidden(timeout=WAIT)
-    expect(page.locator("#target textarea")).not_to_have_value("a text of this world")
+    expect(panel_text(visitor)).to_be_hidden(timeout=WAIT)
+    expect(page.locator("#target textarea")).not_to_have_value("a text of this domain")
     visitor.write("human face with sunglasses")
-    visitor.change(visitor.press_edit)  # the page goes on while the file is under way
+    visitor.change(visitor.press_edit)  # the page works during the download
     choose(visitor, "Photos of faces")
-    go.set()
-    expect(words(visitor)).to_contain_text("can be inverted already", timeout=WAIT)
+    finish.set()
+    expect(panel_text(visitor)).to_contain_text("can be inverted already", timeout=WAIT)
     expect(page.locator("#world-fetch")).to_be_hidden()
 
     monkeypatch.setattr(quick, "NOISES", (0.6, 1.2))
@@ -96,11 +96,11 @@ def test_photos_are_fetched_aligned_and_edited_by_buttons(
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
     monkeypatch.setattr(quick, "quick_align", partial(quick.quick_align, pairs=64))
     page.locator("#world-align").click()
-    expect(words(visitor)).to_be_hidden(timeout=WAIT)
+    expect(panel_text(visitor)).to_be_hidden(timeout=WAIT)
     assert {d.key: d for d in list_domains()}["ffhq"].can_edit
     page.locator("#domain input").click()
     option = page.get_by_role("option", name=find_domain("ffhq").title)
-    expect(option).not_to_contain_text("not here yet", timeout=WAIT)
+    expect(option).not_to_contain_text("needs a", timeout=WAIT)
     option.click()
     visitor.change(lambda: page.locator("#random").click())
     visitor.wait_until_still()

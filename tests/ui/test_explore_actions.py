@@ -1,19 +1,23 @@
-"""Strips, grids, morphs, portraits from texts, maps: what the exploring screen computes."""
+"""The tools of the Explore tab, without a browser."""
 
 from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests import test_bundle_completion as test_supply
+from tests import test_bundle_completion
 from tmsa_core import Editor, EditRequest
-from tmsa_core.bundles import open_bundle
+from tmsa_core.availability import needed_roles
+from tmsa_core.bundles import complete, open_bundle
+from tmsa_core.domains import find_domain
 from tmsa_core.errors import ImageError, RequestError, TextError
 from tmsa_core.imaging.animation import (
     HOLD,
@@ -26,34 +30,46 @@ from tmsa_core.imaging.contact_sheet import TILE, TITLE_HEIGHT
 from tmsa_core.imaging.metadata import read_recipe
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
-from tmsa_core.server.samples import Samples, sample_names
-from tmsa_core.ui import explore_actions as ui_explore
-from tmsa_core.ui.edit_actions import EditSession, Handlers
-from tmsa_core.ui.explore_actions import MINE, Explore
-from tmsa_core.ui.explore_layout import TAKES, grid_portraits, grid_prompts, moving_html
-from tmsa_core.ui.latent_map import image_point, place, spaces_figure, text_point
+from tmsa_core.server.samples import sample_names
+from tmsa_core.ui import latent_map
+from tmsa_core.ui.edit_actions import EditSession
+from tmsa_core.ui.explore_actions import (
+    OWN_PORTRAIT,
+    ExploreContext,
+    ExploreInputs,
+    draw_from_text,
+    make_grid,
+    make_map,
+    make_morph,
+    show_strengths,
+)
+from tmsa_core.ui.explore_events import DURATIONS
+from tmsa_core.ui.explore_layout import animation_html, grid_portraits, grid_prompts
+from tmsa_core.ui.latent_map import image_point, map_figure, project, text_point
+from tmsa_core.ui.method_comparison import compare_methods
 from tmsa_core.ui.page import build_ui
 
-public_files = test_supply.public_files
-world = test_supply.world
-LANCZOS = Image.Resampling.LANCZOS
+public_files = test_bundle_completion.public_files
+world = test_bundle_completion.world
 REQUEST = EditRequest("human face", "human face with sunglasses")
 
 
-def explore_of(editor: Editor) -> Explore:
-    """The exploring screen's actions, with files of its own."""
-    leases = Leases()
-    return Explore(Editors(editor), Samples(editor, leases), leases)
+def make_context(editor: Editor, work: Path) -> ExploreContext:
+    return ExploreContext(Editors(editor), Leases(), work)
 
 
 @pytest.fixture(scope="module")
-def explore(editor: Editor) -> Explore:
-    return explore_of(editor)
+def context(editor: Editor, tmp_path_factory: pytest.TempPathFactory) -> ExploreContext:
+    return make_context(editor, tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture(scope="module")
-def visit(explore: Explore) -> EditSession:
-    return Handlers(explore.editors, explore.samples, explore.leases).portrait(3, "me")["visit"]
+def inputs(context: ExploreContext, editor: Editor) -> ExploreInputs:
+    """A visitor with a random portrait and an edit."""
+    prepared = editor.sample(3)
+    crop = context.leases.keep("me", prepared.crop)
+    session = EditSession("me", crop, prepared, crop, crop, crop, seed=3)
+    return ExploreInputs(session, REQUEST, owner="me")
 
 
 def pixels(path: str) -> np.ndarray:
@@ -61,35 +77,37 @@ def pixels(path: str) -> np.ndarray:
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def test_strip_holds_each_strength(explore: Explore, visit: EditSession, editor: Editor) -> None:
-    strip = explore.strip(visit, REQUEST, -1, 1, 3)
-    assert [caption for _, caption in strip] == ["-1", "+0", "+1"]
-    assert np.abs(pixels(strip[1][0]) - np.asarray(visit.prepared.crop)).max() <= 1
-    assert read_recipe(strip[2][0])["edits"][0]["alpha"] == 1
+def test_each_strength_is_shown(
+    context: ExploreContext, inputs: ExploreInputs, editor: Editor
+) -> None:
+    images = show_strengths(context, inputs, -1, 1, 3)
+    assert [caption for _, caption in images] == ["-1", "+0", "+1"]
+    assert np.abs(pixels(images[1][0]) - np.asarray(editor.sample(3).crop)).max() <= 1
+    assert read_recipe(images[2][0])["edits"][0]["alpha"] == 1
     with pytest.raises(ImageError, match="no portrait"):
-        explore.strip(None, REQUEST, -1, 1, 3)
+        show_strengths(context, replace(inputs, session=None), -1, 1, 3)
     with pytest.raises(RequestError, match="steps"):
-        explore.strip(visit, REQUEST, -1, 1, 99)
+        show_strengths(context, inputs, -1, 1, 99)
 
 
-def test_grid_is_prompts_by_portraits(explore: Explore, visit: EditSession) -> None:
-    path = explore.grid(visit, "human face", "old human face\n\nbald human face\n", [MINE], 1.0)
+def test_grid_has_prompts_as_columns_and_portraits_as_rows(
+    context: ExploreContext, inputs: ExploreInputs
+) -> None:
+    path = make_grid(context, inputs, "old human face\n\nbald human face\n", [OWN_PORTRAIT], 1.0)
     assert pixels(path).shape == (TITLE_HEIGHT + TILE, 3 * TILE, 3)
-    assert [edit["target_text"] for edit in read_recipe(path)["edits"]] == [
-        "old human face",
-        "bald human face",
-    ]
+    targets = [edit["target_text"] for edit in read_recipe(path)["edits"]]
+    assert targets == ["old human face", "bald human face"]
     for prompts, portraits, message in (
-        ("", [MINE], "prompts"),
-        ("a\n" * 20, [MINE], "prompts"),
+        ("", [OWN_PORTRAIT], "prompts"),
+        ("a\n" * 20, [OWN_PORTRAIT], "prompts"),
         ("old human face", [], "No portrait"),
     ):
         with pytest.raises(RequestError, match=message):
-            explore.grid(visit, "human face", prompts, portraits, 1.0)
+            make_grid(context, inputs, prompts, portraits, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp", "mp4"])
-def test_morph_moves_there_and_back(kind: str) -> None:
+def test_animation_moves_there_and_back(kind: str) -> None:
     frames = [Image.new("RGB", (33, 32), (shade, 0, 0)) for shade in (0, 100, 200)]
     sequence = there_and_back(frames)
     assert sequence[0] == sequence[-1] and len(sequence) == 6 + 2 * HOLD
@@ -105,28 +123,30 @@ def test_morph_moves_there_and_back(kind: str) -> None:
             assert image.is_animated and image.size == (33, 32)
 
 
-def test_morph_is_a_file_that_the_page_plays(explore: Explore, visit: EditSession) -> None:
-    path = explore.morph(visit, REQUEST, 0, 1, 3, "gif")
-    assert Path(path).suffix == ".gif" and "<img" in moving_html(path, "a <b>")
-    assert "<video" in moving_html("a.mp4", "x") and "<b>" not in moving_html(path, "a <b>")
+def test_morph_is_a_file_that_the_page_plays(
+    context: ExploreContext, inputs: ExploreInputs
+) -> None:
+    path = make_morph(context, inputs, 0, 1, 3, "gif")
+    assert Path(path).suffix == ".gif" and "<img" in animation_html(path, "a")
+    assert "<video" in animation_html("a.mp4") and "<b>" not in animation_html(path, "a <b>")
     with pytest.raises(RequestError, match="frames"):
-        explore.morph(visit, REQUEST, 0, 1, 1, "gif")
+        make_morph(context, inputs, 0, 1, 1, "gif")
     with pytest.raises(RequestError, match="kind"):
-        explore.morph(visit, REQUEST, 0, 1, 2, "avi")
+        make_morph(context, inputs, 0, 1, 2, "avi")
 
 
-def test_mp4_is_refused_in_one_sentence_where_av_is_missing(
-    explore: Explore, visit: EditSession, monkeypatch: pytest.MonkeyPatch
+def test_mp4_without_av_is_refused_in_one_sentence(
+    context: ExploreContext, inputs: ExploreInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     assert animation_kinds() == ("gif", "webp")
     with pytest.raises(RequestError, match="pip install av"):
-        explore.morph(visit, REQUEST, 0, 1, 2, "mp4")
-    assert Path(explore.morph(visit, REQUEST, 0, 1, 2, "webp")).suffix == ".webp"
+        make_morph(context, inputs, 0, 1, 2, "mp4")
+    assert Path(make_morph(context, inputs, 0, 1, 2, "webp")).suffix == ".webp"
 
 
 @pytest.mark.parametrize("installed", [True, False])
-def test_page_offers_mp4_only_where_it_can_be_written(
+def test_page_offers_mp4_only_with_av(
     editor: Editor, monkeypatch: pytest.MonkeyPatch, installed: bool
 ) -> None:
     if not installed:
@@ -137,104 +157,117 @@ def test_page_offers_mp4_only_where_it_can_be_written(
     assert kinds.info == (None if installed else MP4_HINT)
 
 
-def test_portrait_is_drawn_from_a_text(explore: Explore, editor: Editor) -> None:
-    one, other = (explore.draw(text, 1.0) for text in ("old human face", "face of a kid"))
-    average = pixels(explore.draw("old human face", 0.0))
+def test_portrait_is_drawn_from_a_text(context: ExploreContext, inputs: ExploreInputs) -> None:
+    old, kid = "old human face", "face of a kid"
+    one, other = (draw_from_text(context, inputs, text, 1.0) for text in (old, kid))
+    average = pixels(draw_from_text(context, inputs, old, 0.0))
     assert np.abs(pixels(one) - pixels(other)).mean() > 1
     assert np.abs(pixels(one) - average).mean() > 1
-    assert np.array_equal(average, pixels(explore.draw("face of a kid", 0.0)))
-    assert read_recipe(one)["drawn_from"] == "old human face"
+    assert np.array_equal(average, pixels(draw_from_text(context, inputs, kid, 0.0)))
+    assert read_recipe(one)["drawn_from"] == old
     with pytest.raises(TextError):
-        explore.draw(" ", 1.0)
+        draw_from_text(context, inputs, " ", 1.0)
 
 
-def test_map_places_images_and_texts_in_both_spaces(editor: Editor, visit: EditSession) -> None:
+def test_map_shows_images_and_texts_in_both_spaces(editor: Editor) -> None:
     points = [image_point(editor, str(i), "portrait", editor.sample(i)) for i in range(5)]
     points += [text_point(editor, "a pirate", "your text")]
-    points += [image_point(editor, "me", "yours", visit.prepared)]
+    points += [image_point(editor, "me", OWN_PORTRAIT, editor.sample(5))]
     for method in ("PCA", "t-SNE"):
-        clip, w = place(points, method)
+        clip, w = project(points, method)
         assert clip.shape == w.shape == (7, 2) and np.isfinite(clip).all() and np.isfinite(w).all()
-    figure = spaces_figure(points, "PCA")
+    figure = map_figure(points, "PCA")
     names = [name for trace in figure.data for name in trace.text]
     assert names.count("a pirate") == names.count("me") == 2
     with pytest.raises(RequestError, match="method"):
-        place(points, "magic")
+        project(points, "magic")
     with pytest.raises(RequestError, match="four"):
-        place(points[:3], "PCA")
+        project(points[:3], "PCA")
 
 
-def test_methods_are_put_side_by_side(explore: Explore, visit: EditSession, editor: Editor) -> None:
-    *_, shown = explore.compare(visit, REQUEST, ["tmsa"])
+def test_methods_are_compared(
+    context: ExploreContext, inputs: ExploreInputs, editor: Editor
+) -> None:
+    *_, shown = compare_methods(context, inputs, ["tmsa"])
     assert [caption.split(",")[0] for _, caption in shown][:2] == ["portrait", "inversion"]
-    ours = editor.edit(visit.prepared, REQUEST).crop
+    ours = editor.edit(editor.sample(3), REQUEST).crop
     assert np.abs(pixels(shown[2][0]) - np.asarray(ours)).max() <= 1
 
 
-def test_a_training_of_minutes_shows_its_steps_and_can_be_cancelled(
-    explore: Explore, visit: EditSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_training_reports_its_steps_and_can_be_cancelled(
+    context: ExploreContext, inputs: ExploreInputs
 ) -> None:
-    monkeypatch.setattr(ui_explore, "parts_folder", lambda editor: tmp_path)
-    show_errors: list[tuple[tuple[int, int], str]] = []
+    reports: list[tuple[tuple[int, int], str]] = []
 
     def progress(share: tuple[int, int], desc: str, unit: str) -> None:
-        show_errors.append((share, desc))
+        reports.append((share, desc))
         if share == (3, 1000):
-            assert explore.cancel("me")
+            assert context.comparisons.cancel("me")
 
-    explore.begin("me")
+    context.comparisons.begin("me")
     methods = ["tmsa", "styleclip_mapper", "clip2stylegan"]
-    *_, shown = explore.compare(visit, REQUEST, methods, owner="me", progress=progress)
-    assert len(shown) == 3, "what was ready stays, and nothing after it is made"
-    assert show_errors[-1][0] == (3, 1000) and "latent mapper" in show_errors[-1][1]
-    assert not list(tmp_path.rglob("*.safetensors")), "half a mapper was kept"
-    assert not explore.cancel("me")
+    *_, shown = compare_methods(context, replace(inputs, progress=progress), methods)
+    assert len(shown) == 3, "finished images stay, and no further method runs"
+    assert reports[-1][0] == (3, 1000) and "latent mapper" in reports[-1][1]
+    assert not list(context.work.rglob("*.safetensors")), "an unfinished mapper was stored"
+    assert not context.comparisons.cancel("me")
 
 
-def test_a_comparison_can_be_cancelled_while_it_waits(explore: Explore, visit: EditSession) -> None:
-    explore.begin("me")
-    assert explore.cancel("me")
-    *_, shown = explore.compare(visit, REQUEST, ["tmsa"], owner="me")
+def test_a_waiting_comparison_can_be_cancelled(
+    context: ExploreContext, inputs: ExploreInputs
+) -> None:
+    context.comparisons.begin("me")
+    assert context.comparisons.cancel("me")
+    *_, shown = compare_methods(context, inputs, ["tmsa"])
     assert len(shown) == 2
     with pytest.raises(ImageError):
-        list(explore.compare(None, REQUEST, ["tmsa"], owner="me"))
-    assert not explore.cancel("me")
+        list(compare_methods(context, replace(inputs, session=None), ["tmsa"]))
+    assert not context.comparisons.cancel("me")
 
 
-def test_every_method_that_takes_long_says_so_beforehand() -> None:
+def test_every_slow_method_shows_its_duration() -> None:
     from tmsa_core.baselines import METHODS
 
     slow = {key for key, method in METHODS.items() if method.searches or method.prepare_text}
-    assert slow <= TAKES.keys() <= METHODS.keys()
+    assert slow <= DURATIONS.keys() <= METHODS.keys()
 
 
-def test_another_world_is_explored_with_its_own_editor(
-    world, editor: Editor, visit: EditSession, monkeypatch: pytest.MonkeyPatch
+def test_another_domain_is_explored_with_its_own_editor(
+    world: Any,
+    editor: Editor,
+    inputs: ExploreInputs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Photos in miniature, beside the drawn world that the page started with."""
+    """Miniature photos, on a page that started with drawn portraits."""
     hub, _ = world
     bundle = open_bundle("ffhq")
-    test_supply.show_errors(bundle, hub)
-    test_supply.keep_mapper(bundle)
-    explore = explore_of(editor)
+    complete(bundle, needed_roles(find_domain("ffhq"), bundle), endpoint=hub.address)
+    test_bundle_completion.keep_mapper(bundle)
+    context = make_context(editor, tmp_path)
+    photos = replace(inputs, domain="ffhq")
     names = grid_portraits("ffhq")
-    assert names[1:3] == ["portrait-1", "portrait-2"] and MINE in names
-    path = explore.grid(visit, "human face", "old human face", names[1:3], 1.0, "ffhq")
+    assert names[:3] == [OWN_PORTRAIT, "portrait-1", "portrait-2"]
+
+    path = make_grid(context, photos, "old human face", names[1:3], 1.0)
     assert pixels(path).shape == (TITLE_HEIGHT + 2 * TILE, 2 * TILE, 3)
     assert read_recipe(path)["domain"] == "ffhq"
-    photo = explore.editors.get("ffhq").sample(1).crop.resize((TILE, TILE), LANCZOS)
+    photo = context.editors.get("ffhq").sample(1).crop
+    photo = photo.resize((TILE, TILE), Image.Resampling.LANCZOS)
     assert np.array_equal(pixels(path)[TITLE_HEIGHT:][:TILE, :TILE], np.asarray(photo))
-    monkeypatch.setattr(ui_explore, "CROWD", 5)
-    for domain, mine in (("ffhq", 0), ("avatar", 2)):
-        figure = explore.map(visit, "a pirate", "PCA", domain)
+
+    monkeypatch.setattr(latent_map, "RANDOM_PORTRAITS", 5)
+    for domain, own in (("ffhq", 0), ("avatar", 2)):
+        figure = make_map(context, replace(inputs, domain=domain), "a pirate", "PCA")
         points = [name for trace in figure.data for name in trace.text]
-        assert points.count(MINE) == mine and points.count("portrait 4") == 2
+        assert points.count(OWN_PORTRAIT) == own and points.count("portrait 4") == 2
     with pytest.raises(RequestError, match="press Edit"):
-        explore.grid(visit, "human face", "old human face", [MINE], 1.0, "ffhq")
-    with pytest.raises(RequestError, match="Drawn portraits.*Photos of faces"):
-        explore.strip(visit, REQUEST, -1, 1, 3, "ffhq")
+        make_grid(context, photos, "old human face", [OWN_PORTRAIT], 1.0)
+    with pytest.raises(RequestError, match=r"Drawn portraits.*Photos of faces"):
+        show_strengths(context, photos, -1, 1, 3)
 
 
-def test_a_grid_begins_with_what_its_world_can_show() -> None:
-    assert "with glasses" in grid_prompts("ffhq") and "car" in grid_prompts("car")
+def test_a_new_grid_shows_prompts_and_portraits_of_its_domain() -> None:
+    assert "with glasses" in grid_prompts(find_domain("ffhq"))
+    assert "car" in grid_prompts(find_domain("car"))
     assert grid_portraits("avatar")[1:] == list(sample_names("avatar"))

@@ -1,4 +1,4 @@
-"""The page's values without networks: stacks, histories, links and recipes."""
+"""Links and recipes give back the settings that were written."""
 
 from __future__ import annotations
 
@@ -7,100 +7,31 @@ import urllib.parse
 import pytest
 
 from tmsa_core import EditRequest
-from tmsa_core.errors import RequestError
-from tmsa_core.ui.edit_stack import History, Stack, new_history
-from tmsa_core.ui.html import stack_html
-from tmsa_core.ui.links import Setting, from_query, from_recipe, to_query
-from tmsa_core.validation import MAX_LAYERS, parse_levels
+from tmsa_core.ui.links import EditSettings, from_query, from_recipe, to_query
+from tmsa_core.validation import parse_levels
 
 A, B, C = (EditRequest("human face", text) for text in ("a", "b", "c"))
-
-
-@pytest.fixture
-def stack() -> Stack:
-    return new_history([A, B, C]).now
-
-
-def texts(stack: Stack) -> str:
-    return "".join(layer.request.target_text for layer in stack.layers)
-
-
-def test_chosen_edit_stays_chosen_while_edits_move(stack: Stack) -> None:
-    assert stack.chosen == 2
-    up = stack.act("up", 2)
-    assert texts(up) == "acb" and up.request == C
-    down = up.act("down", 0)
-    assert texts(down) == "cab" and down.request == C
-    assert down.act("up", 0) == down and down.act("down", 2) == down
-
-
-def test_removed_edit_is_gone_and_another_is_chosen(stack: Stack) -> None:
-    assert texts(stack.act("remove", 2)) == "ab" and stack.act("remove", 2).request == B
-    assert stack.act("remove", 0).request == C
-    one = stack.act("remove", 2).act("remove", 1)
-    assert texts(one.act("remove", 0)) == "a" and one.act("remove", 0).active == ()
-
-
-def test_switched_off_edits_are_not_active(stack: Stack) -> None:
-    assert stack.act("toggle", 1).active == (A, C)
-    assert stack.act("toggle", 1).act("toggle", 1) == stack
-    assert stack.act("toggle", 2).with_request(C).active == (A, B, C)
-
-
-def test_stack_refuses_what_is_not_there(stack: Stack) -> None:
-    for action, index in (("choose", 3), ("toggle", -1), ("up", 9), ("explode", 0)):
-        with pytest.raises(RequestError):
-            stack.act(action, index)
-    full = new_history([A] * MAX_LAYERS).now
-    with pytest.raises(RequestError, match="remove one"):
-        full.add(B)
-
-
-def test_history_goes_back_and_forth(stack: Stack) -> None:
-    history = History(stack)
-    assert history.undo() == history and history.redo() == history
-    one = history.do(stack.choose(0)).do(stack.choose(1))
-    assert one.undo().now == stack.choose(0) and one.undo().undo().now == stack
-    assert one.undo().redo().now == stack.choose(1)
-    assert one.undo().do(stack.choose(2)).redo().now == stack.choose(2)
-    assert one.do(one.now) is one
-
-
-def test_steps_of_one_kind_are_one_step(stack: Stack) -> None:
-    history = History(stack)
-    for alpha in (0.1, 0.2, 0.3):
-        history = history.do(stack.with_request(EditRequest("human face", "c", alpha)), "alpha")
-    assert history.undo().now == stack
-    assert history.do(stack.choose(0), "other").undo().now.request.alpha == 0.3
-
-
-def test_stack_is_shown_with_words_for_screen_readers(stack: Stack) -> None:
-    html = stack_html(stack.act("toggle", 0).with_request(EditRequest("x", '<i>"')))
-    assert html.count("<li") == 3 and "<i>" not in html
-    assert 'aria-label="Move edit 2, b up"' in html and 'aria-label="Remove edit 1, a"' in html
-
-
 SETTINGS = [
-    Setting((A,), "avatar", seed=5),
-    Setting((EditRequest("x & y", "100 % ü 👓", -1.25, "coarse", 0.3),), sample="ada"),
-    Setting((A, EditRequest("human face", "b", 2.0, (0, 3), 0.5), C), "ffhq", "hfgi"),
-    Setting(),
+    EditSettings((A,), "avatar", seed=5),
+    EditSettings((EditRequest("x & y", "100 % ü 👓", -1.25, "coarse", 0.3),), sample="ada"),
+    EditSettings((A, EditRequest("human face", "b", 2.0, (0, 3), 0.5), C), "ffhq", "hfgi"),
+    EditSettings(),
 ]
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_link_says_the_whole_setting(setting: Setting) -> None:
-    assert from_query(urllib.parse.parse_qsl(to_query(setting).removeprefix("?"))) == setting
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_link_keeps_all_settings(settings: EditSettings) -> None:
+    assert from_query(urllib.parse.parse_qsl(to_query(settings).removeprefix("?"))) == settings
 
 
-def test_link_may_be_written_by_hand() -> None:
-    assert from_query([("target", "old human face"), ("utm", "x")]) == Setting(
+def test_link_written_by_hand_gets_defaults() -> None:
+    assert from_query([("target", "old human face"), ("utm", "x")]) == EditSettings(
         (EditRequest("human face", "old human face"),)
     )
 
 
-def test_recipe_of_a_drawn_portrait_leaves_the_inversion() -> None:
-    assert from_recipe({"edits": []}).inversion == "e4e"  # what scripts get unless they say more
+def test_recipe_of_a_random_portrait_has_no_inversion() -> None:
+    assert from_recipe({"edits": []}).inversion == "e4e"  # the default of scripts
     assert from_recipe({"edits": [], "seed": 3}).inversion == ""
     assert from_query([("seed", "3")]).inversion == ""
 
@@ -109,5 +40,5 @@ def test_recipe_of_a_drawn_portrait_leaves_the_inversion() -> None:
     ("text", "levels"),
     [("all", "all"), ("0, 1,4", (0, 1, 4)), ("-1", (-1,)), ("--1", "--1"), ("", "all")],
 )
-def test_levels_are_read(text: str, levels: object) -> None:
+def test_levels_are_parsed(text: str, levels: object) -> None:
     assert parse_levels(text) == levels

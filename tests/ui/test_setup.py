@@ -1,11 +1,10 @@
-"""Set-up actions: only where they are allowed, never on a complete domain, one at a time."""
+"""Setup of domains from the page: only if allowed, never of a complete domain, one at a time."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import gradio as gr
 import httpx
@@ -18,11 +17,22 @@ from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.server.jobs import Report, SetupJobs
 from tmsa_core.server.settings import make_settings
 from tmsa_core.training.mapper.quick import quick_align
+from tmsa_core.ui.about import CONSENT, licences
+from tmsa_core.ui.domain_panel import find_status, status_markdown
 from tmsa_core.ui.page import build_ui, launch_options
 
 ACTIONS = {"start_download", "start_alignment"}
-# They do nothing but look things up or note something, so they need not wait for their turn.
-LIGHT = ACTIONS | {"enter", "load", "begin", "claim", "stop", "fill", "choose_sample", "look"}
+# These only look something up or store a flag, so they run without waiting in the queue.
+LIGHT = ACTIONS | {
+    "begin",
+    "cancel",
+    "choose_sample",
+    "claim_uploads",
+    "enter",
+    "fill",
+    "load_methods",
+    "refresh",
+}
 
 
 def launched(editor: Editor, allow_setup: bool) -> Iterator[tuple[gr.Blocks, str]]:
@@ -35,19 +45,19 @@ def launched(editor: Editor, allow_setup: bool) -> Iterator[tuple[gr.Blocks, str
 
 @pytest.fixture(scope="module")
 def closed(editor: Editor) -> Iterator[tuple[gr.Blocks, str]]:
-    """A page whose operator allows no set-up, and its address."""
+    """A page whose operator does not allow setup, and its address."""
     yield from launched(editor, allow_setup=False)
 
 
 @pytest.fixture(scope="module")
 def open_page(editor: Editor) -> Iterator[tuple[gr.Blocks, str]]:
-    """A page whose operator allows set-up."""
+    """A page whose operator allows setup, and its address."""
     yield from launched(editor, allow_setup=True)
 
 
 @pytest.fixture
 def unchanged() -> Iterator[None]:
-    """The committed files have the same bytes afterwards."""
+    """Check that the committed files have the same bytes after the test."""
     before = digests()
     yield
     assert digests() == before
@@ -66,7 +76,7 @@ def actions(blocks: gr.Blocks) -> list[int]:
 
 
 def call_in_every_way(address: str, number: int, key: str) -> Iterator[str]:
-    """The answers to an event that is called directly, and through the queue."""
+    """Call an event directly and through the queue; yield the responses."""
     body = {"data": [key], "fn_index": number, "session_hash": f"x{number}"}
     for way in ("run/x", "api/x", "run/start_alignment", "run/predict"):
         yield httpx.post(f"{address}gradio_api/{way}", json=body, timeout=60).text
@@ -77,7 +87,7 @@ def call_in_every_way(address: str, number: int, key: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("key", ["avatar", "ffhq"])
-def test_no_call_sets_up_anything_where_that_is_off(
+def test_no_call_sets_up_a_domain_if_setup_is_off(
     closed: tuple[gr.Blocks, str], unchanged: None, key: str
 ) -> None:
     blocks, address = closed
@@ -86,7 +96,7 @@ def test_no_call_sets_up_anything_where_that_is_off(
             assert "cannot be set up from this page" in answer and "--allow-setup" in answer
 
 
-def test_a_complete_domain_is_never_set_up_anew(
+def test_a_complete_domain_is_not_set_up_again(
     open_page: tuple[gr.Blocks, str], unchanged: None
 ) -> None:
     blocks, address = open_page
@@ -116,25 +126,56 @@ def test_events_that_run_networks_are_closed_to_direct_calls(closed: tuple[gr.Bl
 
 
 def test_only_one_domain_is_set_up_at_a_time() -> None:
-    supplies, go = SetupJobs(), threading.Event()
+    jobs, reported, finish = SetupJobs(), threading.Event(), threading.Event()
 
     def work(report: Report) -> None:
-        report(0.5, "Half of it")
-        assert go.wait(60)
+        report(0.5, "Fetching a.pt")
+        reported.set()
+        assert finish.wait(60)
 
-    thread = supplies.start("ffhq", work)
+    thread = jobs.start("ffhq", work)
     for key in ("ffhq", "car"):
         with pytest.raises(RequestError, match="“Photos of faces” is being set up"):
-            supplies.start(key, work)
-    go.set()
+            jobs.start(key, work)
+    assert reported.wait(60)
+    text = status_markdown(find_status("ffhq"), jobs.job("ffhq"))
+    assert "Fetching a\\.pt (50%)" in text and "meanwhile" in text
+    finish.set()
     thread.join(60)
-    supplies.start("car", work).join(60)
-    job = supplies.job("car")
+    jobs.start("car", work).join(60)
+    job = jobs.job("car")
     assert job is not None and job.done
 
 
-def test_committed_weights_are_not_overwritten_below_the_page(
-    unchanged: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_setup_says_why_and_can_be_tried_again() -> None:
+    jobs = SetupJobs()
+
+    def fail(report: Report) -> None:
+        raise BundleError("The Hub cannot be reached; try again later.")
+
+    jobs.start("ffhq", fail).join(60)
+    text = status_markdown(find_status("ffhq"), jobs.job("ffhq"))
+    assert "The Hub cannot be reached" in text
+    jobs.start("ffhq", lambda report: None).join(60)
+    job = jobs.job("ffhq")
+    assert job is not None and job.done
+
+
+def test_an_incomplete_domain_says_what_it_lacks() -> None:
+    assert status_markdown(find_status("avatar"), None) == ""
+    assert "cannot be edited here yet" in status_markdown(find_status("ffhq"), None)
+
+
+def test_the_about_tab_shows_consent_and_all_licences() -> None:
+    assert "Ask." in CONSENT
+    text = licences()
+    for title in ("Drawn portraits", "Photos of faces", "Cars", "Churches"):
+        assert f"### {title}" in text
+    assert "| generator | MIT |" in text
+
+
+def test_committed_weights_are_not_overwritten_by_direct_calls(
+    unchanged: None,
 ) -> None:
     with pytest.raises(BundleError, match="would overwrite it"):
         quick_align("avatar", pairs=64, device="cpu")
@@ -143,7 +184,7 @@ def test_committed_weights_are_not_overwritten_below_the_page(
 
 
 @pytest.mark.parametrize(
-    ("host", "share", "space", "said", "allowed"),
+    ("host", "share", "space", "option", "allowed"),
     [
         ("127.0.0.1", False, "", None, True),
         ("[::1]", False, "", None, True),
@@ -155,13 +196,13 @@ def test_committed_weights_are_not_overwritten_below_the_page(
         ("0.0.0.0", False, "somebody/faces", True, True),
     ],
 )
-def test_setup_is_for_this_machine_alone_unless_the_operator_says_so(
+def test_setup_is_allowed_only_for_this_machine_unless_the_operator_says_so(
     host: str,
     share: bool,
     space: str,
-    said: bool | None,
+    option: bool | None,
     allowed: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SPACE_ID", space)
-    assert make_settings(host, None, "avatar", share, said, ()).allow_setup is allowed
+    assert make_settings(host, None, "avatar", share, option, ()).allow_setup is allowed

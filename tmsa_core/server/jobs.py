@@ -1,4 +1,4 @@
-"""Who of the visitors has long work under way, and who wants no more of it."""
+"""Long-running jobs: cancellation flags per session, and the setup of domains."""
 
 from __future__ import annotations
 
@@ -10,96 +10,103 @@ from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.server.editors import Editors
 
-Work = Callable[["Report"], None]
-Report = Callable[[float, str], None]
+Report = Callable[[float, str], None]  # (share done from 0 to 1, message)
+Work = Callable[[Report], None]
 
 
 class CancellationFlags:
-    """A wish to stop for each visitor whose work waits or runs; many threads may ask."""
+    """A flag for each session whose job waits or runs; threads may use it concurrently."""
 
     def __init__(self) -> None:
-        self._events: dict[str, threading.Event] = {}
+        self._flags: dict[str, threading.Event] = {}
 
     def begin(self, owner: str) -> None:
-        """Before work waits for its turn: from now on it can be cancelled."""
-        self._events[owner] = threading.Event()
+        """Make a session's job cancellable; call this before the job waits for its turn."""
+        self._flags[owner] = threading.Event()
 
     def of(self, owner: str) -> threading.Event:
-        """What work looks at, set once it is to stop."""
-        return self._events.setdefault(owner, threading.Event())
+        """Return the flag that a session's job checks between its steps."""
+        return self._flags.setdefault(owner, threading.Event())
 
     def cancel(self, owner: str) -> bool:
-        """Ask a visitor's work to stop; whether there is any."""
-        event = self._events.get(owner)
-        if event is not None:
-            event.set()
-        return event is not None
+        """Set a session's flag; False if the session has no job."""
+        flag = self._flags.get(owner)
+        if flag is not None:
+            flag.set()
+        return flag is not None
 
     def end(self, owner: str) -> None:
-        """The work is over: there is nothing to cancel any more."""
-        self._events.pop(owner, None)
+        """Forget a session's job when it has ended."""
+        self._flags.pop(owner, None)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work under way for a domain. share: done, from 0 to 1. failed: why it ended early."""
+    """State of a domain's setup.
+
+    Attributes:
+        share: Part done, from 0 to 1.
+        message: The current step.
+        failed: Why the job failed; "" if it did not.
+        done: Whether the job has succeeded.
+    """
 
     share: float = 0.0
-    words: str = "Starting"
+    message: str = "Starting"
     failed: str = ""
     done: bool = False
 
     @property
-    def busy(self) -> bool:
-        """Whether it is still under way."""
+    def running(self) -> bool:
+        """Whether the job has not ended."""
         return not (self.done or self.failed)
 
 
 class SetupJobs:
-    """Downloads and alignments in the background, one at a time, seen by every visitor."""
+    """Downloads and alignments in the background, one at a time, visible to all visitors."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
     def job(self, domain: str) -> Job | None:
-        """What is being done for a domain, or was last."""
+        """Return the running or the last job of a domain."""
         return self._jobs.get(domain)
 
     def start(self, domain: str, work: Work) -> threading.Thread:
-        """Do the work of a domain in the background.
+        """Start a job in a background thread.
 
         Args:
-            domain: Its key.
-            work: What to do; it is given a function to report with.
+            domain: Key of the domain.
+            work: The job; it reports its progress.
 
         Returns:
-            The thread that does it.
+            The thread.
 
         Raises:
-            RequestError: Work for this domain or another is under way.
+            RequestError: A job of this or another domain is running.
         """
         with self._lock:
-            busy = [key for key, job in self._jobs.items() if job.busy]
-            if busy:
+            running = [key for key, job in self._jobs.items() if job.running]
+            if running:
                 raise RequestError(
-                    f"“{find_domain(busy[0]).title}” is being set up, and only one domain is at a "
-                    "time: try again when that is done."
+                    f"“{find_domain(running[0]).title}” is being set up, and only one domain is "
+                    "at a time: try again when that is done."
                 )
             self._jobs[domain] = Job()
-        thread = threading.Thread(target=self._do, args=(domain, work), daemon=True)
+        thread = threading.Thread(target=self._run, args=(domain, work), daemon=True)
         thread.start()
         return thread
 
-    def _do(self, domain: str, work: Work) -> None:
-        def report(share: float, words: str) -> None:
-            self._jobs[domain] = Job(share, words)
+    def _run(self, domain: str, work: Work) -> None:
+        def report(share: float, message: str) -> None:
+            self._jobs[domain] = Job(share, message)
 
         try:
             work(report)
         except TmsaError as error:
             self._jobs[domain] = replace(self._jobs[domain], failed=str(error))
-        except Exception as error:  # the thread's last stop: whatever it was, the visitor is told
+        except Exception as error:  # nothing above this thread could show it to the visitor
             self._jobs[domain] = replace(self._jobs[domain], failed=f"{error!r}.")
             raise
         else:
@@ -107,7 +114,7 @@ class SetupJobs:
 
 
 def download_work(domain: str) -> Work:
-    """Fetch and convert what a domain's bundle lacks."""
+    """Make a job that downloads and converts the files that a domain lacks."""
 
     def work(report: Report) -> None:
         from tmsa_core.availability import needed_roles
@@ -117,14 +124,14 @@ def download_work(domain: str) -> Work:
         complete(
             bundle,
             needed_roles(find_domain(domain), bundle),
-            lambda words, done, total: report(done / total if total else 0.0, words),
+            lambda message, done, total: report(done / total if total else 0.0, message),
         )
 
     return work
 
 
 def align_work(domain: str, editors: Editors) -> Work:
-    """Make a first mapping network by the quick alignment."""
+    """Make a job that trains a domain's first mapping network by the quick alignment."""
 
     def work(report: Report) -> None:
         from tmsa_core.training.mapper.quick import quick_align

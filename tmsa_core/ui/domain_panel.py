@@ -1,8 +1,9 @@
-"""Worlds that are not here yet: what they lack, and getting it while the page stays usable."""
+"""Panel for an incomplete domain: what it lacks, and the buttons that set it up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -14,30 +15,27 @@ from tmsa_core.server.events import HIDDEN, show_errors
 from tmsa_core.server.jobs import Job, SetupJobs, align_work, download_work
 from tmsa_core.server.messages import plain_markdown
 
-EVERY = 1.0  # seconds between two looks at work under way
+POLL_SECONDS = 1.0  # between two updates while a setup job runs
 
 
 def domain_choices() -> list[tuple[str, str]]:
-    """(title, key) of every domain; the title says where one cannot be used yet."""
-    return [(d.title if d.can_edit else f"{d.title} (not here yet)", d.key) for d in list_domains()]
+    """Return (title, key) of every domain; the title says if the domain cannot be used yet."""
+    choices = []
+    for status in list_domains():
+        missing = "download" if status.missing else "setup"
+        note = "" if status.can_edit else f" (needs a {missing})"
+        choices.append((status.title + note, status.key))
+    return choices
 
 
 def find_status(domain: str) -> DomainStatus:
-    """A domain as it stands now; RequestError where there is no such domain."""
+    """Look up what a domain can do on this machine; RequestError for an unknown key."""
     find_domain(domain)
     return next(status for status in list_domains() if status.key == domain)
 
 
 def check_setup(status: DomainStatus, allowed: bool) -> None:
-    """Make sure that a domain may be set up from the page.
-
-    Args:
-        status: The domain as it stands.
-        allowed: Whether the operator has switched such actions on.
-
-    Raises:
-        RequestError: They are off, or the domain is complete.
-    """
+    """Raise RequestError unless the operator allows setup and the domain is incomplete."""
     if not allowed:
         raise RequestError(
             "Domains cannot be set up from this page: whoever runs it can start it with "
@@ -47,21 +45,22 @@ def check_setup(status: DomainStatus, allowed: bool) -> None:
         raise RequestError(f"“{status.title}” is complete: there is nothing to set up.")
 
 
-def domain_words(status: DomainStatus, job: Job | None) -> str:
-    """What a domain lacks and what is being done about it, in Markdown; "" where all is here."""
-    if job is not None and job.busy:
+def status_markdown(status: DomainStatus, job: Job | None) -> str:
+    """Describe an incomplete domain and its current or last job; "" if the domain is complete."""
+    if job is not None and job.running:
         return (
-            f"**{status.title}: {plain_markdown(job.words)} ({job.share:.0%}).** "
-            "The other worlds can be used meanwhile."
+            f"**{status.title}: {plain_markdown(job.message)} ({job.share:.0%}).** "
+            "You can use the other domains meanwhile."
         )
     if status.can_edit:
         return ""
     lines = [f"**{status.title} cannot be edited here yet.** {plain_markdown(status.reason)}"]
     if job is not None and job.failed:
         lines.append(f"**The last try failed.** {plain_markdown(job.failed)}")
-    files = [f"{d.name}, {size_words(d.bytes)}, {d.licence}" for d in status.missing]
-    if files:
-        lines.append("\n".join(f"- {file}" for file in files))
+    if status.missing:
+        lines.append(
+            "\n".join(f"- {d.name}, {size_words(d.bytes)}, {d.licence}" for d in status.missing)
+        )
     elif status.available:
         lines.append(
             "Its images can be inverted already. What is missing is the mapping network from "
@@ -74,78 +73,78 @@ def domain_words(status: DomainStatus, job: Job | None) -> str:
 
 @dataclass(frozen=True)
 class DomainPanel:
-    """What is shown below the choice of worlds while the chosen one cannot be used."""
+    """Components below the choice of the domain, shown while the domain is incomplete."""
 
     panel: gr.Group
-    words: gr.Markdown
-    fetch: gr.Button
+    status: gr.Markdown
+    download: gr.Button
     align: gr.Button
     timer: gr.Timer
 
 
 def lay_out_domain_panel() -> DomainPanel:
-    """Place the parts: why a world cannot be used, and buttons that change that."""
+    """Place the components; ``connect_domain_panel`` shows and hides them."""
     with gr.Group(visible=False, elem_id="world") as panel:
-        words = gr.Markdown(latex_delimiters=[], elem_id="world-words")
+        status = gr.Markdown(latex_delimiters=[], elem_id="world-words")
         with gr.Row():
-            fetch = gr.Button("Download it", visible=False, elem_id="world-fetch")
+            download = gr.Button("Download it", visible=False, elem_id="world-fetch")
             align = gr.Button("Make a quick alignment", visible=False, elem_id="world-align")
-    return DomainPanel(panel, words, fetch, align, gr.Timer(EVERY, active=False))
+    return DomainPanel(panel, status, download, align, gr.Timer(POLL_SECONDS, active=False))
 
 
 def connect_domain_panel(
     blocks: gr.Blocks,
     parts: DomainPanel,
     domain: gr.components.Component,
-    supplies: SetupJobs,
+    jobs: SetupJobs,
     editors: Editors,
     allow_setup: bool,
 ) -> None:
-    """Let the parts follow the choice of worlds.
+    """Update the panel when the domain or its setup job changes.
 
-    To be connected last: Gradio runs the events of one choice in turn, and the texts that belong
-    to a world must be there before a visitor writes their own.
+    Connect this last: Gradio runs the events of one choice in order, and the texts of a domain
+    must appear before a visitor writes their own.
 
     Args:
         blocks: The page.
-        parts: What ``lay_out_domain_panel`` placed.
-        domain: The choice of worlds.
-        supplies: Work under way.
-        editors: Of all visitors.
+        parts: The components of ``lay_out_domain_panel``.
+        domain: The choice of the domain.
+        jobs: The setup jobs of all visitors.
+        editors: The editors of all domains.
         allow_setup: Whether visitors may start downloads and quick alignments.
     """
-    outputs = [parts.panel, parts.words, parts.fetch, parts.align, parts.timer, domain]
+    outputs = [parts.panel, parts.status, parts.download, parts.align, parts.timer, domain]
 
-    def look(key: str) -> tuple[dict, ...]:
-        status, job = find_status(key), supplies.job(key)
-        busy = job is not None and job.busy
-        offered = allow_setup and not busy
-        text = domain_words(status, job)
+    def refresh(key: str) -> tuple[dict[str, Any], ...]:
+        status, job = find_status(key), jobs.job(key)
+        running = job is not None and job.running
+        offered = allow_setup and not running
+        text = status_markdown(status, job)
         return (
             gr.update(visible=bool(text)),
             gr.update(value=text),
             gr.update(visible=offered and bool(status.missing)),
             gr.update(visible=offered and status.available and not status.can_edit),
-            gr.update(active=busy),
-            gr.skip() if busy else gr.update(choices=domain_choices()),
+            gr.update(active=running),
+            gr.skip() if running else gr.update(choices=domain_choices()),
         )
 
-    # Hidden buttons do not stop a script, so these check again what ``look`` shows.
+    # A script can press hidden buttons, so both actions check the permission again.
     @show_errors
-    def start_download(key: str) -> tuple[dict, ...]:
+    def start_download(key: str) -> tuple[dict[str, Any], ...]:
         check_setup(find_status(key), allow_setup)
-        supplies.start(key, download_work(key))
-        return look(key)
+        jobs.start(key, download_work(key))
+        return refresh(key)
 
     @show_errors
-    def start_alignment(key: str) -> tuple[dict, ...]:
+    def start_alignment(key: str) -> tuple[dict[str, Any], ...]:
         check_setup(find_status(key), allow_setup)
-        supplies.start(key, align_work(key, editors))
-        return look(key)
+        jobs.start(key, align_work(key, editors))
+        return refresh(key)
 
-    quiet = {"queue": False, "show_progress": "hidden", **HIDDEN}
-    blocks.load(look, domain, outputs, **quiet)  # others may have completed a world meanwhile
-    domain.input(look, domain, outputs, **quiet)
-    parts.timer.tick(look, domain, outputs, **quiet)
-    parts.fetch.click(start_download, domain, outputs, **quiet)
-    parts.align.click(start_alignment, domain, outputs, **quiet)
+    options = {"queue": False, "show_progress": "hidden", **HIDDEN}
+    blocks.load(refresh, domain, outputs, **options)  # another visitor may have set a domain up
+    domain.input(refresh, domain, outputs, **options)
+    parts.timer.tick(refresh, domain, outputs, **options)
+    parts.download.click(start_download, domain, outputs, **options)
+    parts.align.click(start_alignment, domain, outputs, **options)

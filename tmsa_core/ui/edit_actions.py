@@ -40,7 +40,14 @@ from tmsa_core.server.messages import inform, plain_markdown, warn
 from tmsa_core.server.samples import Samples
 from tmsa_core.ui.edit_stack import History, Stack, new_history
 from tmsa_core.ui.html import faces_html, scores_html, stack_html, times
-from tmsa_core.ui.links import STRENGTHS, Setting, from_query, from_recipe, to_query, within_page
+from tmsa_core.ui.links import (
+    STRENGTHS,
+    EditSettings,
+    from_query,
+    from_recipe,
+    to_query,
+    within_page,
+)
 from tmsa_core.validation import parse_levels, whole
 
 RANDOM_SEEDS = 1_000_000
@@ -298,7 +305,7 @@ class Handlers:
             history = replace(history, now=history.now.toggle(i))
         return screen | stack_update(history)
 
-    def setting(self, setting: Setting, owner: str = "") -> PageUpdate:
+    def setting(self, setting: EditSettings, owner: str = "") -> PageUpdate:
         """The page as a link or a recipe says: its edits, world and inversion, and its portrait.
 
         Raises RequestError for a world that cannot be used here; nothing is downloaded for a link.
@@ -337,11 +344,11 @@ class Handlers:
 
     def link(self, visit: EditSession | None, history: History) -> str:
         """The query of a link that brings these settings back; never the image."""
-        setting = Setting(history.now.active)
+        setting = EditSettings(history.now.active)
         if visit is not None:
             prepared = visit.prepared
             inversion = "" if prepared.inversion == "sample" else prepared.inversion
-            setting = Setting(
+            setting = EditSettings(
                 history.now.active, prepared.domain, inversion, visit.seed, visit.sample
             )
         return to_query(setting)

@@ -1,16 +1,13 @@
-"""The exploring screen: plain functions that compute what each of its parts shows.
+"""Actions of the Explore tab: each tool computes the files or the figure that it shows.
 
-All start from the portrait and the texts of the editing screen. The layout is in
-``ui_explore_page``.
+All raise a TmsaError if there is no portrait or an input is invalid. The comparison of methods
+is in ``method_comparison``.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,271 +26,241 @@ from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.jobs import CancellationFlags
 from tmsa_core.server.samples import Samples
 from tmsa_core.ui.edit_actions import EditSession
-from tmsa_core.ui.latent_map import Point, image_point, spaces_figure, text_point
-from tmsa_core.ui.strings import duration
+from tmsa_core.ui.latent_map import Point, image_point, map_figure, random_points, text_point
 from tmsa_core.validation import number, strengths, whole
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Progress = Callable[..., Any]
-MAX_PROMPTS = 8
-MAX_FRAMES = 60
-CROWD = 64  # portraits of nobody on the map
-MINE = "your portrait"
+Progress = Callable[..., Any]  # as gr.Progress: progress((done, total), desc=..., unit=...)
+MAX_PROMPTS = 8  # of a grid and of a map
+MAX_FRAMES = 60  # of a morph in one direction
+MIN_SHOWN_SIDE = 384  # px; smaller crops are enlarged to this side
+OWN_PORTRAIT = "your portrait"
 
 
-def _no_progress(*_: Any, **__: Any) -> None:
-    """For callers that show none."""
+def no_progress(*_: Any, **__: Any) -> None:
+    """Report nothing."""
 
 
-class Explore:
-    """What the parts of the screen compute, each in a domain, "" being the first one.
+@dataclass(frozen=True)
+class ExploreContext:
+    """What the tools share between all visitors.
 
-    samples: of the first domain; those of others are made when first asked for.
+    Attributes:
+        editors: The editors of all domains.
+        leases: The registry of the files that pages show.
+        work: Folder for what baseline methods train, with a subfolder for each domain.
+        samples: Sample portraits by domain key; filled when a domain is first used.
+        map_points: Random portraits of the latent map by domain key; filled in the same way.
+        comparisons: Cancellation flags of the running comparisons of methods.
     """
 
-    def __init__(self, editors: Editors, samples: Samples, leases: Leases) -> None:
-        self.editors = editors
-        self.samples = samples
-        self.leases = leases
-        self._samples = {editors.first.domain.key: samples}
-        self._crowds: dict[str, list[Point]] = {}
-        self._stops = CancellationFlags()
+    editors: Editors
+    leases: Leases
+    work: Path
+    samples: dict[str, Samples] = field(default_factory=dict)
+    map_points: dict[str, list[Point]] = field(default_factory=dict)
+    comparisons: CancellationFlags = field(default_factory=CancellationFlags)
 
-    def strip(
-        self,
-        visit: EditSession | None,
-        request: EditRequest,
-        first: float,
-        last: float,
-        steps: int,
-        domain: str = "",
-    ) -> list[tuple[str, str]]:
-        """(file, caption) of the portrait at evenly spaced strengths."""
-        visit, editor = self._opened(visit, domain)
-        requests = [
-            replace(request, alpha=alpha, paste_back=False)
-            for alpha in strengths(first, last, steps)
-        ]
-        results = editor.edit_many([visit.prepared] * len(requests), requests)
-        return [
-            (self._file(visit.owner, annotate(r.crop, editor.recipe(r.requests))), f"{q.alpha:+g}")
-            for q, r in zip(requests, results, strict=True)
-        ]
-
-    def grid(
-        self,
-        visit: EditSession | None,
-        neutral: str,
-        prompts: str,
-        portraits: Sequence[str],
-        alpha: float,
-        domain: str = "",
-        progress: Progress = _no_progress,
-    ) -> str:
-        """A sheet of prompts x portraits; prompts come one a line. The file of the image."""
-        editor = self.editors.get(domain)
-        targets = [line.strip() for line in prompts.splitlines() if line.strip()]
-        if not 1 <= len(targets) <= MAX_PROMPTS:
-            raise RequestError(
-                f"There are {len(targets)} prompts; write from 1 to {MAX_PROMPTS}, one a line."
-            )
-        faces = self._faces(visit, portraits, editor)
-        rows = []
-        for i, face in enumerate(faces):
-            progress((i, len(faces)), desc="Editing", unit="portraits")
-            requests = [EditRequest(neutral, t, alpha, paste_back=False) for t in targets]
-            results = editor.edit_many([face] * len(requests), requests)
-            rows.append([face.crop, *(result.crop for result in results)])
-        sheet = titled_grid(rows, ["portrait", *targets])
-        requests = [EditRequest(neutral, target, alpha) for target in targets]
-        return self._file(visit.owner if visit else "", annotate(sheet, editor.recipe(requests)))
-
-    def morph(
-        self,
-        visit: EditSession | None,
-        request: EditRequest,
-        first: float,
-        last: float,
-        frames: int,
-        kind: str,
-        domain: str = "",
-    ) -> str:
-        """An animation from one strength to another and back; its file."""
-        visit, editor = self._opened(visit, domain)
-        count = whole(frames, "frames")
-        if not 2 <= count <= MAX_FRAMES:
-            raise RequestError(f"frames is {quoted(frames)}; use from 2 to {MAX_FRAMES}.")
-        check_animation_kind(kind)
-        step = (number(last, "last") - number(first, "first")) / (count - 1)
-        requests = [
-            replace(request, alpha=first + step * i, paste_back=False) for i in range(count)
-        ]
-        results = editor.edit_many([visit.prepared] * len(requests), requests)
-        crops = [enlarged(result.crop) for result in results]
-        path = self.leases.new_folder() / f"tmsa-morph.{kind}"
-        path.write_bytes(encode_animation(there_and_back(crops), kind))
-        self.leases.take(visit.owner, str(path))
-        return str(path)
-
-    def draw(self, text: str, strength: float, domain: str = "", owner: str = "") -> str:
-        """A portrait from a text alone, G(M(E_T(text))) as in Figure 7; its file."""
-        editor = self.editors.get(domain)
-        recipe = editor.recipe([]) | {"drawn_from": text, "strength": strength}
-        crop = enlarged(editor.draw(text, strength).crop)
-        return self._file(owner, annotate(crop, recipe, edited=False))
-
-    def map(
-        self,
-        visit: EditSession | None,
-        texts: str,
-        method: str,
-        domain: str = "",
-        progress: Progress = _no_progress,
-    ) -> Figure:
-        """CLIP's space and W+ side by side, with the visitor's texts and portrait (Figure 8)."""
-        editor = self.editors.get(domain)
-        points = list(self._crowd(editor, progress))
-        points += [text_point(editor, target) for _, target in editor.domain.examples]
-        lines = [line.strip() for line in texts.splitlines() if line.strip()][:MAX_PROMPTS]
-        points += [text_point(editor, text, "your text") for text in lines]
-        if visit is not None and visit.prepared.domain == editor.domain.key:
-            points.append(image_point(editor, MINE, "yours", visit.prepared))
-        progress(0.9, desc="Drawing the map")
-        return spaces_figure(points, method)
-
-    def compare(
-        self,
-        visit: EditSession | None,
-        request: EditRequest,
-        methods: Sequence[str],
-        domain: str = "",
-        owner: str = "",
-        progress: Progress = _no_progress,
-    ) -> Iterator[list[tuple[str, str]]]:
-        """(file, caption) per method, one more with every step: the same edit side by side.
-
-        What a method trains is made on the way; ``cancel`` ends that.
-        """
-        stop = self._stops.of(owner)
-        try:
-            yield from self._side_by_side(visit, request, methods, domain, stop, progress)
-        except CancelledError:
-            return  # what is shown stays
-        finally:
-            self._stops.end(owner)
-
-    def _side_by_side(
-        self,
-        visit: EditSession | None,
-        request: EditRequest,
-        methods: Sequence[str],
-        domain: str,
-        stop: threading.Event,
-        progress: Progress,
-    ) -> Iterator[list[tuple[str, str]]]:
-        from tmsa_core.baselines import METHODS, Texts, check_methods, open_networks
-        from tmsa_core.imaging.images import to_image
-
-        keys = check_methods(methods)
-        visit, editor = self._opened(visit, domain)
-        world = open_networks(editor.bundle, parts_folder(editor), editor.device)
-        codes = visit.prepared.w_plus[None].to(editor.device)
-        texts = Texts(request.neutral_text, request.target_text)
-        shown = [(visit.crop, "portrait"), (visit.inversion, "inversion")]
-        yield list(shown)
-        for key in keys:
-            method = METHODS[key]
-            tick = ticking(method.title, stop, progress)
-            tick(0, 1)
-            world = replace(world, tick=tick)
-            if method.prepare:
-                method.prepare(world)
-            if method.prepare_text:
-                method.prepare_text(world, texts)
-            start = time.perf_counter()
-            edit = method.find_edit(world, codes, texts)
-            image = edit.apply(world.generator, codes, request.alpha)
-            seconds = time.perf_counter() - start
-            recipe = editor.recipe([request]) | {"method": key}
-            crop = annotate(to_image(image.detach().float().cpu()), recipe)
-            shown.append((self._file(visit.owner, crop), f"{method.title}, {seconds:.1f} s"))
-            yield list(shown)
-
-    def begin(self, owner: str) -> None:
-        """Before a comparison waits for its turn: from now on it can be cancelled."""
-        self._stops.begin(owner)
-
-    def cancel(self, owner: str) -> bool:
-        """End a visitor's comparison at its next step; whether there is one."""
-        return self._stops.cancel(owner)
-
-    def _opened(self, visit: EditSession | None, domain: str) -> tuple[EditSession, Editor]:
-        """The visitor's portrait and its editor; errors where it is of another domain."""
-        if visit is None:
-            raise ImageError("There is no portrait yet: choose one on the Edit screen.")
-        here = find_domain(domain or self.editors.first.domain.key)
-        other = find_domain(visit.prepared.domain)
-        if other is not here:
-            raise RequestError(
-                f"Your portrait is still of the world “{other.title}”: press Edit on the Edit "
-                f"screen to bring it into “{here.title}”."
-            )
-        return visit, self.editors.get(here.key)
-
-    def _faces(
-        self, visit: EditSession | None, portraits: Sequence[str], editor: Editor
-    ) -> list[PreparedFace]:
+    def samples_of(self, editor: Editor) -> Samples:
+        """Return the sample portraits of an editor's domain."""
         key = editor.domain.key
-        faces = [self._opened(visit, key)[0].prepared] if MINE in portraits else []
-        if key not in self._samples:
-            self._samples[key] = Samples(editor, self.leases)
-        samples = self._samples[key]
-        how = first_inversion(editor.bundle)
-        faces += [samples.prepared(name, how) for name in samples.names if name in portraits]
-        if not faces:
-            raise RequestError("No portrait is chosen; tick at least one.")
-        return faces
-
-    def _crowd(self, editor: Editor, progress: Progress) -> list[Point]:
-        """Portraits of nobody, the same for all visitors, drawn once."""
-        key = editor.domain.key
-        if key not in self._crowds:
-            points = []
-            for seed in range(CROWD):
-                if seed % 8 == 0:
-                    progress((seed, CROWD), desc="Drawing portraits", unit="portraits")
-                face = editor.sample(seed)
-                points.append(image_point(editor, f"portrait {seed}", "portrait", face))
-            self._crowds[key] = points
-        return self._crowds[key]
-
-    def _file(self, owner: str, image: Image.Image) -> str:
-        return self.leases.keep(owner, image)
+        if key not in self.samples:
+            self.samples[key] = Samples(editor, self.leases)
+        return self.samples[key]
 
 
-def ticking(title: str, stop: threading.Event, progress: Progress) -> Callable[[int, int], None]:
-    """What a method of the comparison is to call at every step: shows it, and ends when told to."""
-    start = time.monotonic()
+@dataclass(frozen=True)
+class ExploreInputs:
+    """What every tool reads from the page.
 
-    def tick(done: int, steps: int) -> None:
-        if stop.is_set():
-            raise CancelledError
-        spent = time.monotonic() - start
-        left = f", about {duration(spent / done * (steps - done))} left" if spent > 1 < done else ""
-        progress((done, steps), desc=f"{title}{left}", unit="steps")
+    Attributes:
+        session: The visitor's portrait on the Edit tab; None before there is one.
+        request: The texts of the Edit tab, and the strength where the tool has one.
+        domain: Key of the chosen domain; "" is the first one.
+        owner: Session of the visitor, who alone gets the files.
+        progress: Shows how far a slow tool is.
+    """
 
-    return tick
+    session: EditSession | None
+    request: EditRequest
+    domain: str = ""
+    owner: str = ""
+    progress: Progress = no_progress
 
 
-def parts_folder(editor: Editor) -> Path:
-    """Where methods of the comparison keep what they train; the command line uses the same."""
-    return Path("runs") / editor.domain.key / "baselines"
+def open_portrait(context: ExploreContext, inputs: ExploreInputs) -> tuple[EditSession, Editor]:
+    """Return the visitor's portrait and the editor of the chosen domain.
+
+    Raises:
+        ImageError: There is no portrait yet.
+        RequestError: The portrait belongs to another domain.
+    """
+    if inputs.session is None:
+        raise ImageError("There is no portrait yet: choose one on the Edit tab.")
+    chosen = find_domain(inputs.domain or context.editors.first.domain.key)
+    own = find_domain(inputs.session.prepared.domain)
+    if own is not chosen:
+        raise RequestError(
+            f"Your portrait still belongs to “{own.title}”: press Edit on the Edit tab to bring "
+            f"it into “{chosen.title}”."
+        )
+    return inputs.session, context.editors.get(chosen.key)
 
 
-def enlarged(crop: Image.Image, side: int = 384) -> Image.Image:
-    """A small crop, smoothly enlarged, so that it can be looked at on its own."""
-    if crop.width >= side:
+def show_strengths(
+    context: ExploreContext, inputs: ExploreInputs, first: float, last: float, count: int
+) -> list[tuple[str, str]]:
+    """Edit the portrait at evenly spaced strengths; return (file, caption) of each image."""
+    session, editor = open_portrait(context, inputs)
+    images = []
+    alphas = strengths(first, last, count)
+    for request, crop in _edit_at(editor, session.prepared, inputs.request, alphas):
+        image = annotate(crop, editor.recipe([request]))
+        images.append((context.leases.keep(inputs.owner, image), f"{request.alpha:+g}"))
+    return images
+
+
+def make_grid(
+    context: ExploreContext,
+    inputs: ExploreInputs,
+    prompts: str,
+    portraits: Sequence[str],
+    alpha: float,
+) -> str:
+    """Edit several portraits by several prompts.
+
+    Args:
+        context: What the tools share.
+        inputs: The visitor's portrait and neutral text.
+        prompts: Target texts, one per line.
+        portraits: Names of samples, or ``OWN_PORTRAIT``.
+        alpha: Strength of all edits.
+
+    Returns:
+        The file of a sheet with a row per portrait and a column per prompt.
+    """
+    editor = context.editors.get(inputs.domain)
+    targets = _lines(prompts)
+    if not 1 <= len(targets) <= MAX_PROMPTS:
+        raise RequestError(
+            f"There are {len(targets)} prompts; write from 1 to {MAX_PROMPTS}, one per line."
+        )
+    faces = _grid_faces(context, inputs, portraits, editor)
+    neutral = inputs.request.neutral_text
+    requests = [EditRequest(neutral, target, alpha, paste_back=False) for target in targets]
+    rows = []
+    for i, face in enumerate(faces):
+        inputs.progress((i, len(faces)), desc="Editing", unit="portraits")
+        results = editor.edit_many([face] * len(requests), requests)
+        rows.append([face.crop, *(result.crop for result in results)])
+    sheet = titled_grid(rows, ["portrait", *targets])
+    return context.leases.keep(inputs.owner, annotate(sheet, editor.recipe(requests)))
+
+
+def make_morph(
+    context: ExploreContext,
+    inputs: ExploreInputs,
+    first: float,
+    last: float,
+    frames: int,
+    kind: str,
+) -> str:
+    """Animate the edit from one strength to another and back.
+
+    Args:
+        context: What the tools share.
+        inputs: The visitor's portrait and edit.
+        first: Strength of the first frame.
+        last: Strength of the frame at which the animation turns back.
+        frames: Frames in one direction.
+        kind: "gif", "webp" or "mp4".
+
+    Returns:
+        The file of the animation.
+    """
+    session, editor = open_portrait(context, inputs)
+    count = whole(frames, "frames")
+    if not 2 <= count <= MAX_FRAMES:
+        raise RequestError(f"frames is {quoted(frames)}; use from 2 to {MAX_FRAMES}.")
+    check_animation_kind(kind)
+    step = (number(last, "last") - number(first, "first")) / (count - 1)
+    alphas = [first + step * i for i in range(count)]
+    edits = _edit_at(editor, session.prepared, inputs.request, alphas)
+    animation = encode_animation(there_and_back([enlarge(crop) for _, crop in edits]), kind)
+    path = context.leases.new_folder() / f"tmsa-morph.{kind}"
+    path.write_bytes(animation)
+    context.leases.take(inputs.owner, str(path))
+    return str(path)
+
+
+def draw_from_text(context: ExploreContext, inputs: ExploreInputs, text: str, alpha: float) -> str:
+    """Generate a portrait from a text alone, G(M(E_T(text))) as in Figure 7.
+
+    Returns:
+        The file of the portrait; strength 0 gives the average face.
+    """
+    editor = context.editors.get(inputs.domain)
+    recipe = editor.recipe([]) | {"drawn_from": text, "strength": alpha}
+    crop = enlarge(editor.draw(text, alpha).crop)
+    return context.leases.keep(inputs.owner, annotate(crop, recipe, edited=False))
+
+
+def make_map(context: ExploreContext, inputs: ExploreInputs, texts: str, method: str) -> Figure:
+    """Map CLIP's space and W+ next to each other (Figure 8).
+
+    Args:
+        context: What the tools share.
+        inputs: The visitor's portrait, shown if it belongs to the chosen domain.
+        texts: The visitor's own texts, one per line.
+        method: One of ``latent_map.METHODS``.
+
+    Returns:
+        The figure.
+    """
+    editor = context.editors.get(inputs.domain)
+    key = editor.domain.key
+    if key not in context.map_points:
+        context.map_points[key] = random_points(editor, inputs.progress)
+    points = list(context.map_points[key])
+    points += [text_point(editor, target) for _, target in editor.domain.examples]
+    points += [text_point(editor, text, "your text") for text in _lines(texts)[:MAX_PROMPTS]]
+    if inputs.session is not None and inputs.session.prepared.domain == key:
+        points.append(image_point(editor, OWN_PORTRAIT, OWN_PORTRAIT, inputs.session.prepared))
+    inputs.progress(0.9, desc="Drawing the map")
+    return map_figure(points, method)
+
+
+def enlarge(crop: Image.Image) -> Image.Image:
+    """Enlarge a small crop smoothly to ``MIN_SHOWN_SIDE``."""
+    if crop.width >= MIN_SHOWN_SIDE:
         return crop
-    return crop.resize((side, side), Image.Resampling.BICUBIC)
+    return crop.resize((MIN_SHOWN_SIDE, MIN_SHOWN_SIDE), Image.Resampling.BICUBIC)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _edit_at(
+    editor: Editor, face: PreparedFace, request: EditRequest, alphas: Sequence[float]
+) -> list[tuple[EditRequest, Image.Image]]:
+    """Return the request and the edited crop of a face at each strength."""
+    requests = [replace(request, alpha=alpha, paste_back=False) for alpha in alphas]
+    results = editor.edit_many([face] * len(requests), requests)
+    return list(zip(requests, (result.crop for result in results), strict=True))
+
+
+def _grid_faces(
+    context: ExploreContext, inputs: ExploreInputs, portraits: Sequence[str], editor: Editor
+) -> list[PreparedFace]:
+    """Prepare the ticked portraits: the visitor's own one first, then the samples in order."""
+    faces = []
+    if OWN_PORTRAIT in portraits:
+        faces.append(open_portrait(context, inputs)[0].prepared)
+    samples, inversion = context.samples_of(editor), first_inversion(editor.bundle)
+    faces += [samples.prepared(name, inversion) for name in samples.names if name in portraits]
+    if not faces:
+        raise RequestError("No portrait is chosen; tick at least one.")
+    return faces

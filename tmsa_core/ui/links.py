@@ -1,4 +1,4 @@
-"""Settings that can be repeated: as a link's query and as the recipe inside an image."""
+"""Settings of the Edit tab as values: read from and written to links, read from recipes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from tmsa_core.errors import RequestError, quoted
 from tmsa_core.validation import MAX_LAYERS, parse_levels
 
 MAX_CHARACTERS = 600  # of a text; the text encoder reads far fewer
-STRENGTHS = (-2.0, 3.0)  # of the page's slider; scripts may go further
-THRESHOLDS = (0.0, 0.95)
+STRENGTHS = (-2.0, 3.0)  # range of the page's slider; scripts may use more
+THRESHOLDS = (0.0, 0.95)  # range of the page's slider
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a visitor set, without the image. seed, sample: which portrait, if it was ours.
+class EditSettings:
+    """What a visitor set on the Edit tab, without the image.
 
-    domain, inversion: "" for what the page has.
+    Attributes:
+        edits: The stacked edits.
+        domain: Key of the domain; "" keeps the page's own.
+        inversion: Name of the inversion; "" keeps the page's own.
+        seed: Seed of the random portrait, if it is one.
+        sample: Name of the sample portrait, if it is one.
     """
 
     edits: tuple[EditRequest, ...] = ()
@@ -32,38 +37,38 @@ class Setting:
     sample: str | None = None
 
 
-def to_query(setting: Setting) -> str:
-    """The query that ``from_query`` reads, beginning with "?"; defaults are left out."""
-    pairs: list[tuple[str, str]] = []
-    if setting.domain:
-        pairs.append(("domain", setting.domain))
-    if setting.seed is not None:
-        pairs.append(("seed", str(setting.seed)))
-    if setting.sample is not None:
-        pairs.append(("sample", setting.sample))
-    if setting.inversion:
-        pairs.append(("inversion", setting.inversion))
-    for edit in setting.edits:
+def to_query(settings: EditSettings) -> str:
+    """Write settings as a link's query, with "?" and without defaults; ``from_query`` reads it."""
+    fields = {
+        "domain": settings.domain,
+        "seed": settings.seed,
+        "sample": settings.sample,
+        "inversion": settings.inversion,
+    }
+    pairs = [(name, str(value)) for name, value in fields.items() if value not in (None, "")]
+    for edit in settings.edits:
         pairs += [("neutral", edit.neutral_text), ("target", edit.target_text)]
         pairs.append(("alpha", f"{edit.alpha:g}"))
         levels = edit.levels if isinstance(edit.levels, str) else ",".join(map(str, edit.levels))
         pairs += [("levels", levels), ("threshold", f"{edit.threshold:g}")]
-    if len(setting.edits) == 1:  # in a stack, the fields of one edit stand side by side
+    if len(settings.edits) == 1:  # several edits need all fields, which are matched by order
         defaults = {"levels": "all", "threshold": "0"}
         pairs = [(key, value) for key, value in pairs if defaults.get(key) != value]
     return "?" + urlencode(pairs)
 
 
-def from_query(pairs: Iterable[tuple[str, str]]) -> Setting:
-    """The setting of a link. Keys that are not ours are left alone.
+def from_query(pairs: Iterable[tuple[str, str]]) -> EditSettings:
+    """Read the settings of a link's query.
 
-    ``target``, ``alpha`` and the others may come once per edit of a stack. Raises RequestError
-    for values that cannot be.
+    The fields of an edit, such as ``target`` and ``alpha``, may occur once per edit. Unknown keys
+    are ignored.
+
+    Raises:
+        RequestError: A value is invalid.
     """
     values: dict[str, list[str]] = {}
     for key, value in pairs:
         values.setdefault(key, []).append(value)
-    targets = values.get("target", [])
     edits = [
         {
             "neutral_text": _nth(values, "neutral", i, "human face"),
@@ -72,7 +77,7 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> Setting:
             "levels": parse_levels(_nth(values, "levels", i, "all")),
             "threshold": _number(_nth(values, "threshold", i, "0"), "threshold"),
         }
-        for i, target in enumerate(targets)
+        for i, target in enumerate(values.get("target", []))
     ]
     return from_recipe(
         {
@@ -85,16 +90,21 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> Setting:
     )
 
 
-def from_recipe(recipe: Mapping[str, Any]) -> Setting:
-    """The setting of an image's recipe. RequestError where it is not one of ours."""
+def from_recipe(recipe: Mapping[str, Any]) -> EditSettings:
+    """Read the settings of an image's recipe, with at most ``MAX_LAYERS`` edits.
+
+    Raises:
+        RequestError: The recipe is invalid.
+    """
     try:
         edits = tuple(_edit(raw) for raw in recipe.get("edits", ()))
         seed, sample = recipe.get("seed"), recipe.get("sample")
-        return Setting(
+        # The w_plus of a random portrait is known, so there is nothing to invert.
+        inversion = recipe.get("inversion", "e4e" if seed is None else "")
+        return EditSettings(
             edits[:MAX_LAYERS],
             _text(recipe.get("domain", "")),
-            # the code of a drawn portrait is known: there is nothing to invert
-            _text(recipe.get("inversion", "e4e" if seed is None else "")),
+            _text(inversion),
             None if seed is None else int(seed),
             None if sample is None else _text(sample),
         )
@@ -103,7 +113,7 @@ def from_recipe(recipe: Mapping[str, Any]) -> Setting:
 
 
 def within_page(edit: EditRequest) -> EditRequest:
-    """The edit with its numbers brought to where the page's sliders end."""
+    """Limit an edit's strength and threshold to the ranges of the page's sliders."""
     return replace(
         edit,
         alpha=min(max(edit.alpha, STRENGTHS[0]), STRENGTHS[1]),
@@ -113,32 +123,32 @@ def within_page(edit: EditRequest) -> EditRequest:
 
 def _edit(raw: Mapping[str, Any]) -> EditRequest:
     levels = raw.get("levels", "all")
-    numbers = [float(raw.get("alpha", 1.0)), float(raw.get("threshold", 0.0))]
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError("a strength or threshold that is no number")
+    alpha, threshold = float(raw.get("alpha", 1.0)), float(raw.get("threshold", 0.0))
+    if not (math.isfinite(alpha) and math.isfinite(threshold)):
+        raise ValueError("the strength or the threshold is not finite")
     return EditRequest(
         neutral_text=_text(raw["neutral_text"]),
         target_text=_text(raw["target_text"]),
-        alpha=numbers[0],
+        alpha=alpha,
         levels=levels if isinstance(levels, str) else tuple(int(i) for i in levels),
-        threshold=numbers[1],
+        threshold=threshold,
     )
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"a text is a {type(value).__name__}")
+        raise TypeError(f"expected a text, got {type(value).__name__}")
     return value[:MAX_CHARACTERS]
 
 
 def _nth(values: Mapping[str, list[str]], key: str, index: int, default: str) -> str:
-    """The value of a key for the edit of this number; the last one where there are fewer."""
+    """Return the value of a key for an edit; the last value serves all further edits."""
     given = values.get(key, [])
     return given[min(index, len(given) - 1)] if given else default
 
 
 def _seed(text: str) -> float:
-    """A seed exactly, where a float would round it."""
+    """Read a seed exactly; a float would round a long one."""
     return int(text) if re.fullmatch(r"\d{1,20}", text) else _number(text, "seed")
 
 

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from tmsa_core.api.endpoints import Endpoints, add_endpoints
 from tmsa_core.api.lenient_blocks import MISFITS, LenientBlocks, refuse_call
+from tmsa_core.bundles import cache_folder
 from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import TmsaError
 from tmsa_core.server.cleaner import cleaning
@@ -27,12 +28,14 @@ from tmsa_core.server.settings import Settings
 from tmsa_core.server.streams import Streams
 from tmsa_core.server.uploads import file_routes
 from tmsa_core.ui.about import CONSENT, licences
-from tmsa_core.ui.batch_tab import BatchHandlers, lay_out_batch
+from tmsa_core.ui.batch_actions import BatchActions
+from tmsa_core.ui.batch_tab import connect_batch, lay_out_batch
 from tmsa_core.ui.domain_panel import connect_domain_panel, domain_choices, lay_out_domain_panel
 from tmsa_core.ui.edit_actions import Handlers
 from tmsa_core.ui.edit_events import connect_edit
 from tmsa_core.ui.edit_layout import lay_out_edit
-from tmsa_core.ui.explore_actions import Explore
+from tmsa_core.ui.explore_actions import ExploreContext
+from tmsa_core.ui.explore_events import connect_explore
 from tmsa_core.ui.explore_layout import lay_out_explore
 from tmsa_core.ui.strings import CLIENT_EXAMPLE, FOOTNOTE, HEADING, SCRIPTS_WORDS, TITLE
 from tmsa_core.ui.theme import CSS, theme
@@ -58,7 +61,10 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
     """
     editors, leases = Editors(editor), Leases()
     samples = Samples(editor, leases)
-    batches, explore = BatchHandlers(editors, leases), Explore(editors, samples, leases)
+    batches = BatchActions(editors, leases)
+    explore = ExploreContext(
+        editors, leases, cache_folder() / "baselines", {editor.domain.key: samples}
+    )
     with LenientBlocks(leases, title=TITLE, analytics_enabled=False) as blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
@@ -69,9 +75,9 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
                 files = [samples.file(name) for name in samples.names]
                 page = lay_out_edit(editor, files, leases.leave)
             with gr.Tab("Explore", id="explore"):
-                lay_out_explore(explore, page, domain)
+                connect_explore(explore, lay_out_explore(editor.domain), page, domain)
             with gr.Tab("Batch", id="batch"):
-                lay_out_batch(batches, domain, editor.domain.examples[0])
+                connect_batch(batches, lay_out_batch(editor.domain.examples[0]), domain)
             with gr.Tab("Scripts", id="scripts"):
                 lay_out_scripts()
             with gr.Tab("Consent and licences", id="about"):
@@ -144,13 +150,13 @@ def lay_out_scripts() -> None:
     gr.Code(CLIENT_EXAMPLE, language="python", label="Python, typed", interactive=False)
 
 
-def _leaving(blocks: LenientBlocks, batches: BatchHandlers, explore: Explore) -> Any:
+def _leaving(blocks: LenientBlocks, batches: BatchActions, explore: ExploreContext) -> Any:
     async def leave(request: gr.Request) -> None:
         owner = request.session_hash or ""
         if not blocks._queue.is_heard(owner):
             await blocks._queue.clean_events(session_hash=owner)
         batches.cancel(owner)  # nobody is left to fetch what they make
-        explore.cancel(owner)
+        explore.comparisons.cancel(owner)
         blocks.leases.leave(owner)
 
     return leave
