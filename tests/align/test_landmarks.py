@@ -351,11 +351,6 @@ def test_missing_and_foreign_files(tmp_path):
         FaceFinder(tmp_path / "text.svm", FILES / "landmarks.dat")
 
 
-def test_the_finder_is_immutable(finder):
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        finder.detector = None
-
-
 def test_scenes_are_reproducible_and_labelled():
     one, other = (list(random_samples(3, 7, people=(0, 1, 2))) for _ in range(2))
     for a, b in zip(one, other, strict=True):
@@ -385,5 +380,4 @@ def test_training_makes_working_reproducible_files(tmp_path):
     for kind in ("svm", "dat"):
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
     assert any("8 of 8" in line for line in said)
-    finder = FaceFinder(tmp_path / "one.svm", tmp_path / "one.dat")
-    assert finder.detector == tmp_path / "one.svm"
+    FaceFinder(tmp_path / "one.svm", tmp_path / "one.dat")  # both files can be read

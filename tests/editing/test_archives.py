@@ -115,7 +115,7 @@ def test_an_archive_that_swells_too_much_is_refused(tmp_path: Path) -> None:
 def test_what_archives_state_to_hold_is_added_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "MOST_BYTES_IN_ALL", 1000)
+    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 1000)
     sources = []
     for number in range(3):
         sources.append(tmp_path / f"{number}.zip")

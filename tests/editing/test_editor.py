@@ -310,8 +310,8 @@ def test_a_full_device_is_told_in_one_sentence(avatar_face, monkeypatch, work):
     def full(*args: object, **kwargs: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(editor._generator, "synthesise", full)
-    monkeypatch.setattr(editor._clip, "embed_texts", full)
+    monkeypatch.setattr(editor.models.generator, "synthesise", full)
+    monkeypatch.setattr(editor.models.load_clip(), "embed_texts", full)
     works = {
         "prepare": lambda: editor.prepare(avatar_face.crop, aligned=True),
         "edit": lambda: editor.edit(avatar_face, GLASSES),

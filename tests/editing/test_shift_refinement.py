@@ -43,7 +43,7 @@ def test_two_clusters_are_found_whatever_their_shares(share):
     rng = torch.Generator().manual_seed(1)
     has = torch.rand(3000, generator=rng) < share
     scores = torch.randn(3000, generator=rng) * 0.5 + 3.0 * has
-    upper = two_clusters(scores).upper
+    upper = two_clusters(scores).responsibility
     assert ((upper > 0.5) == has).float().mean() > 0.99
     assert upper.mean().item() == pytest.approx(share, abs=0.03)
 
@@ -54,7 +54,7 @@ def test_of_two_ways_to_meet_a_text_the_better_one_is_taken(share):
     has = torch.rand(3000, generator=rng) < 0.5
     better = has & (torch.rand(3000, generator=rng) < share)
     scores = 0.2 * torch.randn(3000, generator=rng) + 2.0 * has + 0.7 * better
-    way = dominant_mode(scores, two_clusters(scores).upper)
+    way = dominant_mode(scores, two_clusters(scores).responsibility)
     assert ((way > 0.5) == better).float().mean() > 0.95
 
 
@@ -63,10 +63,10 @@ def test_one_way_stays_whole_and_few_images_are_not_divided(count):
     rng = torch.Generator().manual_seed(3)
     has = torch.rand(count, generator=rng) < 0.3
     scores = 0.3 * torch.randn(count, generator=rng) + 2.0 * has
-    members = two_clusters(scores).upper
+    members = two_clusters(scores).responsibility
     assert torch.equal(dominant_mode(scores, members), members)
     outliers = torch.where(torch.rand(count, generator=rng) < 0.02, 3.0, 0.0)
-    members = two_clusters(scores + has * outliers).upper
+    members = two_clusters(scores + has * outliers).responsibility
     assert torch.equal(dominant_mode(scores + has * outliers, members), members)
     few = torch.arange(count) < 100
     members = few.float()
@@ -74,7 +74,7 @@ def test_one_way_stays_whole_and_few_images_are_not_divided(count):
 
 
 def test_scores_of_one_value_do_not_break():
-    members = two_clusters(torch.ones(200)).upper
+    members = two_clusters(torch.ones(200)).responsibility
     assert torch.isfinite(members).all()
     assert torch.isfinite(dominant_mode(torch.ones(200), members)).all()
 
@@ -103,7 +103,7 @@ def test_the_length_is_right_where_clusters_overlap(share, gap):
     scores = discriminant(embeddings, text)
     split = two_clusters(scores)
     assert 2 < split.distance < 3.5
-    members = torch.stack([1 - split.upper, split.upper], dim=1)
+    members = torch.stack([1 - split.responsibility, split.responsibility], dim=1)
     low, high = weighted_means(members, codes)
     assert (high - low).norm() < 0.92 * 6
     direction = cluster_direction(embeddings, codes, text)
@@ -139,7 +139,9 @@ def test_one_heap_of_scores_gives_no_longer_step_than_its_averages():
     text = torch.eye(8)[0]
     codes = noise + embeddings[:, :1]
     split = two_clusters(discriminant(embeddings, text))
-    low, high = weighted_means(torch.stack([1 - split.upper, split.upper], dim=1), codes)
+    low, high = weighted_means(
+        torch.stack([1 - split.responsibility, split.responsibility], dim=1), codes
+    )
     direction = cluster_direction(embeddings, codes, text)
     assert torch.allclose(direction, high - low, atol=1e-4)
 
