@@ -10,6 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ from tmsa_core.validation import (
     check_requests,
     check_threshold,
     choose_face,
+    finite_number,
+    is_whole,
     number,
     parse_levels,
     strengths,
@@ -94,7 +97,7 @@ VALUES: list[tuple[Callable[..., Any], Any, type[TmsaError], str]] = [
     (check_requests, [], RequestError, "empty"),
     *(
         (check_alpha, wrong, StrengthError, "use a number from -10 to 10")
-        for wrong in (True, "1", LONG, None, np.nan, float("inf"), 10.01, HUGE, HUGER, 1j, DEEP)
+        for wrong in (True, "1", LONG, None, np.nan, float("inf"), -10.01, HUGE, HUGER, 1j, DEEP)
     ),
     *(
         (check_threshold, wrong, RequestError, "threshold is")
@@ -300,6 +303,20 @@ def test_an_editor_refuses_wrong_values(
 ) -> None:
     call, says = CALLS[case]
     assert says in refusal(TmsaError, call, editor, avatar_face)
+
+
+@pytest.mark.parametrize("edits", [EDIT, [EDIT], (EDIT,), iter([EDIT])])
+def test_one_edit_or_several_become_a_tuple(edits: Any) -> None:
+    assert check_requests(edits) == (EDIT,)
+
+
+def test_real_numbers_of_every_type_are_accepted() -> None:
+    for alpha in (0, -10, 10.0, np.float32(1.5), np.int64(2), Fraction(1, 2)):
+        assert check_alpha(alpha) == float(alpha)
+    assert check_threshold(0) == 0 and check_threshold(0.99) == 0.99
+    assert finite_number(True) is None and not is_whole(False)
+    assert finite_number(np.float64("-inf")) is None
+    assert is_whole(np.int8(3)) and not is_whole(3.0)
 
 
 def test_a_face_is_chosen_by_its_number() -> None:

@@ -17,7 +17,6 @@ from tmsa_core.errors import (
     MemoryFullError,
     NoFaceError,
     RequestError,
-    StrengthError,
     TextError,
 )
 from tmsa_core.imaging.images import to_image
@@ -220,29 +219,6 @@ def test_what_is_no_face_or_no_request_is_named(editor, avatar_face, face, reque
 def test_texts_that_cannot_be_used(editor, avatar_face, texts):
     with pytest.raises(TextError):
         editor.edit(avatar_face, EditRequest(*texts))
-
-
-@pytest.mark.parametrize(
-    "alpha", [float("nan"), float("inf"), 11.0, -11.0, "1", None, True, 10**400]
-)
-def test_strengths_that_cannot_be_used(editor, avatar_face, alpha):
-    with pytest.raises(StrengthError, match="alpha"):
-        editor.edit(avatar_face, dataclasses.replace(GLASSES, alpha=alpha))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"levels": "huge"},
-        {"levels": (99,)},
-        {"levels": None},
-        {"threshold": 1.0},
-        {"threshold": float("nan")},
-    ],
-)
-def test_other_fields_that_cannot_be_used(editor, avatar_face, change):
-    with pytest.raises(RequestError):
-        editor.edit(avatar_face, dataclasses.replace(GLASSES, **change))
 
 
 def test_a_face_of_another_domain_is_refused(editor, avatar_face):

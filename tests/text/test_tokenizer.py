@@ -128,13 +128,6 @@ def test_the_numbering_depends_on_the_words_alone() -> None:
     assert torch.equal(one("a beardless face"), other("a beardless face"))
 
 
-def test_json_brings_the_same_tokenizer_back(tokenizer: CompactTokenizer, texts: list[str]) -> None:
-    again = CompactTokenizer.from_json(tokenizer.to_json())
-    assert again.vocab_size == tokenizer.vocab_size
-    assert again.to_json() == tokenizer.to_json()
-    assert torch.equal(again(texts), tokenizer(texts))
-
-
 def test_the_context_holds_captions_and_their_templates(
     tokenizer: CompactTokenizer, texts: list[str]
 ) -> None:

@@ -2,7 +2,7 @@
 
 The crop follows the recipe of the FFHQ data set (Karras et al. 2019, "A Style-Based Generator
 Architecture for GANs", appendix A) as e4e uses it: 68 landmarks define a square that turns with the
-eyes; the photo is shrunk, cut, padded by blurred reflection where the square leaves it, and sampled.
+eyes; the photo is shrunk, cut, padded by blurred reflection beyond its border, and sampled.
 
 Points are x then y in pixels, and pixel centres lie at whole numbers. Pillow's coordinates are
 larger by one half.
@@ -228,11 +228,11 @@ def _pad(stage: _Stage) -> _Stage:
     pixels += (_blur(pixels, stage.side * 0.02) - pixels) * np.clip(mask * 3 + 1, 0, 1)
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(mask, 0, 1)
     padded = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
-    return _Stage(padded, stage.quad + (left, top))
+    return _Stage(padded, stage.quad + np.array([left, top]))
 
 
 def _blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of (H,W,3) float32; a wide one works on a reduced copy, which looks the same."""
+    """Gaussian blur of (H,W,3) float32; a wide one runs on a reduced copy and looks the same."""
     reduction = int(sigma // 10)  # 1 or 0 up to the widest blur of a 256 px crop (20.5)
     if sigma <= 21 or min(pixels.shape[:2]) < 2 * reduction:
         return gaussian_filter(pixels, (sigma, sigma, 0))

@@ -48,13 +48,13 @@ class Detector:
         return replace(self, scanner=copy.deepcopy(self.scanner))
 
     def boxes(self, pixels: np.ndarray, threshold: float) -> list[tuple[Any, float]]:
-        """dlib's rectangles in (H,W,3) or (H,W) uint8 pixels with their scores, best first."""
+        """Rectangles of dlib in (H,W,3) or (H,W) uint8 pixels with their scores, best first."""
         rectangles, scores, _ = self.scanner.run(pixels, 0, threshold)
         return list(zip(rectangles, scores, strict=True))
 
 
 def photo_detector() -> Detector:
-    """dlib's built-in detector of frontal faces, with thresholds for photos.
+    """The built-in detector of dlib for frontal faces, with thresholds for photos.
 
     False hits in photos reach a score of 0.5, but their points are not stable: doubts are up to
     0.2 for faces and 0.6 or more for others. The detector tolerates a roll of 30 degrees.

@@ -301,7 +301,7 @@ class _Search:
         return patch.to_photo(_points(self.predict(patch.pixels, patch_box())))
 
     def _middle_box(self, patch: np.ndarray, off_centre: float) -> tuple[Any, float]:
-        """dlib's rectangle of the face in the middle of a patch and its score; -inf for no face."""
+        """The rectangle of the face in the middle of a patch and its score; -inf for no face."""
         for box, score in self.detector.boxes(patch, self.detector.face):
             middle = abs(np.array([box.center().x, box.center().y]) - PATCH / 2).max()
             size = box.width() / (PATCH / 2)
@@ -360,7 +360,7 @@ def _covers(hit: Hit, centre: np.ndarray, side: float) -> bool:
 
 
 def _points(shape: Any) -> np.ndarray:
-    """dlib's shape -> (68,2) float64."""
+    """Convert a shape of dlib to points (68,2) float64."""
     return np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float64)
 
 

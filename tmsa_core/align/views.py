@@ -146,7 +146,10 @@ def halves(pixels: Image.Image, overlap: int) -> tuple[tuple[int, int, int, int]
 
 
 def upright_patch(photo: Image.Image, points: np.ndarray) -> View:
-    """A patch (PATCH,PATCH,3) in which a face of (68,2) points is upright and its box half as wide."""
+    """A patch (PATCH,PATCH,3) in which the face of (68,2) points is upright.
+
+    The face box takes the middle half of the patch.
+    """
     centre, side = face_box(points)
     quad = face_quad(points)
     right = (quad[3] - quad[0]) / np.hypot(*(quad[3] - quad[0]))

@@ -50,7 +50,7 @@ def embed_text(clip: Clip, text: str) -> Tensor:
 
 @torch.inference_mode()
 def semantic_shift(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
-    """dw = M(t_target) - M(t_neutral), refined and scaled to the calibrated length.
+    """The shift dw = M(t_target) - M(t_neutral), refined and scaled to the calibrated length.
 
     Without references and calibration this is the paper's raw difference. With both, the length
     is the one that the refinement finds, but at least the calibrated one. Texts of the same

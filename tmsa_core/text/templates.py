@@ -1,7 +1,7 @@
-"""Texts as CLIP wants to read them: cleaned, and put into the 80 ImageNet prompt templates.
+"""Clean texts, and put them into CLIP's 80 prompt templates for ImageNet.
 
-Averaging a text's embedding over many wordings removes most of what the wording itself adds.
-The templates are the list published with CLIP (Radford et al. 2021), in its order.
+The mean embedding of a text over many wordings depends little on the wording. The templates are
+the list published with CLIP (Radford et al. 2021), in its order.
 """
 
 from __future__ import annotations
@@ -95,28 +95,30 @@ TEMPLATES: tuple[str, ...] = (
     "a tattoo of the {}.",
 )
 INVISIBLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories: control, surrogate, private, unassigned
-MAX_RAW_CHARACTERS = 10_000  # characters of a text as it arrives
-MAX_CHARACTERS_CLEANED = (
-    2_000  # characters in NFKC form: far more than the 77 tokens that CLIP reads
-)
+MAX_RAW_CHARACTERS = 10_000  # of a text before cleaning
+MAX_CHARACTERS_CLEANED = 2_000  # in NFKC form: far more than the 77 tokens that CLIP reads
 # Unicode's default ignorable code points: soft hyphens, joiners, marks of direction, variation
-# selectors, fillers and tags. They show nothing, and split a word into tokens that mean nothing.
+# selectors, fillers and tags. They are invisible and split a word into meaningless tokens.
 IGNORABLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _JOINER, _AS_EMOJI, _KEYCAP = "\u200d", "\ufe0f", "\u20e3"
-_TAGS = ("\U000e0020", "\U000e007f")  # the first and the last; they name the flags of regions
+_TAGS = ("\U000e0020", "\U000e007f")  # first and last; they name regions in flag emojis
 
 
 def clean_text(text: str | None, name: str = "text") -> str:
-    """The text in Unicode's NFKC form, without invisible characters, spaced by single blanks.
+    """Convert a text to Unicode's NFKC form, without invisible characters, with single spaces.
 
-    What holds an emoji together, as in a woman who is a doctor, stays.
-    ``name`` ("neutral text", "target text") tells the reader of the error which text it was.
-    Raises TextError where nothing is left, where it is no text at all, and where it is so long
-    that to clean it, or to split it into tokens, would take long.
+    Characters that join an emoji of several parts stay.
+
+    Args:
+        text: The text.
+        name: How the error calls it, such as "target text".
+
+    Raises:
+        TextError: The text is not a string, is empty after cleaning, or is too long.
     """
     if text is not None and not isinstance(text, str):
         raise TextError(f"The {name} is a {shortened(type(text).__name__)}: write it as a text.")
@@ -150,7 +152,7 @@ def _visible(text: str) -> str:
 
 
 def _in_emoji(character: str, before: Sequence[str], following: str) -> bool:
-    """Whether an ignorable character is a part of an emoji, by what stands around it."""
+    """Whether an ignorable character belongs to an emoji, judged by its neighbours."""
     if not before:
         return False
     emoji = unicodedata.category(before[0]) == "So"
@@ -166,6 +168,10 @@ def _in_emoji(character: str, before: Sequence[str], following: str) -> bool:
 
 
 def prompt_bank(text: str) -> list[str]:
-    """The cleaned text in each of the 80 templates, in their order. Raises TextError if empty."""
+    """The cleaned text in each of the 80 templates, in their order.
+
+    Raises:
+        TextError: As in ``clean_text``.
+    """
     cleaned = clean_text(text)
     return [template.replace("{}", cleaned) for template in TEMPLATES]
