@@ -42,7 +42,7 @@ from tmsa_core.errors import (
 from tmsa_core.files import checked_path
 from tmsa_core.imaging.images import load_image
 from tmsa_core.imaging.metadata import check_destination, read_recipe, save_image
-from tmsa_core.text.templates import clean_text
+from tmsa_core.text.cleaning import clean_text
 from tmsa_core.ui.edit_stack import Layer, new_history
 from tmsa_core.ui.links import from_query, from_recipe
 from tmsa_core.validation import (

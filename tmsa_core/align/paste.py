@@ -205,7 +205,7 @@ def _photo_under_crop(
 
 
 def _blend(photo: Image.Image, layer: Tensor, transform: CropTransform) -> Image.Image:
-    """Compute photo * (1 - cover) + colours; layer (4,S,S) holds cover and colours in crop space."""
+    """Compute photo * (1 - cover) + colours; layer (4,S,S) holds both in crop space."""
     quad = np.array(transform.quad)
     left, top, right, bottom = quad_bounds(quad)
     left, top = max(left, 0), max(top, 0)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from textwrap import shorten
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import TextError, listed, quoted
-from tmsa_core.text.templates import MAX_CHARACTERS_CLEANED, clean_text
-from tmsa_core.text.tokenizer import Tokenizer
+from tmsa_core.text.cleaning import MAX_CHARACTERS_CLEANED, clean_text
+
+if TYPE_CHECKING:
+    from tmsa_core.text.tokenizer import Tokenizer
 
 TOKEN_LIMIT = 77  # of CLIP's text encoder
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from tmsa_core.datatypes import EditResult, PreparedFace
 from tmsa_core.imaging.images import to_tensor
 from tmsa_core.networks.identity import IdentityNet
-from tmsa_core.text.templates import clean_text
+from tmsa_core.text.cleaning import clean_text
 
 if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip

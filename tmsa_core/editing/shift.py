@@ -19,7 +19,7 @@ from tmsa_core.datatypes import Levels
 from tmsa_core.editing.shift_refinement import cluster_step, refine, row_norm
 from tmsa_core.errors import RequestError, quoted
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.text.templates import clean_text, prompt_bank
+from tmsa_core.text.cleaning import clean_text
 
 if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip
@@ -44,6 +44,8 @@ def embed_text(clip: Clip, text: str) -> Tensor:
     Templates in which the text would be cut are left out. If none is left, the bare text is
     embedded, as far as the encoder reads it.
     """
+    from tmsa_core.text.templates import prompt_bank  # imports open_clip, which takes long
+
     prompts = [prompt for prompt in prompt_bank(text) if clip.tokenizer.fits(prompt)]
     return F.normalize(clip.embed_texts(prompts or [clean_text(text)]).mean(dim=0), dim=0)
 

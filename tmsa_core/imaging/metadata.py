@@ -46,7 +46,8 @@ def annotate(image: Image.Image, recipe: Mapping[str, Any], edited: bool = True)
         edited: Whether the image is an edit of another; False: it was generated.
     """
     marked = image.copy()
-    marked.info = {**_texts(recipe, edited)}
+    texts: dict[Any, Any] = _texts(recipe, edited)
+    marked.info = texts
     return marked
 
 
