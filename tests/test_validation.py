@@ -346,7 +346,7 @@ class Loud:
     [LONG, b"\xff" * 10**7, HUGE, HUGER, DEEP, Loud(), {LONG: LONG}, "\ud800\n\x1b[31m"],
     ids=["text", "bytes", "400 digits", "5000 digits", "nested", "object", "mapping", "escapes"],
 )
-def test_what_is_quoted_is_cut_to_one_printable_line(value: object) -> None:
+def test_quoted_values_are_cut_to_one_printable_line(value: object) -> None:
     for words in (quoted(value), shortened(quoted(value)), listed([quoted(value)])):
         assert 0 < len(words) <= LETTERS and words.isprintable()
 
@@ -357,7 +357,7 @@ def test_short_values_are_quoted_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", ["device", "full device", "pipe", "socket", "folder"])
-def test_only_stored_files_are_read(tmp_path: Path, kind: str) -> None:
+def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
     """The devices would never end, the pipe never begin."""
     path = {"device": Path("/dev/zero"), "full device": Path("/dev/full")}.get(kind)
     path = path or tmp_path / "in.png"
@@ -422,7 +422,7 @@ def test_a_command_refuses_in_one_short_sentence(
     assert len(said.err) <= len("Error: \n") + MAX_CHARACTERS
 
 
-def test_a_name_that_is_no_unicode_is_printed(
+def test_a_file_name_that_is_not_unicode_is_printed(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -431,7 +431,7 @@ def test_a_name_that_is_no_unicode_is_printed(
     assert Path(name).is_file() and capfdbinary.readouterr().out.startswith(b"caf")
 
 
-def test_json_as_deep_as_it_comes_is_no_recipe(tmp_path: Path) -> None:
+def test_deeply_nested_json_is_not_a_recipe(tmp_path: Path) -> None:
     texts = ("[" * 200_000, '{"domain": ' * 100_000, json.dumps([1]), "x")
     for place, text in enumerate(texts):
         image = Image.new("RGB", (4, 4))
@@ -456,7 +456,7 @@ NUMBERS_BY_HTTP: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("case", NUMBERS_BY_HTTP)
 def test_huge_numbers_are_refused_over_http(server: str, case: str) -> None:
-    name = case.split()[0]
+    name = case.split(maxsplit=1)[0]
     calls = f"{server.rstrip('/')}/gradio_api/call/{name}"
     asked = httpx.post(calls, json={"data": NUMBERS_BY_HTTP[case]}, timeout=60)
     with httpx.stream("GET", f"{calls}/{asked.json()['event_id']}", timeout=120) as answer:

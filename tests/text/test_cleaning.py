@@ -33,7 +33,7 @@ def test_cleaning(text: str, cleaned: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u200b", "\x00", "\ufeff \u2060", None])
-def test_an_empty_text_is_one_sentence_that_says_which(text: str | None) -> None:
+def test_an_empty_text_is_refused_by_its_name(text: str | None) -> None:
     with pytest.raises(TextError, match=r"^The target text is empty: [^.]*\.$"):
         clean_text(text, "target text")
     with pytest.raises(TextError, match=r"^The text is empty"):

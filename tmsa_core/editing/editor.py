@@ -139,9 +139,7 @@ class Editor:
         concerns one image only. Sums in another order may change a crop by one grey level.
 
         Raises:
-            TextError: A prompt cannot be used.
-            StrengthError: An alpha cannot be used.
-            RequestError: Another field cannot be used, or the lengths differ.
+            TmsaError: As in ``edit``; RequestError if the lengths differ.
         """
         stacks = [check_requests(edit) for edit in edits]
         if len(stacks) != len(faces):
@@ -206,9 +204,7 @@ class Editor:
         """The sum of alpha * shift over several edits, (L,512) float32.
 
         Raises:
-            TextError: A prompt cannot be used.
-            StrengthError: An alpha cannot be used.
-            RequestError: Another field cannot be used.
+            TmsaError: As in ``edit``.
         """
         total = torch.zeros(self.domain.levels, 512)
         for request in check_requests(requests):
