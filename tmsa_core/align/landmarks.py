@@ -133,8 +133,8 @@ class FaceFinder:
                 f"covered and at least {smallest} pixels wide, or say that it is an aligned face "
                 "already (--aligned in the shell, aligned=True in code)."
             )
-        faces = [Face(_upright_box(hit.points), torch.from_numpy(hit.points)) for hit in hits]
-        return tuple(sorted(faces, key=_area, reverse=True))
+        hits.sort(key=lambda hit: face_box(hit.points)[1], reverse=True)
+        return tuple(Face(_upright_box(h.points), torch.from_numpy(h.points)) for h in hits)
 
 
 def find_hits(image: Image.Image, detector: Detector, predict: Predict) -> list[Hit]:
@@ -365,10 +365,7 @@ def _points(shape: Any) -> np.ndarray:
 
 
 def _upright_box(points: np.ndarray) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the ``face_box`` of points (68,2), not turned."""
     centre, side = face_box(points)
     x, y = centre.tolist()
     return x - side / 2, y - side / 2, x + side / 2, y + side / 2
-
-
-def _area(face: Face) -> float:
-    return (face.box[2] - face.box[0]) * (face.box[3] - face.box[1])
