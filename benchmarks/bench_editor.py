@@ -40,7 +40,10 @@ def main() -> None:
         return statistics.median(seconds(lambda r=r: editor.edit(face, r)) for r in requests)
 
     detailed = editor.prepare(face.crop, "hfgi", aligned=True)
-    bare = statistics.median(seconds(lambda: editor._synthesise(face.w_plus)) for _ in range(STEPS))
+    w_plus = face.w_plus[None]
+    bare = statistics.median(
+        seconds(lambda: editor.models.synthesise(w_plus)) for _ in range(STEPS)
+    )
     print(f"import and load        {loaded:8.3f} s")
     rows = (
         ("first edit (new texts)", first),

@@ -380,7 +380,7 @@ def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):
     plain, full = (editor.prepare(portrait, inversion=i, aligned=True) for i in editor.inversions)
     assert full.residual.shape == (3, 256, 256) and torch.equal(plain.w_plus, full.w_plus)
     with torch.inference_mode():  # the network's own forward, around the unedited image
-        seen = to_tensor(editor.align(portrait, aligned=True).seen)
+        seen = to_tensor(editor.align(portrait, aligned=True).encoder_input)
         hfgi, generator = editor.bundle.load("hfgi"), editor.bundle.load("generator")
         expected = hfgi(generator, seen, full.w_plus[None], full.w_plus[None])
     assert full.inversion_crop.tobytes() == to_image(expected).tobytes()

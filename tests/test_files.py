@@ -41,7 +41,7 @@ def _umask() -> int:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path, error: type) -> None:
+def test_a_failed_block_keeps_the_earlier_file(tmp_path: Path, error: type) -> None:
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
     with pytest.raises(error), replacing(target) as file:
@@ -50,7 +50,7 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path, error: type) -
     assert target.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.bin"]
 
 
-def test_no_link_with_the_name_of_a_half_is_followed(tmp_path: Path) -> None:
+def test_planted_links_are_not_followed(tmp_path: Path) -> None:
     victim, target = tmp_path / "victim", tmp_path / "a.bin"
     victim.write_bytes(b"precious")
     for name in ("a.half", "a.bin.half", ".a.bin.0.half"):
@@ -59,7 +59,7 @@ def test_no_link_with_the_name_of_a_half_is_followed(tmp_path: Path) -> None:
     assert victim.read_bytes() == b"precious" and target.read_bytes() == b"new"
 
 
-def test_a_link_at_the_place_itself_stays_a_link(tmp_path: Path) -> None:
+def test_a_link_at_the_path_stays_a_link(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     real.write_bytes(b"old")
     link.symlink_to(real)
@@ -68,7 +68,7 @@ def test_a_link_at_the_place_itself_stays_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills by signal")
-def test_halves_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
+def test_halves_of_killed_processes_are_removed_and_of_running_ones_kept(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
     command = [sys.executable, "-c", HOLD, str(target)]
     root = Path(__file__).parent.parent
@@ -93,7 +93,7 @@ def test_halves_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -
         ("/proc/self/a.zip", "could not be written"),
     ],
 )
-def test_places_that_take_no_file_are_told_in_one_sentence(
+def test_an_unwritable_path_is_refused_in_one_sentence(
     tmp_path: Path, place: str, reason: str
 ) -> None:
     with pytest.raises(BundleError, match=reason) as caught:
@@ -101,7 +101,7 @@ def test_places_that_take_no_file_are_told_in_one_sentence(
     assert str(caught.value).endswith(".") and "Errno" not in str(caught.value)
 
 
-def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+def test_checking_a_path_leaves_no_file(tmp_path: Path) -> None:
     check_writable(tmp_path / "a.zip")
     assert os.listdir(tmp_path) == []
     with pytest.raises(RequestError, match=r"\.\.\.x+"):

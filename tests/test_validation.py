@@ -10,6 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from tmsa_core.errors import (
 from tmsa_core.files import checked_path
 from tmsa_core.imaging.images import load_image
 from tmsa_core.imaging.metadata import check_destination, read_recipe, save_image
-from tmsa_core.text.templates import clean_text
+from tmsa_core.text.cleaning import clean_text
 from tmsa_core.ui.edit_stack import Layer, new_history
 from tmsa_core.ui.links import from_query, from_recipe
 from tmsa_core.validation import (
@@ -50,6 +51,8 @@ from tmsa_core.validation import (
     check_requests,
     check_threshold,
     choose_face,
+    finite_number,
+    is_whole,
     number,
     parse_levels,
     strengths,
@@ -94,7 +97,7 @@ VALUES: list[tuple[Callable[..., Any], Any, type[TmsaError], str]] = [
     (check_requests, [], RequestError, "empty"),
     *(
         (check_alpha, wrong, StrengthError, "use a number from -10 to 10")
-        for wrong in (True, "1", LONG, None, np.nan, float("inf"), 10.01, HUGE, HUGER, 1j, DEEP)
+        for wrong in (True, "1", LONG, None, np.nan, float("inf"), -10.01, HUGE, HUGER, 1j, DEEP)
     ),
     *(
         (check_threshold, wrong, RequestError, "threshold is")
@@ -302,6 +305,20 @@ def test_an_editor_refuses_wrong_values(
     assert says in refusal(TmsaError, call, editor, avatar_face)
 
 
+@pytest.mark.parametrize("edits", [EDIT, [EDIT], (EDIT,), iter([EDIT])])
+def test_one_edit_or_several_become_a_tuple(edits: Any) -> None:
+    assert check_requests(edits) == (EDIT,)
+
+
+def test_real_numbers_of_every_type_are_accepted() -> None:
+    for alpha in (0, -10, 10.0, np.float32(1.5), np.int64(2), Fraction(1, 2)):
+        assert check_alpha(alpha) == float(alpha)
+    assert check_threshold(0) == 0 and check_threshold(0.99) == 0.99
+    assert finite_number(True) is None and not is_whole(False)
+    assert finite_number(np.float64("-inf")) is None
+    assert is_whole(np.int8(3)) and not is_whole(3.0)
+
+
 def test_a_face_is_chosen_by_its_number() -> None:
     assert choose_face(["left", "right"], np.int32(1)) == "right"
     for wrong in (-1, 2, 0.0, "0", True, HUGER, LONG):
@@ -329,7 +346,7 @@ class Loud:
     [LONG, b"\xff" * 10**7, HUGE, HUGER, DEEP, Loud(), {LONG: LONG}, "\ud800\n\x1b[31m"],
     ids=["text", "bytes", "400 digits", "5000 digits", "nested", "object", "mapping", "escapes"],
 )
-def test_what_is_quoted_is_cut_to_one_printable_line(value: object) -> None:
+def test_quoted_values_are_cut_to_one_printable_line(value: object) -> None:
     for words in (quoted(value), shortened(quoted(value)), listed([quoted(value)])):
         assert 0 < len(words) <= LETTERS and words.isprintable()
 
@@ -340,7 +357,7 @@ def test_short_values_are_quoted_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", ["device", "full device", "pipe", "socket", "folder"])
-def test_only_stored_files_are_read(tmp_path: Path, kind: str) -> None:
+def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
     """The devices would never end, the pipe never begin."""
     path = {"device": Path("/dev/zero"), "full device": Path("/dev/full")}.get(kind)
     path = path or tmp_path / "in.png"
@@ -405,7 +422,7 @@ def test_a_command_refuses_in_one_short_sentence(
     assert len(said.err) <= len("Error: \n") + MAX_CHARACTERS
 
 
-def test_a_name_that_is_no_unicode_is_printed(
+def test_a_file_name_that_is_not_unicode_is_printed(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -414,7 +431,7 @@ def test_a_name_that_is_no_unicode_is_printed(
     assert Path(name).is_file() and capfdbinary.readouterr().out.startswith(b"caf")
 
 
-def test_json_as_deep_as_it_comes_is_no_recipe(tmp_path: Path) -> None:
+def test_deeply_nested_json_is_not_a_recipe(tmp_path: Path) -> None:
     texts = ("[" * 200_000, '{"domain": ' * 100_000, json.dumps([1]), "x")
     for place, text in enumerate(texts):
         image = Image.new("RGB", (4, 4))
@@ -439,7 +456,7 @@ NUMBERS_BY_HTTP: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("case", NUMBERS_BY_HTTP)
 def test_huge_numbers_are_refused_over_http(server: str, case: str) -> None:
-    name = case.split()[0]
+    name = case.split(maxsplit=1)[0]
     calls = f"{server.rstrip('/')}/gradio_api/call/{name}"
     asked = httpx.post(calls, json={"data": NUMBERS_BY_HTTP[case]}, timeout=60)
     with httpx.stream("GET", f"{calls}/{asked.json()['event_id']}", timeout=120) as answer:

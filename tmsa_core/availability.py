@@ -1,4 +1,4 @@
-"""Which domains can be used on this machine, and which files they lack."""
+"""The domains that can be used on this machine, and the files that others lack."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from tmsa_core.weights.download import Download
 class DomainStatus:
     """What a domain can do on this machine, and what it lacks.
 
-    available: all files are here to invert images and draw samples. can_edit: the mapping
-    network is here too. reason: why the one or the other is not so, and the command that helps.
-    notice: what the licences of the weights ask. missing: what would be downloaded. set_aside:
-    sentences on files that are there and not used.
+    Attributes:
+        key: Key of the domain.
+        title: Its title.
+        available: Whether the files to invert images and generate samples are on this machine.
+        reason: Why ``available`` or ``can_edit`` is false, and the command that helps.
+        can_edit: Whether the mapping network is on this machine too.
+        notice: The conditions of the weights' licences.
+        missing: The files that would be downloaded.
+        set_aside: Sentences on files that are present but not used.
     """
 
     key: str
@@ -32,29 +37,29 @@ class DomainStatus:
 
 
 def list_domains() -> list[DomainStatus]:
-    """Every domain, and whether its bundle is complete on this machine. Loads no weights."""
+    """The status of every domain; loads no weights."""
     return [_status(domain) for domain in DOMAINS.values()]
 
 
 def align_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
-    """The roles that aligning an image needs: none where that only resizes it."""
-    if domain.alignment != "face":
+    """The roles that aligning an image needs: none if it is only resized."""
+    if not domain.is_face:
         return ()
     return tuple(role for role in FACE_ROLES if role in bundle.files)
 
 
 def needed_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
-    """The roles without which a domain brings no image in; the mapper is none of them."""
+    """The roles that inverting an image needs; the mapping network is not among them."""
     return ROLES + align_roles(domain, bundle)
 
 
 def inversions_here(bundle: Bundle) -> tuple[str, ...]:
-    """The inversions whose weights are here."""
+    """The inversions whose weights are on this machine."""
     return tuple(name for name in INVERSIONS if bundle.has(name))
 
 
 def first_inversion(bundle: Bundle) -> str:
-    """What a page starts with: the domain's own inversion, or e4e where that one is not here."""
+    """The inversion that a page starts with: the domain's own, or e4e if that is missing."""
     own = find_domain(bundle.domain).inversion
     return own if bundle.has(own) else "e4e"
 
@@ -85,7 +90,7 @@ def _to_download(domain: str, missing: Sequence[Download]) -> str:
 
 
 def size_words(count: int | None) -> str:
-    """A number of bytes for a reader; None where the Hub says it only when asked."""
+    """A number of bytes in words; None is a size that only the Hub knows."""
     if count is None:
         return "size as the Hub states"
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,4 +1,4 @@
-"""The values that pass between the stages of an edit. All are immutable."""
+"""The values that pass between the steps of an edit. All are immutable."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ Levels = str | tuple[int, ...]  # "all", "coarse", "medium", "fine", or indices 
 class Face:
     """One face found in an image.
 
-    box: (left, top, right, bottom) in pixels of the image. landmarks: (68, 2) float64 tensor,
-    x then y in pixels, dlib's order.
+    Attributes:
+        box: Left, top, right and bottom in pixels of the image.
+        landmarks: (68,2) float64, x then y in pixels, in dlib's order.
     """
 
     box: tuple[float, float, float, float]
@@ -25,10 +26,12 @@ class Face:
 
 @dataclass(frozen=True)
 class CropTransform:
-    """Where an aligned crop lies in its photo.
+    """The place of an aligned crop in its photo.
 
-    quad: (4, 2) corners in photo pixels in the order upper left, lower left, lower right, upper
-    right; the crop covers exactly this parallelogram. size: side of the crop in pixels.
+    Attributes:
+        quad: The corners (4,2) of the crop in photo pixels: upper left, lower left, lower right,
+            upper right.
+        size: Side of the crop in pixels.
     """
 
     quad: tuple[tuple[float, float], ...]
@@ -37,16 +40,20 @@ class CropTransform:
 
 @dataclass(frozen=True)
 class AlignedImage:
-    """A photo and what was cut out of it, not yet inverted.
+    """A photo and the crop cut out of it, not yet inverted.
 
-    photo: RGB, rotation applied. crop: R x R. seen: the same part as the encoder looks at it, in
-    its own size. transform: where the crop lies. face: the chosen one of ``faces``, None where
-    none was looked for.
+    Attributes:
+        photo: RGB, rotation applied.
+        crop: The crop, R x R pixels.
+        encoder_input: The same part in the size of the encoder's input.
+        transform: The place of the crop in the photo.
+        face: The chosen one of ``faces``, None if no face was searched.
+        faces: All faces found, the largest first.
     """
 
     photo: Image
     crop: Image
-    seen: Image
+    encoder_input: Image
     transform: CropTransform
     face: Face | None = None
     faces: tuple[Face, ...] = ()
@@ -56,10 +63,18 @@ class AlignedImage:
 class PreparedFace:
     """A photo, aligned and inverted: all that editing needs.
 
-    photo: RGB, rotation applied. crop: the aligned crop, RGB, R x R. inversion_crop: what the
-    generator makes of ``w_plus``. w_plus: (L, 512) float32 on the CPU. transform and face are
-    None where there is no photo around the crop (samples, already aligned images). missed:
-    (3, S, S) float32, what e4e's inversion lacks of the crop, where HFGI draws it back in.
+    Attributes:
+        domain: Key of the domain.
+        photo: RGB, rotation applied.
+        crop: The aligned crop, RGB, R x R pixels.
+        inversion_crop: What the generator makes of ``w_plus``, with the residual if there is one.
+        w_plus: (L,512) float32 on the CPU.
+        inversion: "e4e", "hfgi", or "sample" for a generated face.
+        transform: The place of the crop in the photo, None for a sample.
+        face: The chosen one of ``faces``, None if no face was searched.
+        faces: All faces found, the largest first.
+        timings: Seconds per step.
+        residual: (3,S,S) float32, the crop minus its e4e inversion; for HFGI only.
     """
 
     domain: str
@@ -77,11 +92,15 @@ class PreparedFace:
 
 @dataclass(frozen=True)
 class EditRequest:
-    """One text edit: from what ``neutral_text`` says to what ``target_text`` says.
+    """One text edit.
 
-    alpha: strength; 1 is the calibrated full edit, 0 leaves the inversion as it is, negative
-    numbers go the other way. levels: the W+ rows that move. threshold: share in [0, 1) of the
-    shift's smallest components that are set to zero. paste_back: put the crop back into the photo.
+    Attributes:
+        neutral_text: Describes the image before the edit, or any image of the domain.
+        target_text: Describes the image after the edit.
+        alpha: Strength: 1 is the calibrated full edit, 0 none, negative numbers the opposite.
+        levels: The W+ rows that move.
+        threshold: Share in [0, 1) of the shift's smallest components that are set to zero.
+        paste_back: Whether the crop is put back into its photo.
     """
 
     neutral_text: str
@@ -94,11 +113,15 @@ class EditRequest:
 
 @dataclass(frozen=True, eq=False)
 class EditResult:
-    """What an edit made.
+    """The result of an edit.
 
-    image: RGB, the whole photo with the edit pasted back (or the crop, without paste-back).
-    crop: RGB, the edited aligned crop. w_plus: (L, 512) the edited code. timings: seconds per
-    stage. notes: sentences for the user, such as words the text encoder has never seen.
+    Attributes:
+        image: RGB, the whole photo with the edit pasted back, or the crop without paste-back.
+        crop: The edited crop, RGB, R x R pixels.
+        w_plus: The edited w_plus, (L,512) float32.
+        requests: The edits that were applied.
+        timings: Seconds per step.
+        notes: Sentences for the user, such as on words that the text encoder does not know.
     """
 
     image: Image

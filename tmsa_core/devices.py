@@ -1,4 +1,4 @@
-"""Where networks run."""
+"""The devices that networks run on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ R = TypeVar("R")
 
 
 def find_device(name: str | torch.device, mps: bool = True) -> str:
-    """The device of a name; "auto" takes CUDA, or else MPS where ``mps`` allows it, or the CPU.
+    """Check the name of a device, and choose one for "auto": CUDA, else MPS, else the CPU.
 
-    Training does not take MPS by itself. Raises RequestError for a device that is not here.
+    Args:
+        name: "auto" or one of PyTorch's devices.
+        mps: Whether "auto" may choose MPS; training does not.
+
+    Raises:
+        RequestError: The device is not available.
     """
     if isinstance(name, torch.device):
         name = str(name)
@@ -28,7 +33,7 @@ def find_device(name: str | torch.device, mps: bool = True) -> str:
             return "cuda"
         return "mps" if mps and torch.backends.mps.is_available() else "cpu"
     try:
-        if torch.device(name).type == "meta":  # tensors without content
+        if torch.device(name).type == "meta":  # its tensors have no content
             raise ValueError("nothing can be computed on the device meta")
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, ValueError) as error:
@@ -39,7 +44,7 @@ def find_device(name: str | torch.device, mps: bool = True) -> str:
 
 
 def report_out_of_memory(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, with a MemoryFullError where the device's memory does not suffice."""
+    """Make a function raise MemoryFullError if the device has too little memory."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

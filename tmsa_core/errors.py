@@ -1,18 +1,18 @@
-"""Everything that can go wrong, in words for the person at the other end.
+"""The errors that a user can cause or mend, and helpers for their messages.
 
     TmsaError
-    ├── ImageError      the file is no image, is truncated, or is too large
-    │   └── NoFaceError the image holds no face that could be found
-    ├── TextError       a text is empty
+    ├── ImageError      the file is not an image, is truncated, or is too large
+    │   └── NoFaceError no face was found in the image
+    ├── TextError       a text is empty, too long, or not a text
     ├── StrengthError   alpha is not a finite number, or out of range
     ├── RequestError    another field of a request is wrong (levels, threshold, face index, seed)
     ├── MemoryFullError the device has too little memory for the networks or the image
     └── BundleError     a weights file or a domain is missing, damaged or of another layout
         ├── DamagedFileError   a weights file has another size or content than it should
-        └── DownloadError      a weights file could not be fetched
+        └── DownloadError      a weights file could not be downloaded
 
-Each message says what arrived, what was expected and what to do next. Only ``ui.py`` and
-``cli.py`` turn them into what a visitor or a shell sees.
+Each message says what arrived, what was expected and what to do next. The command line, the page
+and the HTTP API show the message as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 
 class TmsaError(Exception):
-    """Base of all errors that a user can cause or mend; its message is one clear sentence."""
+    """Base of all errors that a user can cause or mend; the message is one sentence."""
 
 
 class ImageError(TmsaError):
@@ -58,36 +58,32 @@ class DamagedFileError(BundleError):
 
 
 class DownloadError(BundleError):
-    """A weights file could not be fetched."""
+    """A weights file could not be downloaded."""
 
 
-LETTERS = 60  # of one piece of foreign text
-NAMES = 4  # of a list
+LETTERS = 60  # characters of a value in a message
+NAMES = 4  # of a list in a message
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = LETTERS
 _REPR.maxlevel = 3
 
 
 def quoted(value: object) -> str:
-    """A value as Python writes it, for a message.
-
-    Args:
-        value: Anything that a caller handed in, however long or deeply nested.
-
-    Returns:
-        At most ``LETTERS`` printable characters; a text stands in quotes.
-    """
+    """A value's ``repr`` for a message: printable, at most ``LETTERS`` characters."""
     if isinstance(value, (bytes, bytearray)):
-        value = bytes(value[:LETTERS])  # reprlib would write all of it before it cuts
+        value = bytes(value[:LETTERS])  # reprlib would write all of it before cutting
     try:
         text = _REPR.repr(value)
-    except (ValueError, RecursionError):  # a whole number of more digits than Python writes
+    except (
+        ValueError,
+        RecursionError,
+    ):  # ValueError: an integer with more digits than Python writes
         text = f"a very large {type(value).__name__}"
     return shortened(text)
 
 
 def shortened(text: object) -> str:
-    """A name, path or foreign reason for a message: printable, at most ``LETTERS`` characters."""
+    """An untrusted text for a message: printable, one line, at most ``LETTERS`` characters."""
     words = " ".join(str(text)[: 4 * LETTERS].split())
     printable = "".join(c if c.isprintable() else "?" for c in words)
     if len(printable) <= LETTERS:
@@ -97,6 +93,6 @@ def shortened(text: object) -> str:
 
 
 def listed(names: Iterable[object]) -> str:
-    """The first ``NAMES`` of a list of foreign names, for a message."""
+    """The first ``NAMES`` of a list of untrusted names, for a message."""
     known = [shortened(name) for name in names]
     return ", ".join([*known[:NAMES], *(["..."] if len(known) > NAMES else [])])

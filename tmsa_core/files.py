@@ -1,7 +1,7 @@
-"""Files that are complete or not there: written aside, then moved into place.
+"""Write files atomically, and check paths and files before they are used.
 
-A process may be killed at any moment and a disk may fill up. Whoever writes a file through this
-module leaves the earlier file, or none, until the new one is whole.
+A process may be killed at any moment and a disk may fill up. A file written by this module appears
+only when it is complete; until then the earlier file, or none, stays in its place.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,9 +19,9 @@ from typing import BinaryIO
 
 from tmsa_core.errors import RequestError, TmsaError, quoted, shortened
 
-LONGEST_NAME = 255  # bytes of a file's or folder's name, on all common file systems
-LONGEST_PATH = 4096  # bytes of a whole path on Linux
-_BLOCK = 1 << 20
+LONGEST_NAME = 255  # bytes of the name of a file or folder, on all common file systems
+LONGEST_PATH = 4096  # bytes of a path on Linux
+_BLOCK = 1 << 20  # bytes read at once
 _FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _SPACE_STARTS = ("\t", "\r", "\n")
 
@@ -34,21 +35,21 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextmanager
 def replacing(path: Path, error_type: type[TmsaError] = RequestError) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of ``path`` when the block ends without an exception.
+    """Open a new file that replaces ``path`` when the block ends without an exception.
 
-    The file is written in the folder of ``path`` under a name that nobody can foresee, so a link
-    that lies there is never followed. After an exception it is removed, and ``path`` is what it
-    was. What killed processes have left of earlier attempts is removed first.
+    The new file is a half: it lies in the folder of ``path`` under a random name, so that it never
+    follows a planted link. An exception removes it and leaves ``path`` unchanged. Halves left by
+    killed processes are removed first.
 
     Args:
-        path: The file to write. Where it is a link, the file that it points to is replaced.
+        path: The file to write. If it is a link, the file that it points to is replaced.
         error_type: The class of the error that is raised.
 
     Yields:
         The new file, open for writing and seekable.
 
     Raises:
-        TmsaError: Of ``error_type``, where the disk is full or the place cannot be written to.
+        TmsaError: Of ``error_type``: the disk is full or the path cannot be written.
     """
     target = Path(os.path.realpath(path))
     half = target.with_name(f"{_stem(target)}{secrets.token_hex(6)}{_SUFFIX}")
@@ -56,7 +57,7 @@ def replacing(path: Path, error_type: type[TmsaError] = RequestError) -> Iterato
         check_place(target, error_type)
         _remove_abandoned(target)
         try:
-            with half.open("xb") as file:  # "x": fails where the name exists, also as a link
+            with half.open("xb") as file:  # "x" fails if the name exists, also as a link
                 _lock(file)
                 yield file
             os.replace(half, target)
@@ -67,15 +68,16 @@ def replacing(path: Path, error_type: type[TmsaError] = RequestError) -> Iterato
 
 
 def write_whole(path: Path, data: bytes, error_type: type[TmsaError] = RequestError) -> None:
-    """Write ``data`` to ``path`` as ``replacing`` does."""
+    """Write ``data`` to ``path``, see ``replacing``."""
     with replacing(path, error_type) as file:
         file.write(data)
 
 
 def check_place(path: Path, error_type: type[TmsaError] = RequestError) -> None:
-    """Raise an error of ``error_type`` where ``path`` can be no file, before work is done in vain.
+    """Check, before the content is computed, that a file can lie at ``path``.
 
-    That is: its folder does not exist, or it is a folder or a device itself.
+    Raises:
+        TmsaError: Of ``error_type``: the folder does not exist, or ``path`` is a folder or device.
     """
     if path.is_dir():
         raise error_type(f"{_short(path)} is a folder: give the name of a file.")
@@ -88,15 +90,24 @@ def check_place(path: Path, error_type: type[TmsaError] = RequestError) -> None:
 
 
 def check_writable(path: Path, error_type: type[TmsaError] = RequestError) -> None:
-    """As ``check_place``, and a file is put beside ``path`` and removed, to try it."""
-    with suppress(_Tried), replacing(path, error_type):
-        raise _Tried
+    """Check that ``path`` can be written, by a temporary file next to it.
+
+    Raises:
+        TmsaError: Of ``error_type``: it cannot.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        check_place(target, error_type)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise error_type(write_problem(path, error)) from error
 
 
 def write_problem(path: Path, error: OSError) -> str:
-    """One sentence that says why ``path`` could not be written, and what to do next."""
+    """Say in one sentence why ``path`` could not be written, and what to do next."""
     name = _short(path)
-    if error.errno in _FULL or error.errno is None:  # None: NumPy, which could not write it all
+    if error.errno in _FULL or error.errno is None:  # None: NumPy could not write all bytes
         return f"{name} could not be written because the disk is full: make room, and try again."
     if error.errno in _FORBIDDEN:
         return f"{name} could not be written because its folder is read-only: choose another place."
@@ -104,36 +115,32 @@ def write_problem(path: Path, error: OSError) -> str:
     return f"{name} could not be written ({reason}): choose another place."
 
 
-class _Tried(Exception):
-    """Ends a trial, so that nothing is kept of it."""
-
-
 def _short(path: Path) -> str:
-    """A path for a message: its end, where it is long, without characters that break lines."""
+    """A path for a message: printable, of a long one its end."""
     text = "".join(c if c.isprintable() else "?" for c in str(path))
     return text if len(text) <= 120 else f"...{text[-117:]}"
 
 
 def _stem(target: Path) -> str:
-    """How the names of all halves of a file begin; short, as names have at most 255 bytes."""
+    """The beginning of the names of a file's halves; cut, because names are limited."""
     return f".{target.name.encode(errors='replace')[:100].decode(errors='ignore')}."
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock a file for as long as it is open; False where another process has locked it.
+    """Lock a file while it is open; False if another process has locked it.
 
-    Windows needs no lock: it refuses to remove a file that is open.
+    Windows needs no lock: it refuses to remove an open file.
     """
     if sys.platform != "win32":
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # locked, or a file system without locks
+        except OSError:  # locked, or the file system has no locks
             return False
     return True
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove halves of this file that no living process writes to."""
+    """Remove halves of this file that no running process writes."""
     beginning = _stem(target)
     for path in target.parent.iterdir():
         if not (path.name.startswith(beginning) and path.name.endswith(_SUFFIX)):
@@ -149,18 +156,15 @@ def _remove_abandoned(target: Path) -> None:
 
 
 def checked_path(path: object, error: type[TmsaError] = RequestError) -> Path:
-    """A path that the file system can look up; it need not exist.
+    """Check that a value is a path that a file system can look up; it need not exist.
 
     Args:
-        path: What a caller named as a path: a text or a ``Path``.
-        error: The error to raise.
-
-    Returns:
-        The path.
+        path: A text or a ``Path``.
+        error: The class of the error that is raised.
 
     Raises:
-        TmsaError: ``error``, where the value is no path, is empty, holds a null byte or a
-            character that no file name can hold, or is longer than a file system allows.
+        TmsaError: Of class ``error``: the value is not a path, is empty or too long, or holds a
+            character that is not allowed in file names.
     """
     if not isinstance(path, (str, Path)):
         raise error(f"Got {quoted(path)} instead of a path: give the path of a file or folder.")
@@ -184,7 +188,11 @@ def checked_path(path: object, error: type[TmsaError] = RequestError) -> Path:
 
 
 def check_regular(path: Path, error: type[TmsaError] = RequestError) -> None:
-    """Raise ``error`` where a path is no regular file: missing, a folder, a device or a pipe."""
+    """Check that a path is a regular file.
+
+    Raises:
+        TmsaError: Of class ``error``: it is missing, a folder, a device or a pipe.
+    """
     name = shortened(path.name or path)
     try:
         mode = path.stat().st_mode
@@ -199,19 +207,10 @@ def check_regular(path: Path, error: type[TmsaError] = RequestError) -> None:
 
 
 def read_bounded(path: Path, most: int, error: type[TmsaError] = RequestError) -> bytes:
-    """The bytes of a regular file, counted while they are read.
-
-    Args:
-        path: The file, as ``checked_path`` returns it.
-        most: The most bytes that are read.
-        error: The error to raise.
-
-    Returns:
-        The file's content.
+    """Read a regular file of at most ``most`` bytes, which are counted while they are read.
 
     Raises:
-        TmsaError: ``error``, where the file cannot be opened, is no regular file, or holds more
-            than ``most`` bytes.
+        TmsaError: Of class ``error``: the file is not regular, too large, or cannot be opened.
     """
     check_regular(path, error)
     name = shortened(path.name)
@@ -233,10 +232,10 @@ def _unopened(name: str, failed: OSError, error: type[TmsaError]) -> TmsaError:
 
 
 def safe_cell(value: object) -> object:
-    """The value as a spreadsheet may read it: a text is never taken for a formula.
+    """Make a value safe for a cell of a spreadsheet.
 
-    A text that begins like a formula, also after spaces, gets an apostrophe in front, which
-    spreadsheets read as "this is text". Everything that is no text is returned as it is.
+    A text that begins like a formula, also after spaces, gets an apostrophe in front, by which
+    spreadsheets know a text. Other values are returned unchanged.
     """
     if not isinstance(value, str):
         return value

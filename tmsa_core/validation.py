@@ -1,4 +1,4 @@
-"""What callers ask of the editor: each function returns the value or says what is wrong with it."""
+"""Validation of user input: each function returns the value or raises an error for the user."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from numbers import Integral, Real
 from tmsa_core.datatypes import EditRequest, Face
 from tmsa_core.errors import RequestError, StrengthError, quoted, shortened
 
-MAX_LAYERS = 8
-MAX_STEPS = 15
-
+MAX_LAYERS = 8  # stacked edits
+MAX_STEPS = 15  # strengths of a sweep
 ALPHA_LIMIT = 10.0
 
 
 def check_requests(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRequest, ...]:
-    """One edit or several, as several; RequestError for an empty list and for what is no edit."""
+    """One edit or several, as a tuple.
+
+    Raises:
+        RequestError: The list is empty or holds something else.
+    """
     if isinstance(request, EditRequest):
         return (request,)
     requests = tuple(request) if isinstance(request, Iterable) else (request,)
@@ -33,7 +36,11 @@ def check_requests(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRe
 
 
 def choose_face(faces: Sequence[Face], index: int) -> Face:
-    """The face of a number; RequestError if there is none."""
+    """The face of a number.
+
+    Raises:
+        RequestError: There is no such face.
+    """
     if not is_whole(index) or not 0 <= index < len(faces):
         found = "1 face was found" if len(faces) == 1 else f"{len(faces)} faces were found"
         raise RequestError(
@@ -44,7 +51,11 @@ def choose_face(faces: Sequence[Face], index: int) -> Face:
 
 
 def check_alpha(alpha: float) -> float:
-    """A strength as a float; StrengthError where it is no number or beyond ``ALPHA_LIMIT``."""
+    """A strength as a float.
+
+    Raises:
+        StrengthError: It is not a number from -``ALPHA_LIMIT`` to ``ALPHA_LIMIT``.
+    """
     number = finite_number(alpha)
     if number is None or abs(number) > ALPHA_LIMIT:
         raise StrengthError(
@@ -55,35 +66,42 @@ def check_alpha(alpha: float) -> float:
 
 
 def check_threshold(threshold: float) -> float:
-    """A share in [0, 1) as a float; RequestError for all else."""
+    """A threshold as a float.
+
+    Raises:
+        RequestError: It is not a number in [0, 1).
+    """
     number = finite_number(threshold)
     if number is None or not 0 <= number < 1:
         raise RequestError(
-            f"threshold is {quoted(threshold)}; use a number from 0 up to, not with, 1."
+            f"threshold is {quoted(threshold)}; use a number from 0 up to, but below, 1."
         )
     return number
 
 
 def finite_number(value: object) -> float | None:
-    """A real number as a float; None for everything else, and where it is not finite."""
+    """A finite real number as a float; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
     try:
         number = float(value)
-    except OverflowError:  # a whole number of hundreds of digits
+    except OverflowError:  # an integer with hundreds of digits
         return None
     return number if math.isfinite(number) else None
 
 
 def is_whole(value: object) -> bool:
-    """Whether a value is a whole number, of Python or NumPy; True and False are none."""
+    """Whether a value is an integer of Python or NumPy; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def parse_levels(text: object) -> str | tuple[int, ...]:
-    """ "all", "coarse" ... as they are; "0,1,4" or a list as indices.
+    """Levels from text: names stay as they are, "0,1,4" and lists become indices.
 
-    The editor checks what they name. Raises RequestError for what is neither a text nor a list.
+    The editor checks that the names and indices exist.
+
+    Raises:
+        RequestError: The value is neither a text nor a list.
     """
     if isinstance(text, (list, tuple)):
         return tuple(text)
@@ -101,7 +119,11 @@ def parse_levels(text: object) -> str | tuple[int, ...]:
 
 
 def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
-    """``steps`` evenly spaced strengths, both ends included."""
+    """Evenly spaced strengths, both ends included.
+
+    Raises:
+        RequestError: An end is not a finite number, or ``steps`` is not from 2 to ``MAX_STEPS``.
+    """
     first, last = number(alpha_from, "alpha_from"), number(alpha_to, "alpha_to")
     count = whole(steps, "steps")
     if not 2 <= count <= MAX_STEPS:
@@ -112,15 +134,23 @@ def strengths(alpha_from: float, alpha_to: float, steps: int) -> list[float]:
 
 
 def number(value: object, name: str) -> float:
-    """A JSON value as a float; RequestError where it is none (NaN is left to the editor)."""
+    """A JSON value as a float; the editor refuses NaN.
+
+    Raises:
+        RequestError: The value is not a number; the message calls it ``name``.
+    """
     try:
         return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):  # the last: hundreds of digits
+    except (TypeError, ValueError, OverflowError):  # OverflowError: hundreds of digits
         raise RequestError(f"{name} must be a number, not {quoted(value)}.") from None
 
 
 def whole(value: object, name: str) -> int:
-    """A JSON value as an integer; RequestError where it is none."""
+    """A JSON value as an integer.
+
+    Raises:
+        RequestError: The value is not a whole number; the message calls it ``name``.
+    """
     if is_whole(value):
         return int(value)  # type: ignore[call-overload]  # a float would round a long seed
     result = number(value, name)

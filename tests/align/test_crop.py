@@ -61,7 +61,7 @@ def inside(transform: CropTransform, size: tuple[int, int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_recipe_to_the_pixel(name):
+def test_the_crop_equals_the_recipe_to_the_pixel(name):
     photo, landmarks = photo_and_landmarks(name)
     assert np.abs(face_quad(landmarks) - CASES[name]["quad"]).max() < 1e-6
     crop, transform = align_crop(photo, torch.from_numpy(landmarks), 256)
@@ -219,15 +219,15 @@ def disc(size: int, x: int, colour: str) -> Image.Image:
 def test_what_the_inversion_misplaced_does_not_show_twice():
     """The disc of the photo, six pixels beside the inversion's, goes when the edit colours it."""
     photo = disc(128, 58, "black")
-    crop, transform = crop_without_face(photo, 128)
+    _crop, transform = crop_without_face(photo, 128)
     pasted = np.asarray(paste_back(photo, disc(128, 64, "red"), transform, disc(128, 64, "black")))
     assert np.abs(pasted[54:74, 34:41].astype(int) - 200).max() < 30  # the rest of the old disc
     assert np.abs(pasted[54:74, 54:74].astype(int) - (255, 0, 0)).max() < 30
 
 
-def test_outlines_that_moved_by_a_hair_stay_where_the_photo_has_them():
+def test_slightly_moved_outlines_stay_as_in_the_photo():
     photo = disc(128, 64, "black")
-    crop, transform = crop_without_face(photo, 128)
+    _crop, transform = crop_without_face(photo, 128)
     inversion = disc(128, 58, "black").filter(ImageFilter.GaussianBlur(3))
     edited = Image.blend(
         inversion, disc(128, 59, "black").filter(ImageFilter.GaussianBlur(3)), 0.12
@@ -238,7 +238,7 @@ def test_outlines_that_moved_by_a_hair_stay_where_the_photo_has_them():
 
 def test_a_change_of_light_is_carried_over_smoothly():
     photo = disc(128, 64, "black")
-    crop, transform = crop_without_face(photo, 128)
+    _crop, transform = crop_without_face(photo, 128)
     lighter = Image.fromarray(np.asarray(photo) + np.uint8(4))
     change = difference(paste_back(photo, lighter, transform, photo), photo)
     assert change[20:108, 20:108].min() >= 3 and change.max() <= 5
@@ -279,7 +279,7 @@ def test_crop_without_face(size):
     assert difference(paste_back(photo, crop, transform), photo).max() <= 3
 
 
-def test_the_thinnest_image():
+def test_an_image_one_pixel_wide_survives():
     crop, transform = crop_without_face(Image.new("RGB", (1, 7), "red"), 128)
     assert crop.getpixel((64, 64)) == (255, 0, 0)
     assert paste_back(Image.new("RGB", (1, 7), "red"), crop, transform).size == (1, 7)
@@ -301,7 +301,7 @@ def test_faces_beyond_the_image_survive(shift):
     assert paste_back(photo, crop, transform).size == photo.size
 
 
-def test_faces_that_no_memory_reaches_are_refused():
+def test_faces_far_outside_the_image_are_refused():
     photo, landmarks = photo_and_landmarks("frontal")
     with pytest.raises(ImageError, match="far outside"):
         align_crop(photo, landmarks - 10_000_000, 256)
@@ -309,7 +309,7 @@ def test_faces_that_no_memory_reaches_are_refused():
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "F"])
 @pytest.mark.parametrize("name", ["frontal", "border_pad"])
-def test_images_of_other_modes_are_used_as_rgb(mode, name):
+def test_images_of_other_modes_are_converted_to_rgb(mode, name):
     photo, landmarks = photo_and_landmarks(name)
     photo = photo.convert(mode)
     crop, transform = align_crop(photo, landmarks, 256)
@@ -324,7 +324,7 @@ def test_images_of_other_modes_are_used_as_rgb(mode, name):
 @pytest.mark.parametrize(
     "landmarks", [np.zeros((68, 2)), np.full((68, 2), np.nan), np.zeros((5, 2))]
 )
-def test_landmarks_that_are_no_face(landmarks):
+def test_landmarks_that_span_no_face_are_refused(landmarks):
     with pytest.raises(ImageError, match="face"):
         face_quad(landmarks)
 

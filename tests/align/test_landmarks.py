@@ -260,7 +260,7 @@ def test_false_boxes_beside_drawn_faces_change_nothing(finder, seed):
     assert [corner_error(sample.landmarks[0], hit.points) < 0.04 for hit in hits] == [True]
 
 
-def test_a_face_is_no_part_of_a_larger_false_hit():
+def test_a_face_inside_a_larger_false_hit_is_kept():
     """Two hits in one another: the one whose points are stable stays."""
     face = Hit(RED_FACE * 100 + 150, score=0.9, doubt=0.2)
     around = Hit(RED_FACE * 220 + 100, score=0.3, doubt=0.9)
@@ -343,17 +343,12 @@ def test_dlib_s_own_detector_is_the_default():
     assert len(finder.find(portrait_in((300, 300), 250, 0, 5, (0.5, 0.5)).image)) == 1
 
 
-def test_missing_and_foreign_files(tmp_path):
-    with pytest.raises(BundleError, match="68-point predictor .*none.dat"):
+def test_missing_and_foreign_files_are_refused(tmp_path):
+    with pytest.raises(BundleError, match=r"68-point predictor .*none.dat"):
         FaceFinder(None, tmp_path / "none.dat")
     (tmp_path / "text.svm").write_text("hello")
     with pytest.raises(BundleError, match="face detector"):
         FaceFinder(tmp_path / "text.svm", FILES / "landmarks.dat")
-
-
-def test_the_finder_is_immutable(finder):
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        finder.detector = None
 
 
 def test_scenes_are_reproducible_and_labelled():
@@ -385,5 +380,4 @@ def test_training_makes_working_reproducible_files(tmp_path):
     for kind in ("svm", "dat"):
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
     assert any("8 of 8" in line for line in said)
-    finder = FaceFinder(tmp_path / "one.svm", tmp_path / "one.dat")
-    assert finder.detector == tmp_path / "one.svm"
+    FaceFinder(tmp_path / "one.svm", tmp_path / "one.dat")  # both files can be read

@@ -1,4 +1,4 @@
-"""Batches: what goes in, what comes out, and archives that mean no good."""
+"""Batches: results, failures, and outputs that are refused."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from PIL import Image, features
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from tmsa_core import Editor, EditRequest, TmsaError
 from tmsa_core.cli.main import main
 from tmsa_core.editing import archives
-from tmsa_core.editing.archives import read_entries, safe_name
+from tmsa_core.editing.archives import read_entries
 from tmsa_core.editing.batch import BatchOptions, Row, run_batch, table
 from tmsa_core.errors import ImageError, RequestError, StrengthError
 from tmsa_core.imaging.metadata import encode_png, read_recipe
@@ -104,9 +104,7 @@ def test_folder_is_read_and_format_chosen(
         assert read_recipe(image)["edits"][0]["alpha"] == 1.0
 
 
-def test_names_of_results_are_given_once(
-    editor: Editor, portrait_png: bytes, tmp_path: Path
-) -> None:
+def test_names_of_results_are_unique(editor: Editor, portrait_png: bytes, tmp_path: Path) -> None:
     source = packed(
         tmp_path / "in.zip", {"a.png": portrait_png, "a.PNG": portrait_png, "a.bmp": portrait_png}
     )
@@ -114,37 +112,17 @@ def test_names_of_results_are_given_once(
     assert sorted(row.output for row in rows) == ["a-2.png", "a-3.png", "a.png"]
 
 
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("../../etc/passwd.png", "etc/passwd.png"),
-        ("/root/a.png", "root/a.png"),
-        ("C:\\Windows\\a.png", "C/Windows/a.png"),
-        ("a/./b/../c.png", "a/b/c.png"),
-        ("..", "image"),
-        ("line\nbreak.png", "linebreak.png"),
-        ("Grüße/été.png", "Grüße/été.png"),
-    ],
-)
-def test_names_are_made_harmless(name: str, safe: str) -> None:
-    assert safe_name(name) == safe
-
-
-def test_archive_that_swells_is_not_unpacked(
+def test_a_too_large_member_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(archives, "MAX_BYTES", 1 << 20)
     source = packed(tmp_path / "bomb.zip", {"a.png": bytes(50 << 20), "b.png": b"small"})
     bomb, small = read_entries([source])
     assert isinstance(bomb.content, ImageError) and "MB" in str(bomb.content)
     assert small.content == b"small"
-    monkeypatch.setattr(archives, "MOST_BYTES_IN_ALL", 1000)
-    source = packed(tmp_path / "many.zip", {f"{i}.png": bytes(600) for i in range(3)})
-    with pytest.raises(RequestError, match="more than the"):  # refused ones count, too
-        read_entries([source])
 
 
-def test_damaged_and_locked_members_are_told(tmp_path: Path) -> None:
+def test_damaged_and_locked_members_are_reported(tmp_path: Path) -> None:
     source = packed(tmp_path / "in.zip", {"a.png": b"x" * 1000, "b.png": b"good"})
     data = bytearray(source.read_bytes())
     data[36] ^= 0xFF  # inside the packed bytes of the first member
@@ -178,14 +156,14 @@ def test_batches_that_cannot_start_say_why(
         run_batch(editor, [good], [EditRequest("human face", "smiling human face", 11.0)], out)
     with pytest.raises(RequestError, match="format"):
         run_batch(editor, [good], [GLASSES], out, BatchOptions(format="gif"))
-    monkeypatch.setattr(archives, "MOST_IMAGES", 1)
+    monkeypatch.setattr(archives, "MAX_IMAGES", 1)
     with pytest.raises(RequestError, match="more than the 1"):
         run_batch(editor, [good], [GLASSES], out)
     rows = list(run_batch(editor, [tmp_path / "bad.zip"], [GLASSES], out))
     assert rows[0].status == "failed"  # no table of contents, so it counts as one odd file
 
 
-def test_table_holds_no_formulas() -> None:
+def test_the_table_has_no_formulas() -> None:
     text = table([Row("=cmd()|x.png", "failed", message="@sum")])
     assert "'=cmd()|x.png" in text and "'@sum" in text
 
@@ -267,7 +245,7 @@ def test_an_earlier_output_is_kept_until_the_end(
 
 
 @pytest.mark.parametrize("place", ["/dev/null", "/dev/full", "/proc/out.zip", "", "no/out.zip"])
-def test_places_that_take_no_archive_are_told_in_one_sentence(
+def test_an_output_that_cannot_be_written_is_refused_in_one_sentence(
     portrait_png: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     (tmp_path / "in.png").write_bytes(portrait_png)
@@ -287,8 +265,8 @@ def test_a_batch_survives_every_error_of_one_file(
     load = PngImageFile.load
 
     def broken(image: PngImageFile) -> object:
-        if image.size == (7, 7):  # as Pillow's readers do on some damaged files
-            raise ArithmeticError("secret-name.png")
+        if image.size == (7, 7):
+            raise AssertionError("secret-name.png")  # an error that no reader is known to raise
         return load(image)
 
     monkeypatch.setattr(PngImageFile, "load", broken)
@@ -297,22 +275,8 @@ def test_a_batch_survives_every_error_of_one_file(
     rows = list(run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED))
     assert [row.status for row in rows] == ["failed", "edited"]
     assert rows[0].message.endswith(".") and "secret" not in rows[0].message
-    assert "ArithmeticError" in caplog.text and "secret" not in caplog.text
+    assert "AssertionError" in caplog.text and "secret" not in caplog.text
     assert set(unpacked(tmp_path / "out.zip")) == {"b.png", "scores.csv", "recipe.json"}
-
-
-@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
-def test_a_damaged_avif_is_one_failed_row(
-    editor: Editor, portrait_png: bytes, tmp_path: Path
-) -> None:
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(portrait_png)).save(buffer, "AVIF")
-    data = bytearray(buffer.getvalue())
-    at = data.index(b"mdat") + 4
-    data[at : at + 38] = b"\xff" * 38
-    source = packed(tmp_path / "in.zip", {"a.avif": bytes(data), "b.png": portrait_png})
-    rows = list(run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", ALIGNED))
-    assert [row.status for row in rows] == ["failed", "edited"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

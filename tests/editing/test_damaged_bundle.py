@@ -53,31 +53,31 @@ def damage(path: Path, how: Callable[[Path], None]) -> None:
     how(path)
 
 
-def test_every_file_is_tried_here() -> None:
+def test_every_file_of_the_bundle_is_listed() -> None:
     files = {path.name for path in AVATAR.iterdir() if path.is_file()}
     assert files == {*NEEDED, *OPTIONAL, *UNUSED}
 
 
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("name", NEEDED)
-def test_what_nothing_works_without_ends_the_start_in_one_sentence(
+def test_a_damaged_needed_file_ends_the_start_in_one_sentence(
     bundle: Path, name: str, how: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage(bundle / name, how)
     assert main(["app"]) == 1
     said = capsys.readouterr().err.strip()
-    assert said.startswith("Error: ") and str(bundle / name) in said and "\n" not in said
+    assert said.startswith("Error: ") and name in said and "\n" not in said
 
 
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("name", OPTIONAL)
-def test_the_page_does_without_what_it_can_do_without(
+def test_the_page_works_without_damaged_optional_files(
     bundle: Path, name: str, how: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage(bundle / name, how)
     editor = first_editor("avatar")
     said = capsys.readouterr().err.strip()
-    assert f"{bundle / name} is damaged" in said and "\n" not in said
+    assert f"{name} is damaged" in said and "\n" not in said
     build_ui(editor)
     editor.warm_up()
     drawn = editor.sample(1)
@@ -100,7 +100,7 @@ def test_the_page_does_without_what_it_can_do_without(
 
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("name", UNUSED)
-def test_what_the_page_does_not_use_may_be_damaged(
+def test_a_file_that_the_page_does_not_use_may_be_damaged(
     bundle: Path, name: str, how: Callable[[Path], None]
 ) -> None:
     damage(bundle / name, how)

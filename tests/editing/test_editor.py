@@ -17,7 +17,6 @@ from tmsa_core.errors import (
     MemoryFullError,
     NoFaceError,
     RequestError,
-    StrengthError,
     TextError,
 )
 from tmsa_core.imaging.images import to_image
@@ -41,18 +40,18 @@ def test_sample_is_reproducible_and_seeds_differ(editor):
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "3", 2**63])
-def test_a_seed_that_is_none_is_refused(editor, seed):
+def test_an_invalid_seed_is_refused(editor, seed):
     with pytest.raises(RequestError, match="seed"):
         editor.sample(seed=seed)
 
 
 @pytest.mark.parametrize("truncation", [-0.1, 1.1, float("nan"), None, "0.7"])
-def test_a_truncation_that_is_none_is_refused(editor, truncation):
+def test_an_invalid_truncation_is_refused(editor, truncation):
     with pytest.raises(RequestError, match="truncation"):
         editor.sample(seed=0, truncation=truncation)
 
 
-def test_the_same_seed_is_the_same_portrait_in_every_interface():
+def test_every_interface_has_the_same_default_truncation():
     for interface in (Endpoints.sample, TmsaClient.sample, cli.sample):
         assert signature(interface).parameters["truncation"].default == TRUNCATION
 
@@ -63,7 +62,7 @@ def test_alpha_zero_is_the_inversion_bit_for_bit(editor, avatar_face):
     assert result.crop.tobytes() == avatar_face.inversion_crop.tobytes()
 
 
-def test_the_whole_image_keeps_the_photo_where_the_edit_changes_nothing(editor):
+def test_the_photo_keeps_its_pixels_where_the_edit_changes_nothing(editor):
     """Nothing is lost of a photo larger than the generator draws: not its background, nor hair."""
     portrait = to_image(render(held_out_portraits(8)[3:4], 512).images[0])
     face = editor.prepare(portrait)
@@ -99,7 +98,7 @@ def test_cached_and_uncached_edits_are_equal(editor, avatar_face):
     assert first.crop.tobytes() == editor.edit(avatar_face, GLASSES).crop.tobytes()
 
 
-def test_a_cached_shift_cannot_be_spoilt_by_its_receiver(editor):
+def test_a_caller_cannot_change_a_cached_shift(editor):
     editor.shift("human face", "human face with glasses").zero_()
     assert editor.shift("human face", "human face with glasses").any()
 
@@ -122,13 +121,13 @@ def test_levels_and_threshold_restrict_the_shift(editor, avatar_face):
     assert share == pytest.approx(0.1, abs=0.02)
 
 
-def test_equal_texts_say_so_and_change_nothing(editor, avatar_face):
+def test_equal_texts_change_nothing_and_give_a_note(editor, avatar_face):
     result = editor.edit(avatar_face, EditRequest("human face", " human  face "))
     assert result.crop.tobytes() == avatar_face.inversion_crop.tobytes()
     assert any("nothing moved" in note for note in result.notes)
 
 
-def test_unknown_words_are_harmless_and_reported(editor, avatar_face):
+def test_unknown_words_change_nothing_and_give_a_note(editor, avatar_face):
     request = EditRequest("human face", "human face with zorblax glasses")
     result = editor.edit(avatar_face, request)
     assert any("zorblax" in note for note in result.notes)
@@ -141,7 +140,7 @@ LONG = (
 )
 
 
-def test_a_long_text_is_read_to_its_end_or_says_what_was_not(editor, avatar_face):
+def test_a_long_text_is_read_to_its_end_or_gives_a_note(editor, avatar_face):
     whole = editor.edit(avatar_face, EditRequest("human face", LONG))
     assert whole.notes == ()
     shorter = editor.shift("human face", LONG.replace("no earrings", "earrings"))
@@ -162,7 +161,7 @@ def test_a_long_text_is_read_to_its_end_or_says_what_was_not(editor, avatar_face
         ("face", "human face"),
     ],
 )
-def test_texts_that_differ_by_wording_alone_move_nothing(editor, avatar_face, neutral, target):
+def test_texts_that_differ_by_wording_alone_change_nothing(editor, avatar_face, neutral, target):
     result = editor.edit(avatar_face, EditRequest(neutral, target))
     assert result.crop.tobytes() == avatar_face.inversion_crop.tobytes()
     assert any("nothing moved" in note for note in result.notes)
@@ -170,12 +169,12 @@ def test_texts_that_differ_by_wording_alone_move_nothing(editor, avatar_face, ne
     assert all(any(word in note for note in result.notes) for word in unknown)
 
 
-def test_the_faintest_traits_still_move(editor):
+def test_the_faintest_attributes_have_a_shift(editor):
     for trait in ("a thin face", "bushy eyebrows", "a big nose", "blue eyes", "freckles"):
         assert editor.shift("human face", f"human face with {trait}").any()
 
 
-def test_numbers_of_numpy_do_as_well(editor, avatar_face, tmp_path):
+def test_numbers_of_numpy_are_accepted(editor, avatar_face, tmp_path):
     request = EditRequest(
         *GLASSES_TEXTS, np.float32(0.5), levels=np.arange(4), threshold=np.float32(0.25)
     )
@@ -198,7 +197,7 @@ def test_numbers_of_numpy_do_as_well(editor, avatar_face, tmp_path):
         ("prepared", [], "empty"),
     ],
 )
-def test_what_is_no_face_or_no_request_is_named(editor, avatar_face, face, request_, said):
+def test_values_of_other_types_are_refused(editor, avatar_face, face, request_, said):
     face = avatar_face if face == "prepared" else face
     with pytest.raises(RequestError, match=said):
         editor.edit(face, request_)
@@ -217,32 +216,9 @@ def test_what_is_no_face_or_no_request_is_named(editor, avatar_face, face, reque
         ("face", ["glasses"]),
     ],
 )
-def test_texts_that_cannot_be_used(editor, avatar_face, texts):
+def test_unusable_texts_are_refused(editor, avatar_face, texts):
     with pytest.raises(TextError):
         editor.edit(avatar_face, EditRequest(*texts))
-
-
-@pytest.mark.parametrize(
-    "alpha", [float("nan"), float("inf"), 11.0, -11.0, "1", None, True, 10**400]
-)
-def test_strengths_that_cannot_be_used(editor, avatar_face, alpha):
-    with pytest.raises(StrengthError, match="alpha"):
-        editor.edit(avatar_face, dataclasses.replace(GLASSES, alpha=alpha))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"levels": "huge"},
-        {"levels": (99,)},
-        {"levels": None},
-        {"threshold": 1.0},
-        {"threshold": float("nan")},
-    ],
-)
-def test_other_fields_that_cannot_be_used(editor, avatar_face, change):
-    with pytest.raises(RequestError):
-        editor.edit(avatar_face, dataclasses.replace(GLASSES, **change))
 
 
 def test_a_face_of_another_domain_is_refused(editor, avatar_face):
@@ -250,7 +226,7 @@ def test_a_face_of_another_domain_is_refused(editor, avatar_face):
         editor.edit(dataclasses.replace(avatar_face, domain="ffhq"), GLASSES)
 
 
-def test_a_image_without_a_face_says_so(editor):
+def test_an_image_without_a_face_is_refused(editor):
     with pytest.raises(NoFaceError):
         editor.prepare(Image.new("RGB", (300, 200), (120, 150, 180)))
 
@@ -261,24 +237,24 @@ def test_an_aligned_crop_needs_no_face(editor, portrait):
 
 
 @pytest.mark.parametrize("face", [5, -1, True])
-def test_a_face_number_that_is_not_there(editor, portrait, face):
+def test_an_unknown_face_number_is_refused(editor, portrait, face):
     with pytest.raises(RequestError, match="face"):
         editor.prepare(portrait, face=face)
 
 
-def test_an_inversion_that_is_not_there(editor, portrait):
+def test_an_unknown_inversion_is_refused(editor, portrait):
     with pytest.raises(RequestError, match="e4e"):
         editor.prepare(portrait, inversion="psychic")
 
 
-def test_a_file_that_is_no_image(editor, tmp_path):
+def test_a_file_that_is_not_an_image_is_refused(editor, tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("not an image")
     with pytest.raises(ImageError):
         editor.prepare(path)
 
 
-def test_domains_say_what_can_be_used():
+def test_domains_have_a_status():
     status = {d.key: d for d in list_domains()}
     assert set(status) == {"avatar", "ffhq", "car", "church"}
     assert status["avatar"].available and not status["avatar"].reason
@@ -286,7 +262,7 @@ def test_domains_say_what_can_be_used():
 
 
 @pytest.mark.parametrize("inversion", ["e4e", "hfgi"])
-def test_bf16_edits_show_the_same(editor, portrait, device, inversion):
+def test_bf16_edits_are_close_to_float32(editor, portrait, device, inversion):
     rough = load_editor("avatar", device=device, dtype="bfloat16")
     crops = []
     for one in (editor, rough):
@@ -296,7 +272,7 @@ def test_bf16_edits_show_the_same(editor, portrait, device, inversion):
     assert 0 < error < 255**2 / 10**4  # a peak signal-to-noise ratio of 40 dB
 
 
-def test_the_recipe_names_all_that_made_the_image(editor):
+def test_the_recipe_names_domain_weights_and_edits(editor):
     recipe = editor.recipe([GLASSES])
     assert recipe["domain"] == "avatar" and recipe["weights"] == editor.bundle.fingerprint()
     assert recipe["edits"][0]["target_text"] == GLASSES.target_text
@@ -304,14 +280,14 @@ def test_the_recipe_names_all_that_made_the_image(editor):
 
 
 @pytest.mark.parametrize("work", ["prepare", "edit", "edit_many", "sample", "shift"])
-def test_a_full_device_is_told_in_one_sentence(avatar_face, monkeypatch, work):
+def test_a_full_device_is_reported_in_one_sentence(avatar_face, monkeypatch, work):
     editor = load_editor("avatar", device="cpu")
 
     def full(*args: object, **kwargs: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(editor._generator, "synthesise", full)
-    monkeypatch.setattr(editor._clip, "embed_texts", full)
+    monkeypatch.setattr(editor.models.generator, "synthesise", full)
+    monkeypatch.setattr(editor.models.load_clip(), "embed_texts", full)
     works = {
         "prepare": lambda: editor.prepare(avatar_face.crop, aligned=True),
         "edit": lambda: editor.edit(avatar_face, GLASSES),

@@ -46,7 +46,7 @@ def prepared(with_hfgi, portrait):
     return with_hfgi.prepare(portrait, inversion="hfgi", aligned=True)
 
 
-def test_what_e4e_misses_is_kept(with_hfgi, prepared, portrait):
+def test_the_residual_is_the_crop_minus_the_e4e_inversion(with_hfgi, prepared, portrait):
     plain = with_hfgi.prepare(portrait, aligned=True)
     assert with_hfgi.inversions == ("e4e", "hfgi")
     assert prepared.inversion == "hfgi" and plain.residual is None
@@ -61,7 +61,7 @@ def test_alpha_zero_is_the_inversion_bit_for_bit(with_hfgi, prepared):
     assert result.crop.tobytes() == prepared.inversion_crop.tobytes()
 
 
-def test_an_edit_moves_the_code_and_keeps_the_residual(with_hfgi, prepared):
+def test_an_edit_moves_w_plus_and_keeps_the_residual(with_hfgi, prepared):
     result = with_hfgi.edit(prepared, GLASSES)
     shift = with_hfgi.shift(GLASSES.neutral_text, GLASSES.target_text)
     assert torch.allclose(result.w_plus, prepared.w_plus + shift, atol=1e-5)
@@ -69,7 +69,7 @@ def test_an_edit_moves_the_code_and_keeps_the_residual(with_hfgi, prepared):
     assert result.crop.tobytes() != plain.crop.tobytes()
 
 
-def test_many_at_once_are_those_of_one_by_one(with_hfgi, prepared, portrait):
+def test_a_batch_gives_the_same_as_one_by_one(with_hfgi, prepared, portrait):
     plain = with_hfgi.prepare(portrait, aligned=True)
     faces, edits = [prepared, plain, prepared], [GLASSES, GLASSES, replace(GLASSES, alpha=0.5)]
     many = with_hfgi.edit_many(faces, edits)
@@ -90,7 +90,7 @@ def test_a_bundle_without_weights_says_so(tmp_path, portrait, device):
         editor.prepare(portrait, inversion="hfgi", aligned=True)
 
 
-def test_the_command_line_passes_it_on(with_hfgi, portrait, tmp_path, monkeypatch, capsys):
+def test_the_command_line_takes_the_inversion(with_hfgi, portrait, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("tmsa_core.editing.load.load_editor", lambda *_, **__: with_hfgi)
     portrait.save(tmp_path / "in.png")
     files = [str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png")]

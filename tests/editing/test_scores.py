@@ -10,7 +10,7 @@ from tmsa_core import Editor, EditRequest, PreparedFace
 GLASSES = EditRequest("human face", "human face with sunglasses")
 
 
-def test_stronger_edit_meets_the_text_better_and_keeps_less(
+def test_a_stronger_edit_matches_the_text_better_and_keeps_less(
     editor: Editor, avatar_face: PreparedFace
 ) -> None:
     none, full = (
@@ -39,7 +39,7 @@ def test_each_stacked_edit_has_its_own_score(editor: Editor, avatar_face: Prepar
     assert all(0 <= s.before <= 1 and 0 <= s.after <= 1 for s in scores.texts)
 
 
-def test_edits_made_together_are_those_made_alone(editor: Editor) -> None:
+def test_edits_of_several_batches_equal_single_edits(editor: Editor) -> None:
     faces = [editor.sample(seed) for seed in range(9)]
     requests = [EditRequest("human face", "old human face", alpha=i / 4) for i in range(9)]
     together = editor.edit_many(faces, requests)

@@ -44,12 +44,12 @@ def test_swapped_texts_shift_the_other_way(mapper):
     assert torch.allclose(forth, -back, atol=1e-6)
 
 
-def test_equal_texts_shift_nothing_exactly(mapper):
+def test_equal_texts_give_exact_zeros(mapper):
     mapper.shift_length.fill_(5.0)
     assert not semantic_shift(mapper, unit(1), unit(1)).any()
 
 
-def test_wording_alone_shifts_nothing(mapper):
+def test_texts_that_differ_by_wording_give_zeros(mapper):
     mapper.shift_length.fill_(5.0)
     faint = unit(1) + 0.9 * SAME_MEANING * unit(2)
     assert not semantic_shift(mapper, unit(1), faint).any()
@@ -70,7 +70,7 @@ def test_named_levels_cover_all_rows_once():
 
 
 @pytest.mark.parametrize("levels", ["huge", "", (12,), (-1,), (1.5,), (True,), ("0",), None, 3])
-def test_levels_that_are_not_there_are_refused(levels):
+def test_unknown_levels_are_refused(levels):
     with pytest.raises(RequestError, match="levels"):
         level_mask(levels, 12)
 

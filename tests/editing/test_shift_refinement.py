@@ -43,30 +43,30 @@ def test_two_clusters_are_found_whatever_their_shares(share):
     rng = torch.Generator().manual_seed(1)
     has = torch.rand(3000, generator=rng) < share
     scores = torch.randn(3000, generator=rng) * 0.5 + 3.0 * has
-    upper = two_clusters(scores).upper
+    upper = two_clusters(scores).responsibility
     assert ((upper > 0.5) == has).float().mean() > 0.99
     assert upper.mean().item() == pytest.approx(share, abs=0.03)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6])
-def test_of_two_ways_to_meet_a_text_the_better_one_is_taken(share):
+def test_of_two_modes_the_better_one_is_kept(share):
     rng = torch.Generator().manual_seed(2)
     has = torch.rand(3000, generator=rng) < 0.5
     better = has & (torch.rand(3000, generator=rng) < share)
     scores = 0.2 * torch.randn(3000, generator=rng) + 2.0 * has + 0.7 * better
-    way = dominant_mode(scores, two_clusters(scores).upper)
+    way = dominant_mode(scores, two_clusters(scores).responsibility)
     assert ((way > 0.5) == better).float().mean() > 0.95
 
 
 @pytest.mark.parametrize("count", [300, 3000])
-def test_one_way_stays_whole_and_few_images_are_not_divided(count):
+def test_one_mode_or_few_images_are_not_split(count):
     rng = torch.Generator().manual_seed(3)
     has = torch.rand(count, generator=rng) < 0.3
     scores = 0.3 * torch.randn(count, generator=rng) + 2.0 * has
-    members = two_clusters(scores).upper
+    members = two_clusters(scores).responsibility
     assert torch.equal(dominant_mode(scores, members), members)
     outliers = torch.where(torch.rand(count, generator=rng) < 0.02, 3.0, 0.0)
-    members = two_clusters(scores + has * outliers).upper
+    members = two_clusters(scores + has * outliers).responsibility
     assert torch.equal(dominant_mode(scores + has * outliers, members), members)
     few = torch.arange(count) < 100
     members = few.float()
@@ -74,12 +74,12 @@ def test_one_way_stays_whole_and_few_images_are_not_divided(count):
 
 
 def test_scores_of_one_value_do_not_break():
-    members = two_clusters(torch.ones(200)).upper
+    members = two_clusters(torch.ones(200)).responsibility
     assert torch.isfinite(members).all()
     assert torch.isfinite(dominant_mode(torch.ones(200), members)).all()
 
 
-def test_a_discriminant_does_not_look_where_images_vary_for_other_reasons():
+def test_the_discriminant_ignores_unrelated_variance():
     embeddings, _, has, text = world(0.3)
     right = discriminant(embeddings, text)
     naive = embeddings @ text
@@ -88,7 +88,7 @@ def test_a_discriminant_does_not_look_where_images_vary_for_other_reasons():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
-def test_the_direction_is_that_between_the_mean_codes(share):
+def test_the_direction_is_the_difference_of_the_mean_codes(share):
     embeddings, codes, has, text = world(share)
     direction = cluster_direction(embeddings, codes, text)
     true = codes[has].mean(dim=0) - codes[~has].mean(dim=0)
@@ -98,12 +98,12 @@ def test_the_direction_is_that_between_the_mean_codes(share):
 
 @pytest.mark.parametrize(("share", "gap"), [(0.3, 0.15), (0.5, 0.125), (0.15, 0.15)])
 def test_the_length_is_right_where_clusters_overlap(share, gap):
-    embeddings, codes, has, text = world(share, count=6000, gap=gap)
+    embeddings, codes, _has, text = world(share, count=6000, gap=gap)
     text[0] = gap
     scores = discriminant(embeddings, text)
     split = two_clusters(scores)
     assert 2 < split.distance < 3.5
-    members = torch.stack([1 - split.upper, split.upper], dim=1)
+    members = torch.stack([1 - split.responsibility, split.responsibility], dim=1)
     low, high = weighted_means(members, codes)
     assert (high - low).norm() < 0.92 * 6
     direction = cluster_direction(embeddings, codes, text)
@@ -111,7 +111,7 @@ def test_the_length_is_right_where_clusters_overlap(share, gap):
 
 
 @pytest.mark.parametrize("gap", [0.15, 0.3, 0.6])
-def test_a_step_takes_nine_in_ten_to_the_mean_of_the_others_or_beyond(gap):
+def test_a_step_moves_nine_in_ten_to_the_upper_mean_or_beyond(gap):
     embeddings, codes, has, text = world(0.4, count=6000, gap=gap)
     text[0] = gap
     scores = discriminant(embeddings, text)
@@ -121,7 +121,7 @@ def test_a_step_takes_nine_in_ten_to_the_mean_of_the_others_or_beyond(gap):
     assert arrived.item() == pytest.approx(0.9, abs=0.04)
 
 
-def test_unmixed_means_are_those_that_made_the_codes():
+def test_unmixed_means_recover_the_means_that_made_the_codes():
     rng = torch.Generator().manual_seed(4)
     members = torch.rand(500, 3, generator=rng)
     members /= members.sum(dim=1, keepdim=True)
@@ -133,18 +133,20 @@ def test_unmixed_means_are_those_that_made_the_codes():
     assert found[2].abs().max() < 1e-4
 
 
-def test_one_heap_of_scores_gives_no_longer_step_than_its_averages():
+def test_a_single_cluster_gives_the_difference_of_weighted_means():
     rng = torch.Generator().manual_seed(5)
     embeddings, noise = torch.randn(1536, 8, generator=rng), torch.randn(1536, 6, generator=rng)
     text = torch.eye(8)[0]
     codes = noise + embeddings[:, :1]
     split = two_clusters(discriminant(embeddings, text))
-    low, high = weighted_means(torch.stack([1 - split.upper, split.upper], dim=1), codes)
+    low, high = weighted_means(
+        torch.stack([1 - split.responsibility, split.responsibility], dim=1), codes
+    )
     direction = cluster_direction(embeddings, codes, text)
     assert torch.allclose(direction, high - low, atol=1e-4)
 
 
-def test_refining_trusts_a_direction_as_far_as_it_agrees():
+def test_refining_follows_a_direction_as_far_as_it_agrees():
     shift = torch.zeros(2, 4)
     shift[:, 0] = 2.0
     along, across = torch.tensor([5.0, 0, 0, 0]), torch.tensor([0, 5.0, 0, 0])
@@ -155,7 +157,7 @@ def test_refining_trusts_a_direction_as_far_as_it_agrees():
     assert between[0] > between[1] > 0
 
 
-def test_where_they_agree_but_little_the_clusters_have_half():
+def test_with_little_agreement_the_clusters_have_half_the_weight():
     shift = torch.zeros(2, 4)
     shift[:, 0] = 5.0
     for cosine, share in ((0.8, 0.8), (0.3, 0.5), (0.04, 0.2)):  # the root below a quarter
@@ -165,8 +167,8 @@ def test_where_they_agree_but_little_the_clusters_have_half():
         assert torch.allclose(found, 5 * mixed / mixed.norm(), atol=1e-4)
 
 
-def test_a_mapper_with_references_goes_along_the_clusters():
-    embeddings, codes, has, text = world(0.3)
+def test_a_mapper_with_references_turns_towards_the_clusters():
+    embeddings, codes, _has, text = world(0.3)
     mapper = Mapper(2, (), clip_dim=16, w_dim=24)
     with torch.no_grad():
         mapper.linear.weight.zero_()

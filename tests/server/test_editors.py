@@ -43,7 +43,7 @@ def test_only_networks_run_on_the_gpu_and_only_plain_values_go_there(editor, por
         return call
 
     wrapped = load_editor("avatar", device="cpu", on_gpu=recorded)
-    assert "_clip" in vars(wrapped), "a GPU that comes later sees only what is loaded by then"
+    assert "clip" in wrapped.models._loaded, "the process with the GPU sees what is loaded now"
     with pytest.raises(NoFaceError):
         wrapped.prepare(Image.new("RGB", (200, 200), "white"))
     wrapped.align(portrait)
@@ -56,6 +56,6 @@ def test_only_networks_run_on_the_gpu_and_only_plain_values_go_there(editor, por
     wrapped.edit_many([prepared, prepared], [request, request])
     wrapped.scores(prepared, result)
     wrapped.sample(1)
-    assert calls[4:] == ["_synthesise_batch", "_score", "_draw_code", "_synthesise"]
+    assert calls[4:] == ["_synthesise", "_score", "_sample_w_plus", "_synthesise"]
     plain = editor.edit(editor.prepare(portrait, aligned=True), request)
     assert plain.crop.tobytes() == result.crop.tobytes()

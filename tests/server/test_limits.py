@@ -19,7 +19,7 @@ from tmsa_core import Editor, EditRequest
 from tmsa_core.errors import ImageError, TextError
 from tmsa_core.imaging.images import MAX_JPEG2000_PIXELS, load_image
 from tmsa_core.server.limits import Limits, LimitsMiddleware
-from tmsa_core.text.templates import MAX_CHARACTERS_CLEANED, MAX_RAW_CHARACTERS, clean_text
+from tmsa_core.text.cleaning import MAX_CHARACTERS_CLEANED, MAX_RAW_CHARACTERS, clean_text
 from tmsa_core.ui.page import build_ui, launch_options
 
 DEADLINE = 120.0  # seconds

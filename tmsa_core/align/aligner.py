@@ -1,4 +1,4 @@
-"""Cuts an image to a domain's crop: around a face, or the whole image. Needs no network."""
+"""Cut a photo to a domain's crop, and paste an edited crop back; needs no network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from PIL import Image
 
 from tmsa_core.align.crop import align_crop, crop_whole, crop_without_face, resize_square
 from tmsa_core.align.landmarks import FaceFinder
-from tmsa_core.datatypes import AlignedImage, CropTransform, Face
+from tmsa_core.align.paste import paste_back, restore_whole
+from tmsa_core.datatypes import AlignedImage, CropTransform, Face, PreparedFace
 from tmsa_core.domains import Domain
 from tmsa_core.imaging.images import ImageSource, load_image
 from tmsa_core.validation import choose_face
@@ -16,12 +17,12 @@ from tmsa_core.validation import choose_face
 
 @dataclass(frozen=True)
 class Aligner:
-    """What aligning an image takes; made by ``load_aligner``.
+    """Aligns images of one domain; made by ``load_editor`` or ``load_aligner``.
 
     Attributes:
         domain: Its ``resolution`` is the side of a crop in pixels.
-        finder: Finds faces; None where the domain has none.
-        encoder_side: Side in pixels at which the encoder looks at a crop.
+        finder: Finds faces; None for a domain without faces.
+        encoder_side: Side in pixels of the encoder's input.
     """
 
     domain: Domain
@@ -29,36 +30,41 @@ class Aligner:
     encoder_side: int
 
     def align(self, image: ImageSource, face: int = 0, aligned: bool = False) -> AlignedImage:
-        """Find the faces in an image and cut one out.
+        """Find the faces of an image and cut one out.
 
         Args:
             image: As in ``load_image``.
-            face: Which face, the largest being 0.
-            aligned: Take the image for an aligned crop and look for no face.
-
-        Returns:
-            The image, its crop, and where the crop lies.
+            face: Number of the face, 0 being the largest.
+            aligned: The image is an aligned crop already, so no face is searched.
 
         Raises:
-            ImageError: Where the image cannot be read.
-            NoFaceError: Where it holds no face.
-            RequestError: Where there is no face of that number.
+            ImageError: The image cannot be read.
+            NoFaceError: No face was found.
+            RequestError: There is no face of that number.
         """
         photo = load_image(image)
         faces = () if aligned or self.finder is None else self.finder.find(photo)
         chosen = choose_face(faces, face) if faces else None
-        crop, seen, transform = self._cut(photo, chosen)
-        return AlignedImage(photo, crop, seen, transform, chosen, faces)
+        crop, encoder_input, transform = self._cut(photo, chosen)
+        return AlignedImage(photo, crop, encoder_input, transform, chosen, faces)
+
+    def paste_back(self, prepared: PreparedFace, crop: Image.Image) -> Image.Image:
+        """Put an edited crop back into its photo, see ``align.paste``; a sample has no photo."""
+        if prepared.transform is None:
+            return crop
+        if not self.domain.is_face:
+            return restore_whole(prepared.photo, crop, self.domain.content)
+        return paste_back(prepared.photo, crop, prepared.transform, prepared.inversion_crop)
 
     def _cut(
         self, photo: Image.Image, face: Face | None
     ) -> tuple[Image.Image, Image.Image, CropTransform]:
-        """The crop, the same as the encoder sees it, and where it lies in the photo."""
+        """The crop, the same part as the encoder's input, and its place in the photo."""
         size, small = self.domain.resolution, self.encoder_side
-        if self.domain.alignment == "resize":
+        if not self.domain.is_face:
             crop, transform = crop_whole(photo, size, self.domain.content)
-            seen = (small, round(small * self.domain.content))
-            return crop, photo.resize(seen, Image.Resampling.BILINEAR), transform
+            encoder_size = (small, round(small * self.domain.content))
+            return crop, photo.resize(encoder_size, Image.Resampling.BILINEAR), transform
         if face is None:
             crop, transform = crop_without_face(photo, size)
         else:

@@ -1,12 +1,11 @@
-"""From a photo to an aligned crop and back.
+"""Cut an aligned crop out of a photo.
 
 The crop follows the recipe of the FFHQ data set (Karras et al. 2019, "A Style-Based Generator
-Architecture for GANs", appendix A) in the form e4e uses it: 68 landmarks give a square that is
-turned with the eyes; the photo is shrunk, cut, padded by blurred reflection where the square
-leaves it, and sampled.
+Architecture for GANs", appendix A) as e4e uses it: 68 landmarks define a square that turns with the
+eyes; the photo is shrunk, cut, padded by blurred reflection beyond its border, and sampled.
 
-Coordinates are those of landmarks: x then y, pixel centres at whole numbers. Pillow's are larger
-by one half.
+Points are x then y in pixels, and pixel centres lie at whole numbers. Pillow's coordinates are
+larger by one half.
 """
 
 from __future__ import annotations
@@ -24,15 +23,24 @@ from torch import Tensor
 from tmsa_core.datatypes import CropTransform
 from tmsa_core.errors import ImageError
 
-_RECIPE_SIZE = 256  # from this size on, crops feed networks trained with the plain recipe
-_MOST_PADDED = 100_000_000  # pixels of an image that is continued to reach a face
+_RECIPE_SIZE = 256  # crops of this size or larger feed networks trained with the plain recipe
+_MAX_PADDED = 100_000_000  # pixels of a padded image; bounds the memory
 
 
 def face_quad(landmarks: np.ndarray | Tensor) -> np.ndarray:
-    """(68, 2) points in dlib's order -> (4, 2) float64, the square to crop.
+    """The square of the FFHQ recipe around a face.
 
-    Corners in the order upper left, lower left, lower right, upper right. Raises ImageError
-    where the points are not finite or span no face.
+    ``avatars.drawing.geometry`` has the same formula on tensors, in batches and differentiable;
+    this one works on NumPy arrays in float64, as the public recipe does.
+
+    Args:
+        landmarks: (68,2) points in dlib's order.
+
+    Returns:
+        The corners (4,2) float64: upper left, lower left, lower right, upper right.
+
+    Raises:
+        ImageError: The points are not finite or span no face.
     """
     points = np.asarray(landmarks, dtype=np.float64)
     if points.shape != (68, 2) or not np.isfinite(points).all():
@@ -58,17 +66,24 @@ def align_crop(
     output_size: int,
     supersample: int | None = None,
 ) -> tuple[Image.Image, CropTransform]:
-    """Cut the face out of an image, upright and square, in RGB.
+    """Cut a face out of an image, upright and square, in RGB.
 
-    output_size: side of the crop in pixels. supersample: 1 is the recipe to the letter, which
-    samples large faces sparsely (up to one pixel in four); n > 1 shrinks further, samples n
-    times as finely and averages, which keeps fine lines clean. None takes 1 from 256 px on and
-    2 below, where all networks are our own.
+    Args:
+        image: The photo.
+        landmarks: (68,2) points of the face in pixels, in dlib's order.
+        output_size: Side of the crop in pixels.
+        supersample: 1 is the exact recipe, which samples large faces sparsely (up to one pixel in
+            four). n > 1 samples n times as finely and averages, which keeps fine lines clean.
+            None is 1 for crops of 256 pixels or more and 2 for smaller ones, whose networks are
+            all trained in this project.
 
-    Returns the crop and where it lies. Raises ImageError for landmarks that span no face or lie
-    far outside the image.
+    Returns:
+        The crop and its place in the photo.
+
+    Raises:
+        ImageError: The landmarks span no face or lie far outside the image.
     """
-    image = _in_rgb(image)
+    image = in_rgb(image)
     if supersample is None:
         supersample = 1 if output_size >= _RECIPE_SIZE else 2
     sampled_size = output_size * supersample
@@ -89,7 +104,7 @@ def align_crop(
 
 
 def crop_without_face(image: Image.Image, size: int) -> tuple[Image.Image, CropTransform]:
-    """The centre square of an image that is aligned already, resized to ``size`` pixels."""
+    """Resize the centre square of an aligned image to ``size`` pixels; returns its place too."""
     left, top, right, bottom = box = _centre_square(image)
     crop = image.resize((size, size), Image.Resampling.LANCZOS, box)
     corners = np.array([[left, top], [left, bottom], [right, bottom], [right, top]])
@@ -97,19 +112,27 @@ def crop_without_face(image: Image.Image, size: int) -> tuple[Image.Image, CropT
 
 
 def resize_square(image: Image.Image, size: int) -> Image.Image:
-    """The same square as encoders of ``size`` pixels are used to see it: bilinear."""
+    """The same square by bilinear resizing, as encoders of ``size`` pixels were trained on."""
     return image.resize((size, size), Image.Resampling.BILINEAR, _centre_square(image))
 
 
 def crop_whole(
     image: Image.Image, size: int, content: float = 1.0
 ) -> tuple[Image.Image, CropTransform]:
-    """The whole image, stretched to the crop's width and to ``content`` of its height.
+    """Stretch the whole image to the crop's width and to a share of its height, as e4e does.
 
-    So e4e treats cars (384 of 512 rows, black above and below, as its generator draws them) and
-    churches (all rows). ``restore_whole`` is the way back.
+    ``restore_whole`` is the inverse.
+
+    Args:
+        image: The photo.
+        size: Side of the crop in pixels.
+        content: Share of the rows that hold the image; the rest above and below is black. Cars
+            have 384 of 512 rows, churches all.
+
+    Returns:
+        The crop and its place in the photo.
     """
-    top, height = _content_rows(size, content)
+    top, height = content_rows(size, content)
     crop = Image.new("RGB", (size, size))
     crop.paste(image.resize((size, height), Image.Resampling.LANCZOS), (0, top))
     scale = image.height / height
@@ -118,15 +141,15 @@ def crop_whole(
     return crop, _transform(corners - 0.5, size)
 
 
-def _content_rows(size: int, content: float) -> tuple[int, int]:
-    """First row and number of rows that hold the image."""
+def content_rows(size: int, content: float) -> tuple[int, int]:
+    """The first row and the number of rows of a crop that hold the image, see ``crop_whole``."""
     height = round(size * content)
     return (size - height) // 2, height
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """An image on its way to the crop, and the quad in its pixels."""
+    """An image between photo and crop, and the quad (4,2) in its pixels."""
 
     image: Image.Image
     quad: np.ndarray
@@ -137,7 +160,8 @@ class _Stage:
         return float(np.hypot(*(self.quad[3] - self.quad[0])))
 
 
-def _in_rgb(image: Image.Image) -> Image.Image:
+def in_rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB; the same object if it is RGB already."""
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -159,8 +183,8 @@ def _shrink(stage: _Stage, sampled_size: int, share: float) -> _Stage:
     )
 
 
-def _bounds(quad: np.ndarray) -> tuple[int, int, int, int]:
-    """Whole pixels around a quad: left, top, right, bottom."""
+def quad_bounds(quad: np.ndarray) -> tuple[int, int, int, int]:
+    """Whole pixels around a quad (4,2): left, top, right, bottom."""
     low, high = np.floor(quad.min(0)), np.ceil(quad.max(0))
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
@@ -170,9 +194,9 @@ def _border(side: float) -> int:
 
 
 def _cut(stage: _Stage) -> _Stage:
-    left, top, right, bottom = _bounds(stage.quad)
+    left, top, right, bottom = quad_bounds(stage.quad)
     border, (width, height) = _border(stage.side), stage.image.size
-    # At least one pixel stays, so that a face outside the image still ends in a (grey) crop.
+    # Keep at least one pixel, so that a face outside the image still gives a (grey) crop.
     left, top = min(max(left - border, 0), width - 1), min(max(top - border, 0), height - 1)
     right = max(min(right + border, width), left + 1)
     bottom = max(min(bottom + border, height), top + 1)
@@ -182,17 +206,18 @@ def _cut(stage: _Stage) -> _Stage:
 
 
 def _pad(stage: _Stage) -> _Stage:
-    """Where the quad leaves the image, continue it by reflection that blurs and greys away."""
-    left, top, right, bottom = _bounds(stage.quad)
+    """Pad the image where the quad leaves it, by reflection that fades to blur and then to grey."""
+    left, top, right, bottom = quad_bounds(stage.quad)
     border, (width, height) = _border(stage.side), stage.image.size
     needed = [border - left, border - top, right - width + border, bottom - height + border]
     if max(needed) <= border - 4:
         return stage
     left, top, right, bottom = (max(n, round(stage.side * 0.3), 1) for n in needed)
-    if (width + left + right) * (height + top + bottom) > _MOST_PADDED:
+    if (width + left + right) * (height + top + bottom) > _MAX_PADDED:
         raise ImageError("The face lies far outside the image: use landmarks in its own pixels.")
     pixels = np.asarray(stage.image, dtype=np.float32)
     pixels = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), "reflect")  # (H, W, 3)
+    # mask: 0 at the border of the image, 1 at the outermost padding; negative inside.
     height, width = pixels.shape[:2]
     y, x = np.ogrid[:height, :width]
     x, y = x.astype(np.float32), y.astype(np.float32)
@@ -203,11 +228,11 @@ def _pad(stage: _Stage) -> _Stage:
     pixels += (_blur(pixels, stage.side * 0.02) - pixels) * np.clip(mask * 3 + 1, 0, 1)
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(mask, 0, 1)
     padded = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
-    return _Stage(padded, stage.quad + (left, top))
+    return _Stage(padded, stage.quad + np.array([left, top]))
 
 
 def _blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of (H, W, 3) float32. Wide ones work on a reduced copy: same to the eye."""
+    """Gaussian blur of (H,W,3) float32; a wide one runs on a reduced copy and looks the same."""
     reduction = int(sigma // 10)  # 1 or 0 up to the widest blur of a 256 px crop (20.5)
     if sigma <= 21 or min(pixels.shape[:2]) < 2 * reduction:
         return gaussian_filter(pixels, (sigma, sigma, 0))
@@ -220,7 +245,7 @@ def _blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _centre_square(image: Image.Image) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom."""
+    """Left, top, right, bottom of the largest square in the middle."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return left, top, left + side, top + side

@@ -12,23 +12,23 @@ import numpy as np
 
 from tmsa_core.errors import BundleError
 
+# dlib's 68-point predictor: from (H,W,3) pixels and a rectangle to a shape. Threads may share it.
 Predict = Callable[[np.ndarray, Any], Any]
-"""dlib's 68-point predictor: (H, W, 3) pixels and a rectangle to a shape. Threads may share it."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One of dlib's detectors and what its scores mean.
+    """One of dlib's detectors and the meaning of its scores.
 
     Attributes:
-        scanner: dlib's object. It keeps its working memory between calls, so no two threads may
+        scanner: dlib's object. It keeps working memory between calls, so two threads must not
             run the same one.
-        candidate: Scores from here on are worth a closer look.
-        face: From here on it is a face, if it was seen upright and the points agree.
-        certain: From here on nothing else is looked for.
+        candidate: Least score of a box that is examined further.
+        face: Least score of a face, on an upright patch and with stable points.
+        certain: Least score that ends the search.
         doubt: A hit is a face only below this doubt (see ``Hit``).
-        turns: Degrees by which the image is turned, likely ones first. Half a step must be a
-            roll that the detector tolerates.
+        turns: Degrees by which the photo is turned, likely ones first. The detector must tolerate
+            half a step.
     """
 
     scanner: Any
@@ -40,25 +40,24 @@ class Detector:
 
     @property
     def window(self) -> int:
-        """Side of the smallest face that it sees, in pixels."""
+        """Side of the smallest face that it finds, in pixels."""
         return int(self.scanner.detection_window_height)
 
     def own_copy(self) -> Detector:
-        """A copy with a working memory of its own; takes about a millisecond."""
+        """A copy with its own working memory; takes about a millisecond."""
         return replace(self, scanner=copy.deepcopy(self.scanner))
 
     def boxes(self, pixels: np.ndarray, threshold: float) -> list[tuple[Any, float]]:
-        """The rectangles seen in (H, W, 3) uint8 pixels with their scores, best first."""
+        """Rectangles of dlib in (H,W,3) or (H,W) uint8 pixels with their scores, best first."""
         rectangles, scores, _ = self.scanner.run(pixels, 0, threshold)
         return list(zip(rectangles, scores, strict=True))
 
 
 def photo_detector() -> Detector:
-    """dlib's built-in detector of frontal faces, with scores as they are on photos.
+    """The built-in detector of dlib for frontal faces, with thresholds for photos.
 
-    Much in a photo looks a little like a face: false hits reach a score of 0.5, but their points
-    are not stable. Doubts are up to 0.2 for faces and from 0.6 on for others. The detector
-    tolerates a roll of 30 degrees.
+    False hits in photos reach a score of 0.5, but their points are not stable: doubts are up to
+    0.2 for faces and 0.6 or more for others. The detector tolerates a roll of 30 degrees.
     """
     import dlib  # slow to import, and needed only here
 
@@ -68,10 +67,10 @@ def photo_detector() -> Detector:
 
 
 def drawing_detector(path: Path) -> Detector:
-    """Our detector of drawn faces, which tolerates a roll of 15 to 20 degrees.
+    """This project's detector of drawn faces, which tolerates a roll of 15 to 20 degrees.
 
     Raises:
-        BundleError: The file is missing or holds no detector.
+        BundleError: The file is missing or does not hold a detector.
     """
     import dlib
 
@@ -81,10 +80,10 @@ def drawing_detector(path: Path) -> Detector:
 
 
 def read_predictor(path: Path) -> Predict:
-    """The 68-point shape predictor of a file.
+    """Read a 68-point shape predictor.
 
     Raises:
-        BundleError: The file is missing or holds no predictor.
+        BundleError: The file is missing or does not hold a predictor.
     """
     import dlib
 

@@ -11,25 +11,27 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from tmsa_core.align.crop import _bounds, _content_rows, _in_rgb
+from tmsa_core.align.crop import content_rows, in_rgb, quad_bounds
 from tmsa_core.datatypes import CropTransform
 from tmsa_core.imaging.resize import resize_tensor
 
-FEATHER = 0.12  # share of the crop's side over which a pasted crop fades into the photo
-_CHANGE = (0.01, 0.05)  # differences (of 1) that count as no change and as full change
-_MISFIT = (0.04, 0.15)  # the same for photo and inversion, where a change spreads
-_REACH = 0.1  # how far it spreads, as a share of the crop's side
-_FAINT = 4.0  # levels; a change of light fades out below
-_LARGEST_TINT = 32.0  # levels; more than that is another background, not another light
-_SEAM_REACH = 0.05  # where less than this share of the surroundings is margin, colours are kept
-_COARSE = 256
-_FINEST_LAYER = 1024  # layers are enlarged smoothly up to here, linearly from there on
-_STRIP_PIXELS = 1 << 20
+# Shares of the crop's side, and grey levels of 255. They are this project's own values; how they
+# were chosen is not recorded.
+_FEATHER = 0.12  # share of the side over which a pasted crop fades into the photo
+_CHANGE = (0.01, 0.05)  # differences, of 1, that count as no change and as full change
+_MISFIT = (0.04, 0.15)  # the same between photo and inversion; there a change spreads
+_REACH = 0.1  # share of the side over which a change spreads
+_FAINT = 4.0  # levels; a smaller change of light fades out
+_LARGEST_TINT = 32.0  # levels; a larger difference is another background and not another light
+_SEAM_REACH = 0.05  # where a smaller share of the surroundings is margin, colours are kept
+_COARSE = 256  # pixels of the maps, which are all smooth
+_FINEST_LAYER = 1024  # pixels; up to here layers are enlarged bicubically, beyond bilinearly
+_STRIP_PIXELS = 1 << 20  # blended at once; bounds the memory
 
 
 def restore_whole(photo: Image.Image, crop: Image.Image, content: float = 1.0) -> Image.Image:
-    """A crop of ``crop_whole``, edited, in the size and proportions of its photo."""
-    top, height = _content_rows(crop.height, content)
+    """The inverse of ``crop_whole``: an edited crop in the size and proportions of its photo."""
+    top, height = content_rows(crop.height, content)
     box = (0, top, crop.width, top + height)
     return crop.resize(photo.size, Image.Resampling.LANCZOS, box)
 
@@ -39,24 +41,27 @@ def paste_back(
     crop: Image.Image,
     transform: CropTransform,
     original_crop: Image.Image | None = None,
-    feather: float = FEATHER,
 ) -> Image.Image:
-    """Put an edited crop back where it was cut from.
+    """Put an edited crop back into its photo, at the photo's full resolution.
 
-    crop: the edited crop, RGB, square, of any resolution. original_crop: what the crop was
-    before the edit, as the generator draws it. Without it the crop covers the photo, fading
-    out over ``feather`` of its side, and towards these seams its colours turn into those of the
-    photo there. With it only what the edit changed is carried over:
+    With ``original_crop`` only the changes of the edit are carried over:
 
     - where both crops agree, the photo keeps its own pixels, sharpness and background;
     - where they differ, the edited crop shows, its colours matched to the photo around it;
-    - an unchanged crop therefore leaves the photo exactly as it is.
+    - so an unchanged crop leaves the photo exactly as it is.
 
-    Sides of the crop that lie on or beyond the photo's border are not faded. Photo pixels
-    outside the transform's parallelogram stay identical. Works at the photo's full resolution.
+    Without it the crop covers the photo. It fades out at its sides, and its colours turn into
+    those of the photo there. Sides on or beyond the photo's border are not faded. Pixels outside
+    the crop's quad stay identical.
+
+    Args:
+        photo: The photo.
+        crop: The edited crop, square, of any size.
+        transform: The place of the crop in the photo.
+        original_crop: The crop before the edit, as the generator makes it.
     """
-    photo, size = _in_rgb(photo), crop.width
-    mask = _feathered_mask(transform, photo.size, size, feather)
+    photo, size = in_rgb(photo), crop.width
+    mask = _feathered_mask(transform, photo.size, size)
     edited = _levels(crop)
     if original_crop is None:
         matched = edited + _seam_tint(photo, edited, mask, transform)
@@ -68,7 +73,7 @@ def paste_back(
 
 
 def _levels(image: Image.Image) -> Tensor:
-    """(3, H, W) float32 in 0..255, the photo's own scale."""
+    """An image as (3,H,W) float32 in [0, 255]."""
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float()
 
 
@@ -77,11 +82,9 @@ def _smoothstep(x: Tensor) -> Tensor:
     return x * x * (3 - 2 * x)
 
 
-def _feathered_mask(
-    transform: CropTransform, photo_size: tuple[int, int], size: int, feather: float
-) -> Tensor:
-    """(1, size, size): 1 inside, falling smoothly to 0 at the sides that lie in the photo."""
-    width = max(feather * size, 1.0)
+def _feathered_mask(transform: CropTransform, photo_size: tuple[int, int], size: int) -> Tensor:
+    """A mask (1,size,size): 1 inside, falling smoothly to 0 at the sides that lie in the photo."""
+    width = max(_FEATHER * size, 1.0)
     ramp = _smoothstep(torch.arange(size) / width)  # 0 at the outermost pixel
     rising, falling, flat = ramp, ramp.flip(0), torch.ones(size)
     left, bottom, right, top = _sides_in_photo(transform, photo_size)
@@ -91,7 +94,7 @@ def _feathered_mask(
 
 
 def _sides_in_photo(transform: CropTransform, photo_size: tuple[int, int]) -> list[bool]:
-    """For the left, bottom, right and top side of the crop: does it run through the photo?"""
+    """Whether the left, bottom, right and top side of the crop run through the photo."""
     low, high = np.array([-0.5, -0.5]), np.array(photo_size) - 0.5
     quad = np.array(transform.quad)
     sides = [quad[[i, (i + 1) % 4]] for i in range(4)]
@@ -102,20 +105,30 @@ def _sides_in_photo(transform: CropTransform, photo_size: tuple[int, int]) -> li
 def _changes(
     photo: Image.Image, edited: Tensor, original: Tensor, mask: Tensor, transform: CropTransform
 ) -> Tensor:
-    """(4, H, W): cover and covered colours that carry over only what the edit changed.
+    """Cover (1,S,S) and covered colours (3,S,S), as (4,S,S), of the changes of an edit.
 
-    Where something changed the edited crop covers the photo, tinted to match the colours of the
-    unchanged surroundings. Elsewhere the photo takes on the change of light alone, smoothed:
-    fine differences there are outlines that the generator moved by a hair, and would show twice.
+    Where something changed the edited crop covers the photo, tinted to match the unchanged
+    surroundings. Elsewhere the photo takes on only the smoothed change of light: fine differences
+    there are outlines that the generator moved slightly, and they would show twice.
+
+    Args:
+        photo: The photo.
+        edited: The edited crop, (3,S,S) in [0, 255].
+        original: The crop before the edit, (3,S,S).
+        mask: Feathered mask, (1,S,S).
+        transform: The place of the crop in the photo.
     """
     size = edited.shape[-1]
-    coarse = min(size, _COARSE)  # all maps are smooth
-    seen, inside = _seen_in_photo(photo, transform, coarse)
-    was, difference = _to_side(original, coarse), _to_side(edited - original, coarse)
-    change = _grown(_amount(difference, _CHANGE), inside * _amount(seen - was, _MISFIT))
+    coarse = min(size, _COARSE)
+    under, inside = _photo_under_crop(photo, transform, coarse)
+    before, difference = _to_side(original, coarse), _to_side(edited - original, coarse)
+    # What changed, spread to where the inversion does not fit the photo.
+    change = _grown(_amount(difference, _CHANGE), inside * _amount(under - before, _MISFIT))
+    # Tint: the mean difference between photo and inversion in the unchanged surroundings.
     weight = inside * (1 - change + 1e-3) + 1e-6
-    blurred = _blur_map(weight * inside * (seen - was), coarse / 12)
+    blurred = _blur_map(weight * inside * (under - before), coarse / 12)
     tint = (blurred / _blur_map(weight, coarse / 12)).clamp(-_LARGEST_TINT, _LARGEST_TINT)
+    # Light: the smooth part of the small differences.
     light = _blur_map((1 - change) * difference, coarse / 24)
     light = light * _smoothstep(light.abs() / _FAINT)
     change, tint, light = (_to_side(x, size) for x in (change, tint, light))
@@ -124,17 +137,17 @@ def _changes(
 
 
 def _amount(difference: Tensor, limits: tuple[float, float]) -> Tensor:
-    """(3, S, S) difference in levels -> (1, S, S): 0 below the limits, 1 above, smoothed."""
+    """A difference (3,S,S) in levels -> (1,S,S): 0 below the limits, 1 above, smoothed."""
     low, high = limits
     largest = difference.abs().amax(0, keepdim=True) / 255
     return _smoothstep((_blur_map(largest, largest.shape[-1] / 48) - low) / (high - low))
 
 
 def _grown(change: Tensor, misfit: Tensor) -> Tensor:
-    """Change (1, S, S) spread to neighbours where the inversion misfits the photo.
+    """Spread a change (1,S,S) to neighbours where the inversion misfits the photo.
 
-    So the seam between photo and edit runs where both show the same, as far as there is such a
-    place within ``_REACH`` of the crop's side.
+    So the seam between photo and edit runs where both agree, if there is such a place within
+    ``_REACH`` of the crop's side. Takes both maps and returns one, all (1,S,S).
     """
     size = change.shape[-1]
     for _ in range(round(_REACH * size / 2)):
@@ -146,32 +159,39 @@ def _grown(change: Tensor, misfit: Tensor) -> Tensor:
 def _seam_tint(
     photo: Image.Image, edited: Tensor, mask: Tensor, transform: CropTransform
 ) -> Tensor:
-    """(3, H, W): what takes the crop's colours to the photo's at the seam, nothing further in."""
+    """The tint (3,S,S) that turns the crop's colours into the photo's at the seam only.
+
+    Args:
+        photo: The photo.
+        edited: The edited crop, (3,S,S) in [0, 255].
+        mask: Feathered mask, (1,S,S).
+        transform: The place of the crop in the photo.
+    """
     coarse = min(edited.shape[-1], _COARSE)
-    seen, inside = _seen_in_photo(photo, transform, coarse)
+    under, inside = _photo_under_crop(photo, transform, coarse)
     weight = inside * (1 - _to_side(mask, coarse))  # the fading margin
     sigma = coarse / 16
-    tint = _blur_map(weight * (seen - _to_side(edited, coarse)), sigma)
+    tint = _blur_map(weight * (under - _to_side(edited, coarse)), sigma)
     tint = tint / (_blur_map(weight, sigma) + _SEAM_REACH)
     return _to_side(tint.clamp(-_LARGEST_TINT, _LARGEST_TINT), edited.shape[-1])
 
 
 def _to_side(pixels: Tensor, side: int) -> Tensor:
-    """(C, H, W) -> (C, side, side)."""
+    """(C,H,W) -> (C,side,side)."""
     return resize_tensor(pixels[None], side)[0]
 
 
 def _blur_map(pixels: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (C, H, W)."""
+    """Gaussian blur of (C,H,W)."""
     return torch.from_numpy(gaussian_filter(pixels.numpy(), (0, sigma, sigma)))
 
 
-def _seen_in_photo(
+def _photo_under_crop(
     photo: Image.Image, transform: CropTransform, size: int
 ) -> tuple[Tensor, Tensor]:
-    """What the photo shows under the crop, (3, H, W) in 0..255, and (1, H, W) where it is there."""
+    """The photo under the crop, (3,size,size) in [0, 255], and (1,size,size): 1 inside it."""
     quad = np.array(transform.quad) + 0.5
-    left, top, right, bottom = _bounds(quad)
+    left, top, right, bottom = quad_bounds(quad)
     box = (max(left, 0), max(top, 0), min(right, photo.width), min(bottom, photo.height))
     if box[0] >= box[2] or box[1] >= box[3]:
         return torch.zeros(3, size, size), torch.zeros(1, size, size)
@@ -185,15 +205,15 @@ def _seen_in_photo(
 
 
 def _blend(photo: Image.Image, layer: Tensor, transform: CropTransform) -> Image.Image:
-    """photo * (1 - cover) + colours, with layer (4, S, S) = cover and colours in crop space."""
+    """Compute photo * (1 - cover) + colours; layer (4,S,S) holds both in crop space."""
     quad = np.array(transform.quad)
-    left, top, right, bottom = _bounds(quad)
+    left, top, right, bottom = quad_bounds(quad)
     left, top = max(left, 0), max(top, 0)
     right, bottom = min(right + 1, photo.width), min(bottom + 1, photo.height)
     if left >= right or top >= bottom:
         return photo.copy()
     layer = _fit_resolution(layer, float(np.hypot(*(quad[3] - quad[0]))))
-    # x and y in the photo -> position along the crop's sides, in [-1, 1] inside.
+    # Maps x and y in the photo to positions along the crop's sides, in [-1, 1] inside.
     across, down = quad[3] - quad[0], quad[1] - quad[0]
     inverse = np.linalg.inv(np.stack([across, down], axis=1)) * 2
     pixels = np.array(photo.crop((left, top, right, bottom)))  # (H, W, 3)
@@ -219,7 +239,7 @@ def _blend(photo: Image.Image, layer: Tensor, transform: CropTransform) -> Image
 
 
 def _fit_resolution(layer: Tensor, side: float) -> Tensor:
-    """Bring (4, S, S) near the side's length in photo pixels: averaged down, smoothly up."""
+    """Resize a layer (4,S,S) near the crop's side in photo pixels, down or up."""
     size, wanted = layer.shape[-1], max(1, math.ceil(side))
     if wanted < size:
         return resize_tensor(layer[None], wanted)[0]

@@ -1,4 +1,4 @@
-"""Turned, scaled and upright views of an image, and the way from their pixels to its own."""
+"""Turned, scaled and upright views of a photo, and maps between their pixels and its own."""
 
 from __future__ import annotations
 
@@ -12,45 +12,52 @@ from torch import Tensor
 
 from tmsa_core.align.crop import face_quad
 
-# The box a detector frames, relative to the FFHQ square: dlib's frontal detector draws such
-# boxes (brows to chin), and our own is trained on them.
+# A detector's box (brows to chin) relative to the FFHQ square, as dlib's frontal detector draws it;
+# the detector of drawn faces is trained on such boxes.
 BOX_SIDE = 0.64
 BOX_DROP = 0.08
 
-PATCH = 320  # side of the upright patch; the face box takes half of it
-_GREY = (128, 128, 128)  # outside the image
-_SMALLEST_LEVEL = 640  # pixels of the longer side; halving stops before it gets smaller
+PATCH = 320  # side of the upright patch in pixels; the face box takes half of it
+_GREY = (128, 128, 128)  # colour outside the photo
+_SMALLEST_LEVEL = 640  # pixels of the longer side of the smallest halving
 
 
 @dataclass(frozen=True)
 class View:
-    """A turned and scaled copy of a photo. photo = matrix @ (x, y) + offset."""
+    """A turned and scaled copy of a photo.
 
-    pixels: np.ndarray  # (H, W, 3) or (H, W) uint8
-    matrix: np.ndarray  # (2, 2)
-    offset: np.ndarray  # (2,)
+    Attributes:
+        pixels: (H,W,3) or (H,W) uint8.
+        matrix: (2,2); a point of the photo is matrix @ point of the copy + offset.
+        offset: (2,).
+    """
+
+    pixels: np.ndarray
+    matrix: np.ndarray
+    offset: np.ndarray
 
     def to_photo(self, points: np.ndarray) -> np.ndarray:
-        """(P, 2) pixels of the copy -> pixels of the photo."""
+        """Points (P,2) of the copy -> points (P,2) of the photo."""
         return points @ self.matrix.T + self.offset
 
     def from_photo(self, points: np.ndarray) -> np.ndarray:
-        """(P, 2) pixels of the photo -> pixels of the copy."""
+        """Points (P,2) of the photo -> points (P,2) of the copy."""
         return (points - self.offset) @ np.linalg.inv(self.matrix).T
 
 
 @dataclass(frozen=True)
 class Photo:
-    """An image with its halvings, so that views of a huge one need not read all its pixels.
+    """A photo with its halvings, so that views of a huge photo do not read all its pixels.
 
-    levels: RGB; each has half the sides of the one before, rounded up.
+    Attributes:
+        levels: RGB images; each has half the sides of the one before, rounded up.
     """
 
     levels: tuple[Image.Image, ...]
 
     @staticmethod
     def of(image: Image.Image) -> Photo:
-        """An RGB image, halved as often as is of use."""
+        """Halve an RGB image down to ``_SMALLEST_LEVEL``."""
         levels = [image]
         while max(levels[-1].size) >= 2 * _SMALLEST_LEVEL:
             levels.append(levels[-1].reduce(2))
@@ -58,23 +65,24 @@ class Photo:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the image itself."""
+        """Width and height of the photo."""
         return self.levels[0].size
 
     def scaled(self, scale: float) -> Image.Image:
-        """A copy with ``scale`` times as many pixels a side."""
-        size = tuple(max(1, round(n * scale)) for n in self.size)
+        """A copy with ``scale`` times the sides."""
+        width, height = (max(1, round(n * scale)) for n in self.size)
         level = self._level(1 / scale)
         box = (0, 0, *(n / 2**level for n in self.size))
-        return self.levels[level].resize(size, Image.Resampling.BILINEAR, box)
+        return self.levels[level].resize((width, height), Image.Resampling.BILINEAR, box)
 
     def upright_patch(self, points: np.ndarray) -> View:
-        """A square patch in which the face of (68, 2) points stands upright.
+        """A square patch in which the face of (68,2) points stands upright, see below.
 
-        Its box takes the middle half. Raises ImageError for points that span no face.
+        Raises:
+            ImageError: The points span no face.
         """
         _, side = face_box(points)
-        level = self._level(side / PATCH)  # one halving less than the patch could do with
+        level = self._level(side / PATCH)  # one halving less than the patch needs
         if level == 0:
             return upright_patch(self.levels[0], points)
         share = 2**level
@@ -82,15 +90,17 @@ class Photo:
         return View(patch.pixels, patch.matrix * share, (patch.offset + 0.5) * share - 0.5)
 
     def _level(self, step: float) -> int:
-        """The smallest level with at least one pixel to every ``step`` pixels of the image."""
+        """The smallest level with at least one pixel for every ``step`` pixels of the photo."""
         return min(max(0, math.floor(math.log2(step))), len(self.levels) - 1)
 
 
 def face_box(landmarks: np.ndarray | Tensor) -> tuple[np.ndarray, float]:
-    """Centre (2,) and side of the square from brows to chin that a detector frames.
+    """Centre (2,) and side of a face's detector box, of landmarks (68,2).
 
-    Both depend on the eyes and the mouth alone and turn with the face. Raises ImageError like
-    ``face_quad``.
+    Both depend only on the eyes and the mouth and turn with the face.
+
+    Raises:
+        ImageError: As in ``face_quad``.
     """
     quad = face_quad(landmarks)
     down = quad[1] - quad[0]
@@ -98,19 +108,19 @@ def face_box(landmarks: np.ndarray | Tensor) -> tuple[np.ndarray, float]:
 
 
 def rotation(degrees: float) -> np.ndarray:
-    """(2, 2): turns (x, y) clockwise on the screen."""
+    """The matrix (2,2) that turns (x, y) clockwise on the screen."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return np.array([[c, -s], [s, c]])
 
 
 def turned_view(photo: Photo, pixels: Image.Image, turn: float, margin: float) -> View:
-    """A scaled copy of the whole image, turned, within a grey margin.
+    """Turn a scaled copy of the whole photo, within a grey margin.
 
     Args:
-        photo: The image.
+        photo: The photo.
         pixels: What ``photo.scaled`` returned.
-        turn: Degrees; an upright face in the view lies turned clockwise by it in the image.
-        margin: Share of the longer side, for faces that fill the image or are cut off.
+        turn: Degrees by which an upright face of the view is turned clockwise in the photo.
+        margin: Share of the longer side, for faces that fill the photo or are cut off.
     """
     matrix, small = rotation(turn), np.array(pixels.size)
     size = np.ceil(np.abs(matrix).round(9) @ small + 2 * round(margin * max(pixels.size)))
@@ -119,14 +129,14 @@ def turned_view(photo: Photo, pixels: Image.Image, turn: float, margin: float) -
 
 
 def part_view(photo: Photo, pixels: Image.Image, box: tuple[int, int, int, int]) -> View:
-    """The box (left, top, right, bottom) of ``pixels``, which ``photo.scaled`` returned."""
+    """Cut a box (left, top, right, bottom) out of ``pixels``, which ``photo.scaled`` returned."""
     scale = np.array(photo.size) / pixels.size
     offset = scale * (np.array(box[:2]) + 0.5) - 0.5
     return View(np.asarray(pixels.crop(box)), np.diag(scale), offset)
 
 
 def halves(pixels: Image.Image, overlap: int) -> tuple[tuple[int, int, int, int], ...]:
-    """Two boxes (left, top, right, bottom) that share ``overlap`` pixels of the longer side."""
+    """Two boxes (left, top, right, bottom) that overlap by ``overlap`` pixels."""
     width, height = pixels.size
     if width >= height:
         middle = width // 2
@@ -136,7 +146,10 @@ def halves(pixels: Image.Image, overlap: int) -> tuple[tuple[int, int, int, int]
 
 
 def upright_patch(photo: Image.Image, points: np.ndarray) -> View:
-    """A square patch in which the face stands upright and its box takes the middle half."""
+    """A patch (PATCH,PATCH,3) in which the face of (68,2) points is upright.
+
+    The face box takes the middle half of the patch.
+    """
     centre, side = face_box(points)
     quad = face_quad(points)
     right = (quad[3] - quad[0]) / np.hypot(*(quad[3] - quad[0]))
@@ -153,7 +166,7 @@ def upright_patch(photo: Image.Image, points: np.ndarray) -> View:
 
 
 def patch_box() -> Any:
-    """The middle half of a patch, where the predictor expects the face: a dlib rectangle."""
+    """The middle half of a patch as dlib's rectangle: the face box for the predictor."""
     import dlib
 
     quarter = PATCH // 4
@@ -162,9 +175,14 @@ def patch_box() -> Any:
 
 def _view(source: Image.Image, size: tuple[int, int], matrix: np.ndarray, centre: np.ndarray,
           scale: np.ndarray | float = 1.0) -> View:  # fmt: skip
-    """Sample ``size`` pixels of ``source`` around ``centre``; a step to the right is matrix[:, 0].
+    """Sample a view of ``size`` pixels from ``source``; it is grey outside the photo.
 
-    scale: photo pixels per source pixel. Outside the image all is grey.
+    Args:
+        source: A scaled copy or a part of the photo.
+        size: Width and height of the view.
+        matrix: (2,2); its first column is a step to the right in the view, in source pixels.
+        centre: The centre of the view in source pixels, (2,).
+        scale: Photo pixels per source pixel, a number or (2,).
     """
     offset = centre - matrix @ ((np.array(size) - 1) / 2)  # source position of pixel (0, 0)
     corner = offset + 0.5 - matrix @ (0.5, 0.5)  # Pillow counts from pixel corners

@@ -1,8 +1,8 @@
-"""Images out of folders, files and ZIP archives.
+"""Read images from folders, files and ZIP archives.
 
-Archives come from strangers. An archive is judged by its table of contents before anything is
-unpacked: only usual ways of packing, no member inside another, and a bounded size. A member that
-cannot be read becomes an error in its place and does not end the work.
+Archives are untrusted. The table of contents is checked before anything is unpacked: members must
+not overlap, and their stated size is bounded. A member that cannot be read, or is compressed by
+another method than ``PACKINGS``, becomes an error in its place and does not stop the batch.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from pathlib import Path, PurePosixPath
 from tmsa_core.errors import ImageError, RequestError
 
 MAX_IMAGES = 1000
-MAX_BYTES = 64 << 20  # of one image's file, unpacked
+MAX_BYTES = 64 << 20  # of one image file, unpacked
 MAX_TOTAL_BYTES = 2 << 30  # of all archives of a batch, unpacked
-MOST_DIRECTORY_BYTES = 1 << 20  # of an archive's table of contents: about 10,000 files
-MOST_SWELLING = 200  # how much larger an archive may become; images hardly become larger
-SMALL_BYTES = 64 << 20  # up to here an archive may swell as it likes
-MOST_FOLDERS = 8  # of a member's path, in the archive of results
+MAX_DIRECTORY_BYTES = 1 << 20  # of an archive's table of contents: about 10,000 files
+MAX_RATIO = 200  # unpacked to packed size of an archive; that of images is about 1
+SMALL_BYTES = 64 << 20  # archives that unpack to less may have any ratio
+MAX_FOLDERS = 8  # of a path in the archive of results
+# Python unpacks the other methods without a bound on memory.
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Ways of packing that are read: of others Python unpacks without a bound on memory."""
 
 _BLOCK = 1 << 20
-_MEMBER_HEADER = 30  # bytes before each member's name and content
+_MEMBER_HEADER = 30  # bytes before the name of each member
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, OverflowError,
     IndexError,
@@ -44,8 +44,8 @@ class Entry:
     """One file of a batch.
 
     Attributes:
-        name: Its relative path, made harmless.
-        content: Its bytes, or why it cannot be read.
+        name: Relative path, as ``safe_name`` returns it.
+        content: The bytes of the file, or the error if it cannot be read.
     """
 
     name: str
@@ -53,30 +53,28 @@ class Entry:
 
 
 class _BoundedFile(io.FileIO):
-    """A file of which only small parts are read at once.
-
-    ``zipfile`` reads the table of contents, whose size the archive states, in one piece.
-    """
+    """A file that refuses large reads: ``zipfile`` reads the whole table of contents at once."""
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to ``size`` bytes; BadZipFile for more than a table of contents may have."""
-        if size is None or size < 0:  # the end of the archive, where its table is looked for
-            return super().read(MOST_DIRECTORY_BYTES)
-        if size > MOST_DIRECTORY_BYTES:
+        """Read up to ``size`` bytes.
+
+        Raises:
+            BadZipFile: The size is larger than ``MAX_DIRECTORY_BYTES``.
+        """
+        if size is None or size < 0:  # zipfile searches the end of the archive for its table
+            return super().read(MAX_DIRECTORY_BYTES)
+        if size > MAX_DIRECTORY_BYTES:
             raise zipfile.BadZipFile("the table of contents is too large")
         return super().read(size)
 
 
 def count_entries(sources: Iterable[Path]) -> int:
-    """How many entries ``read_entries`` will give; cheap, reads tables of contents only."""
+    """The number of entries that ``read_entries`` yields; reads tables of contents only."""
     return sum(len(_members(source)) for source in sources)
 
 
 def source_files(sources: Iterable[Path]) -> Iterator[Path]:
-    """The files on disk that a batch reads: of each folder all, archives as a whole.
-
-    Sources that are not there are passed over.
-    """
+    """The files on disk that a batch reads, without sources that do not exist."""
     for source in sources:
         if source.is_dir():
             yield from _files_below(source)
@@ -85,47 +83,47 @@ def source_files(sources: Iterable[Path]) -> Iterator[Path]:
 
 
 def read_entries(sources: Iterable[Path]) -> Iterator[Entry]:
-    """The files of folders, of ZIP archives, and single files, one at a time, in order of name.
+    """Read the files of folders and ZIP archives, and single files, sorted by name.
 
-    Hidden files and what systems leave in archives are passed over.
+    Hidden files and files that operating systems add to archives are skipped.
 
     Args:
         sources: Folders, archives and files.
 
     Returns:
-        The entries; each is read when it is asked for.
+        An iterator that reads one entry at a time.
 
     Raises:
-        RequestError: At once, where a source is missing or is an archive that is damaged or not
-            to be trusted, or where all hold more than ``MAX_IMAGES`` or ``MAX_TOTAL_BYTES``.
+        RequestError: At once: a source is missing, an archive is damaged or unsafe, or all
+            sources hold more than ``MAX_IMAGES`` or ``MAX_TOTAL_BYTES``.
     """
     sources = list(sources)
     count = count_entries(sources)
     if count > MAX_IMAGES:
         raise RequestError(
             f"There are {count} files, more than the {MAX_IMAGES} of one batch: "
-            "divide them into several."
+            "split it into several."
         )
     if not count:
         raise RequestError("There is no file in the batch: give images, a folder or a ZIP.")
     if sum(_unpacked_bytes(source) for source in sources) > MAX_TOTAL_BYTES:
         raise RequestError(
             f"The archives hold more than the {_amount(MAX_TOTAL_BYTES)} of one batch: "
-            "divide them into several."
+            "split it into several."
         )
     return itertools.chain.from_iterable(map(_entries_of, sources))
 
 
 def safe_name(name: str) -> str:
-    """A relative path that stays below where it is put: no roots, drives, "..", control letters."""
+    """A relative path without roots, drives, ".." and control characters."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     clean = ["".join(c for c in part if c.isprintable() and c not in '/:*?"<>|') for part in parts]
     kept = [part.strip()[:100] for part in clean if part.strip(" .")]
-    return "/".join(kept[-MOST_FOLDERS:]) or "image"
+    return "/".join(kept[-MAX_FOLDERS:]) or "image"
 
 
 def _entries_of(source: Path) -> Iterator[Entry]:
-    """The entries of one source; one with an error where it has changed since it was looked at."""
+    """The entries of one source; ends in an error if the source changed since it was checked."""
     try:
         if source.is_dir():
             yield from (_from_disk(p, str(p.relative_to(source))) for p in _files_below(source))
@@ -135,8 +133,8 @@ def _entries_of(source: Path) -> Iterator[Entry]:
             yield _from_disk(source, source.name)
     except (RequestError, *_DAMAGED) as error:
         gone = f"{_last(source.name)} has changed or is gone: give it again."
-        words = str(error) if isinstance(error, RequestError) else gone
-        yield Entry(safe_name(source.name), ImageError(words))
+        message = str(error) if isinstance(error, RequestError) else gone
+        yield Entry(safe_name(source.name), ImageError(message))
 
 
 def _members(source: Path) -> Sequence[Path | zipfile.ZipInfo]:
@@ -153,12 +151,12 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _archive_members(source: Path) -> list[zipfile.ZipInfo]:
-    """What an archive holds, in order of name; RequestError where it is not to be trusted."""
+    """The files in an archive, sorted by name, after ``_check_archive``."""
     with _open_archive(source) as archive:
-        every = archive.infolist()
-    _check_archive(source, every)
+        members = archive.infolist()
+    _check_archive(source, members)
     return sorted(
-        (m for m in every if not m.is_dir() and not _is_hidden(m.filename)),
+        (m for m in members if not m.is_dir() and not _is_hidden(m.filename)),
         key=lambda member: member.filename,
     )
 
@@ -178,25 +176,25 @@ def _open_archive(source: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _check_archive(source: Path, members: Sequence[zipfile.ZipInfo]) -> None:
-    """Compare what the members state with the size of the file and with each other."""
+    """Raise RequestError for overlapping members and for an archive that unpacks to too much."""
     size = source.stat().st_size
     places = sorted((m.header_offset, _MEMBER_HEADER + m.compress_size) for m in members)
     ends = [offset + length for offset, length in places]
     starts = [offset for offset, _ in places[1:]] + [size]
     if any(end > start for end, start in zip(ends, starts, strict=False)):
         raise RequestError(
-            f"{source.name[:60]} is no usual ZIP archive, its files overlap: pack it again."
+            f"{source.name[:60]} is not a usual ZIP archive, its files overlap: pack it again."
         )
     unpacked = sum(m.file_size for m in members)
-    if unpacked > SMALL_BYTES and unpacked > MOST_SWELLING * size:
+    if unpacked > SMALL_BYTES and unpacked > MAX_RATIO * size:
         raise RequestError(
-            f"{source.name[:60]} would become more than {MOST_SWELLING} times as large when "
+            f"{source.name[:60]} would become more than {MAX_RATIO} times as large when "
             "unpacked, which images do not: pack it again."
         )
 
 
 def _unpacked_bytes(source: Path) -> int:
-    """How much the members of an archive state to hold; 0 for everything else."""
+    """The unpacked size that the members of an archive state; 0 for other sources."""
     if source.is_dir() or not zipfile.is_zipfile(source):
         return 0
     return sum(member.file_size for member in _archive_members(source))
@@ -227,10 +225,7 @@ def _from_archive(source: Path) -> Iterator[Entry]:
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageError:
-    """The bytes of a member, or why it is not unpacked.
-
-    ``zipfile`` gives at most as many bytes as the table of contents states.
-    """
+    """The bytes of a member, at most as many as it states, or the error."""
     name = _last(member.filename)
     if member.file_size > MAX_BYTES:
         return _too_large(name)
@@ -247,7 +242,9 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | ImageE
                     return _too_large(name)
                 blocks.append(block)
     except _UNSUPPORTED:
-        return ImageError(f"{name} is locked or oddly packed: pack it without password.")
+        return ImageError(
+            f"{name} is locked or packed in an unusual way: pack it without password."
+        )
     except _DAMAGED:
         return ImageError(f"{name} is damaged inside the archive: pack it again.")
     return b"".join(blocks)
@@ -258,7 +255,7 @@ def _too_large(name: str) -> ImageError:
 
 
 def _last(name: str) -> str:
-    """The last part of a path for a message, short and on one line."""
+    """The file name in a path for a message: one line, at most 60 characters."""
     return safe_name(name).rpartition("/")[2][:60]
 
 

@@ -1,7 +1,7 @@
 """The same edit of many images: an archive of results and a table of scores.
 
-``run_batch`` is an iterator. Each step edits one image and says how it went; whoever drives it
-shows progress between the steps, and stops the work by no longer asking for the next one.
+``run_batch`` returns an iterator. Each step edits one image and yields its row; the caller shows
+progress between the steps and stops the batch by closing the iterator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import traceback
 import zipfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
 from tmsa_core.datatypes import EditRequest
@@ -30,16 +30,23 @@ from tmsa_core.imaging.metadata import add_watermark, encode_image
 TABLE = "scores.csv"
 RECIPE = "recipe.json"
 FORMATS = ("png", "jpg", "webp")
-RETRY = "open the image in another program, save it as PNG, and try again."
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Row:
-    """How one image fared; a line of the table.
+    """The result of one image; a line of the table.
 
-    status: "edited" or "failed". message: why it failed, or what to know. The scores are those
-    of ``tmsa_core.editing.scores``, None for a failed image.
+    Attributes:
+        file: Path of the image in its folder or archive.
+        status: "edited" or "failed".
+        output: Path of the result in the archive.
+        message: Why the image failed, or notes on the edit.
+        identity: See ``editing.scores``, as the next three; None for a failed image.
+        inversion: Identity of the inversion.
+        text_before: Text match before the edit.
+        text_after: Text match after the edit.
+        seconds: Time that the image took.
     """
 
     file: str
@@ -55,8 +62,15 @@ class Row:
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """inversion, face, aligned: as in ``Editor.prepare``. format: png, jpg or webp. notice:
-    whether a visible line on each image says that it is edited."""
+    """How the images of a batch are read and written.
+
+    Attributes:
+        inversion: As in ``Editor.prepare``, as the next two.
+        face: Number of the face.
+        aligned: Whether the images are aligned crops.
+        format: "png", "jpg" or "webp".
+        notice: Whether each result carries the visible watermark.
+    """
 
     inversion: str = "e4e"
     face: int = 0
@@ -66,17 +80,16 @@ class BatchOptions:
 
 
 def check_output(out: Path, sources: Iterable[Path]) -> None:
-    """Raise RequestError where ``out`` cannot be written or is a file that the batch reads.
+    """Check that the archive of results can be written and is not a file that the batch reads.
 
-    Files are compared by what they are on disk, so that links and other spellings of a name count.
+    Raises:
+        RequestError: It cannot, or it is such a file under whatever name, also by a link.
     """
-    if out.exists():
-        for source in source_files(sources):
-            if os.path.samefile(source, out):
-                raise RequestError(
-                    f"{out.name[:60]} is one of the files to edit: give another name for the "
-                    "archive of results, or another folder."
-                )
+    if out.exists() and any(os.path.samefile(source, out) for source in source_files(sources)):
+        raise RequestError(
+            f"{out.name[:60]} is one of the files to edit: give another name for the archive of "
+            "results, or another folder."
+        )
     check_writable(out)
 
 
@@ -89,10 +102,9 @@ def run_batch(
 ) -> Generator[Row]:
     """Edit every image of ``sources`` into a ZIP archive.
 
-    An image that cannot be edited becomes a failed row and the work goes on. The archive is
-    written aside; when the iterator ends or is closed, it takes its place at ``out`` with what was
-    done until then: the images, ``scores.csv`` and ``recipe.json``. Where the process is killed
-    or the disk is full, ``out`` stays what it was.
+    An image that cannot be edited becomes a failed row and the batch continues. When the iterator
+    ends or is closed, the archive replaces ``out`` with the results so far, ``scores.csv`` and
+    ``recipe.json``. If the process is killed or the disk is full, ``out`` stays unchanged.
 
     Args:
         editor: Edits the images.
@@ -102,17 +114,18 @@ def run_batch(
         options: How the images are read and written.
 
     Returns:
-        An iterator with a row after each image.
+        An iterator that yields a row after each image.
 
     Raises:
-        RequestError: Before the first image, where there is nothing to edit or no place to write;
-            from the iterator, where the disk is full.
-        StrengthError, TextError: Before the first image, where the edits are wrong.
+        RequestError: At once: there is nothing to edit or ``out`` cannot be written. From the
+            iterator: the disk is full.
+        StrengthError: At once: an alpha cannot be used.
+        TextError: At once: a prompt cannot be used.
     """
     options = options or BatchOptions()
     if options.format not in FORMATS:
         raise RequestError(f"format is {options.format[:60]!r}; use one of {', '.join(FORMATS)}.")
-    editor.total_shift(requests)  # what is wrong with the edits is so for every image
+    editor.total_shift(requests)  # invalid edits are invalid for every image
     sources = list(sources)
     check_output(out, sources)
     return _run(editor, read_entries(sources), requests, out, options)
@@ -127,8 +140,9 @@ def _run(
 ) -> Generator[Row]:
     rows: list[Row] = []
     taken: set[str] = set()
-    with replacing(out) as file, zipfile.ZipFile(file, "w") as archive:  # images are compressed
-        with suppress(GeneratorExit):  # closed by the caller: what was done is kept
+    # Images are compressed already, so the archive only stores them.
+    with replacing(out) as file, zipfile.ZipFile(file, "w") as archive:
+        with suppress(GeneratorExit):  # closed by the caller: results so far are kept
             for entry in entries:
                 output = _output_name(entry.name, options.format, taken)
                 row, image = _try_to_edit(editor, entry, requests, options, output)
@@ -148,7 +162,7 @@ def _try_to_edit(
     options: BatchOptions,
     output: str,
 ) -> tuple[Row, bytes | None]:
-    """The row of an image and its file; no file where editing failed, for whatever reason."""
+    """The row of an image and its result; None instead of the result if the edit failed."""
     start = time.perf_counter()
     image = None
     try:
@@ -157,12 +171,14 @@ def _try_to_edit(
         row = Row(entry.name, "failed", message=str(error))
     except Exception as error:
         kind = type(error).__name__
-        # The error's own words may hold a visitor's text or file name, which no log keeps.
+        # The error's own text may hold a user's prompt or file name, which no log keeps.
         place = traceback.extract_tb(error.__traceback__)[-1]
         _LOG.error("an image of a batch failed: %s in %s:%s", kind, place.filename, place.lineno)
-        row = Row(entry.name, "failed", message=f"An unexpected error stopped it ({kind}): {RETRY}")
-    seconds = round(time.perf_counter() - start, 3)
-    return replace(row, seconds=seconds), image
+        advice = "open the image in another program, save it as PNG, and try again."
+        row = Row(
+            entry.name, "failed", message=f"An unexpected error stopped it ({kind}): {advice}"
+        )
+    return replace(row, seconds=round(time.perf_counter() - start, 3)), image
 
 
 def _edit_one(
@@ -192,22 +208,18 @@ def _edit_one(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as CSV with a heading; a spreadsheet takes no cell of it for a formula."""
+    """The rows as CSV with a header; no cell can run as a spreadsheet's formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    names = [field.name for field in fields(Row)]
-    writer.writerow(names)
+    writer.writerow(field.name for field in fields(Row))
     for row in rows:
-        writer.writerow([_cell(getattr(row, name)) for name in names])
+        cells = (f"{v:.4f}" if isinstance(v, float) else safe_cell(v) for v in astuple(row))
+        writer.writerow(cells)
     return buffer.getvalue()
 
 
-def _cell(value: object) -> object:
-    return f"{value:.4f}" if isinstance(value, float) else safe_cell(value)
-
-
 def _output_name(name: str, suffix: str, taken: set[str]) -> str:
-    """Where the result lies in the archive: the image's own path, once only."""
+    """The path of a result in the archive: that of the image, numbered if it is taken."""
     stem = str(PurePosixPath(safe_name(name)).with_suffix(""))
     candidate, count = f"{stem}.{suffix}", 1
     while candidate.lower() in taken:

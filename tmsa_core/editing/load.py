@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,9 +14,17 @@ from tmsa_core.availability import align_roles, needed_roles
 from tmsa_core.bundles import Bundle, complete, no_progress, open_bundle
 from tmsa_core.devices import find_device, report_out_of_memory
 from tmsa_core.domains import OPTIONAL_ROLES, Domain, find_domain
-from tmsa_core.editing.editor import Editor, Wrapper
+from tmsa_core.editing.editor import Editor
+from tmsa_core.editing.models import Models, Wrapper
 from tmsa_core.errors import RequestError, quoted
 from tmsa_core.weights.download import Report
+
+DTYPES = {
+    "auto": torch.float32,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
 
 
 @report_out_of_memory
@@ -28,32 +37,29 @@ def load_editor(
     on_gpu: Wrapper | None = None,
     samples_only: bool = False,
 ) -> Editor:
-    """Load a domain's networks, after downloading those that come from the Hub, once.
+    """Load a domain's networks; missing files are downloaded from the Hub first.
 
-    Without a mapper, which nobody publishes for photos, images can be inverted and sampled, and
-    an edit raises BundleError with the command that makes one. Where the mapper, HFGI or the
-    identity network is damaged, the editor does without.
+    Without a mapping network (none is published for photos) images can be inverted and sampled,
+    and an edit raises BundleError with the command that makes one. A damaged mapping network,
+    HFGI or identity network is reported and left out.
 
     Args:
         domain: Key of the domain, such as "avatar".
-        device: "cpu", "cuda", "mps", or "auto", which takes the best there is.
+        device: "cpu", "cuda", "mps", or "auto" for the best one available.
         dtype: A torch dtype or its name; "auto" is float32.
-        folder: The bundle's folder, if not the usual one.
-        report: Told of downloads, and of damaged files that the editor does without.
-        on_gpu: See ``Editor``.
-        samples_only: Load the generator alone: the editor then only draws samples.
-
-    Returns:
-        The editor.
+        folder: Folder of the bundle, by default that of the domain.
+        report: Called with the progress of downloads and with messages on damaged files.
+        on_gpu: Wraps the functions that run networks, see ``Models``.
+        samples_only: Load the generator only: the editor then generates samples and nothing else.
 
     Raises:
-        BundleError: Where a file is damaged or cannot be had.
-        RequestError: For an unknown domain, device or dtype, and for a value of another kind.
-        MemoryFullError: Where the device is too small.
+        BundleError: A file is damaged, or missing and not available.
+        RequestError: The domain, device, dtype or another argument is invalid.
+        MemoryFullError: The device has too little memory.
     """
     facts = find_domain(domain)
     device = find_device(device)
-    number = _find_dtype(dtype)
+    network_dtype = _find_dtype(dtype)
     for name, function in (("report", report), ("on_gpu", on_gpu or no_progress)):
         if not callable(function):
             raise RequestError(f"{name} is {quoted(function)}; give a function.")
@@ -63,55 +69,44 @@ def load_editor(
     bundle, damage = bundle.without_damaged(OPTIONAL_ROLES)
     for sentence in damage:
         report(sentence, 0, 0)
-    generator = bundle.load("generator", device, number)
+    generator: Any = bundle.load("generator", device, network_dtype)
     facts = replace(facts, resolution=generator.resolution, levels=generator.levels)
-    encoder = None if samples_only else bundle.load("e4e", device, number)
-    return Editor(
-        facts,
-        bundle,
-        generator=generator,
-        encoder=encoder,
-        mapper=bundle.load("mapper", device) if encoder and bundle.has("mapper") else None,
-        aligner=Aligner(
-            facts,
-            None if encoder is None else load_finder(facts, bundle),
-            facts.resolution if encoder is None else encoder.input_size,
-        ),
-        device=device,
-        on_gpu=on_gpu,
-    )
+    encoder: Any = None
+    mapper: Any = None
+    finder: FaceFinder | None = None
+    if not samples_only:
+        encoder = bundle.load("e4e", device, network_dtype)
+        mapper = bundle.load("mapper", device) if bundle.has("mapper") else None
+        finder = load_finder(facts, bundle)
+    models = Models(bundle, generator, encoder, mapper, device, on_gpu)
+    encoder_side = facts.resolution if encoder is None else encoder.input_size
+    return Editor(facts, models, Aligner(facts, finder, encoder_side))
 
 
 def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
-    names = {
-        "auto": torch.float32,
-        "float32": torch.float32,
-        "float16": torch.float16,
-        "bfloat16": torch.bfloat16,
-    }
-    if isinstance(dtype, torch.dtype) and dtype in (*names.values(), torch.float64):
+    if isinstance(dtype, torch.dtype) and dtype in (*DTYPES.values(), torch.float64):
         return dtype
-    if not isinstance(dtype, str) or dtype not in names:
-        raise RequestError(f"dtype is {quoted(dtype)}; use one of {', '.join(names)}.")
-    return names[dtype]
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise RequestError(f"dtype is {quoted(dtype)}; use one of {', '.join(DTYPES)}.")
+    return DTYPES[dtype]
 
 
 def load_aligner(
     domain: str = "avatar", folder: str | Path | None = None, report: Report = no_progress
 ) -> Aligner:
-    """What aligns images of a domain, after downloading what is missing of that alone.
+    """Load what aligning images of a domain needs; missing files of it are downloaded first.
 
     Args:
         domain: Key of the domain.
-        folder: The bundle's folder, if not the usual one.
-        report: Told of downloads.
+        folder: Folder of the bundle, by default that of the domain.
+        report: Called with the progress of downloads.
 
     Returns:
-        The aligner; its images are ``seen`` at the crop's own size, as there is no encoder.
+        The aligner. There is no encoder, so its ``encoder_input`` has the size of the crop.
 
     Raises:
-        RequestError: For an unknown domain.
-        BundleError: Where the file that places a face's points is missing or damaged.
+        RequestError: The domain is unknown.
+        BundleError: A file is missing or damaged.
     """
     facts = find_domain(domain)
     bundle = open_bundle(domain, folder)
@@ -120,8 +115,8 @@ def load_aligner(
 
 
 def load_finder(domain: Domain, bundle: Bundle) -> FaceFinder | None:
-    """What finds faces in images of a domain; None where there is nothing to find."""
-    if domain.alignment != "face":
+    """Load the face finder of a domain; None for a domain without faces."""
+    if not domain.is_face:
         return None
     detector = bundle.checked_path("detector") if "detector" in bundle.files else None
     return FaceFinder(detector, bundle.checked_path("landmarks"))

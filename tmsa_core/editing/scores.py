@@ -1,22 +1,29 @@
-"""How good one edit is, by two networks that take no part in making it look good.
+"""Scores of one edit: the identity it kept, and how well it matches the target text.
 
-Identity: the cosine of ArcFace embeddings of the crop before and after (section 4 of the TMSA
-paper, Table 2). Text: how well CLIP finds that the target text fits the crop, beside the neutral
-text (the comparison whose wins Table 3 counts). The neutral text stays true of most edits, a face
-with glasses is a human face, so a target that fits as well as the neutral text is fully met.
+Identity is the cosine of ArcFace embeddings of the crop before and after the edit (section 4 of
+the TMSA paper, Table 2). Text match compares how well CLIP finds that the target and the neutral
+text fit the crop (the comparison whose wins Table 3 counts). The neutral text stays true of most
+edits, because a face with glasses is still a human face; so a target that fits as well as the
+neutral text counts as fully reached.
+
+Neither network is an independent judge: every edit follows CLIP's embeddings, so the text match
+favours the editor, and HFGI is trained with the identity network, so identity favours HFGI.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tmsa_core.datatypes import EditRequest, EditResult, PreparedFace
+from tmsa_core.datatypes import EditResult, PreparedFace
 from tmsa_core.imaging.images import to_tensor
+from tmsa_core.networks.identity import IdentityNet
+from tmsa_core.text.cleaning import clean_text
 
 if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip
@@ -24,9 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TextScore:
-    """How well the target text of one edit is met before and after it, in [0, 1].
+    """Text match of one edit.
 
-    The ratio of the probabilities that CLIP gives the target and the neutral text, at most 1.
+    Attributes:
+        target_text: The target text.
+        before: Match of the crop before the edit, in [0, 1]: the ratio of the probabilities that
+            CLIP gives the target and the neutral text, at most 1.
+        after: The same for the edited crop.
     """
 
     target_text: str
@@ -36,11 +47,12 @@ class TextScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """What was kept and what was reached.
+    """Scores of one result, which may stack several edits.
 
-    identity: cosine of the crop and its edit in [-1, 1], None without an identity network.
-    inversion: the same for the crop and its inversion, the most an edit can keep. texts: one
-    score per stacked edit.
+    Attributes:
+        identity: Cosine of the crop and its edit in [-1, 1], None without an identity network.
+        inversion: Cosine of the crop and its inversion, the most that an edit can keep.
+        texts: One text match for each stacked edit.
     """
 
     identity: float | None
@@ -49,61 +61,44 @@ class Scores:
 
     @property
     def text(self) -> float:
-        """The mean over all edits, after them; 1 where nothing was asked."""
-        return _mean([score.after for score in self.texts], 1.0)
+        """Mean text match after the edits; 1 where there are none."""
+        return fmean(score.after for score in self.texts) if self.texts else 1.0
 
     @property
     def text_before(self) -> float:
-        """The same before the edit."""
-        return _mean([score.before for score in self.texts], 1.0)
+        """Mean text match before the edits; 1 where there are none."""
+        return fmean(score.before for score in self.texts) if self.texts else 1.0
 
 
-class Scorer:
-    """Scores edits with a bundle's CLIP and, where there is one, its identity network.
+def score_edit(
+    prepared: PreparedFace,
+    result: EditResult,
+    clip: Clip,
+    identity: IdentityNet | None,
+    embed_text: Callable[[str], Tensor],
+) -> Scores:
+    """Compare an edited crop with the crop it was made from.
 
-    embed_text: from a text to its (512,) embedding; the editor's own, which remembers.
+    Args:
+        prepared: The face before the edit.
+        result: What ``Editor.edit`` returned for it.
+        clip: Embeds the crops.
+        identity: Embeds the faces; None leaves both identity scores out.
+        embed_text: From a cleaned text to its embedding (512,).
     """
-
-    def __init__(
-        self, clip: Clip, embed_text: Callable[[str], Tensor], identity: nn.Module | None
-    ) -> None:
-        self._clip = clip
-        self._embed_text = embed_text
-        self._identity = identity
-
-    @torch.inference_mode()
-    def score(self, prepared: PreparedFace, result: EditResult) -> Scores:
-        """Compare the edited crop with the crop it was made from."""
-        return self.score_many(prepared, [result])[0]
-
-    @torch.inference_mode()
-    def score_many(self, prepared: PreparedFace, results: Sequence[EditResult]) -> list[Scores]:
-        """Scores of several edits of one face; its own crops are looked at once."""
-        device = self._clip.mean.device
-        crops = [prepared.crop, prepared.inversion_crop, *(r.crop for r in results)]
-        images = torch.cat([to_tensor(crop) for crop in crops]).to(device)  # (2+N,3,R,R)
-        seen = self._clip.embed_images(images)
-        kept: list[float | None] = [None] * (1 + len(results))
-        if self._identity is not None:
-            faces = self._identity(images)
-            kept = (faces[1:] @ faces[0]).clamp(-1, 1).tolist()
-        return [
-            Scores(
-                identity=kept[1 + i],
-                inversion=kept[0],
-                texts=tuple(self._texts(r, seen[0], seen[2 + i]) for r in result.requests),
-            )
-            for i, result in enumerate(results)
-        ]
-
-    def _texts(self, request: EditRequest, before: Tensor, after: Tensor) -> TextScore:
-        texts = (request.neutral_text, request.target_text)
-        answers = torch.stack([self._embed_text(text) for text in texts])  # (2,512)
-        scale = self._clip.model.logit_scale.exp().float()
-        logits = scale * torch.stack([before, after]) @ answers.to(before).T  # (2,2)
-        met = (logits[:, 1] - logits[:, 0]).exp().clamp_max(1)
-        return TextScore(request.target_text, *met.tolist())
-
-
-def _mean(values: Sequence[float], empty: float) -> float:
-    return sum(values) / len(values) if values else empty
+    crops = (prepared.crop, prepared.inversion_crop, result.crop)
+    images = torch.cat([to_tensor(crop) for crop in crops]).to(clip.mean.device)  # (3,3,R,R)
+    cosines: list[float | None] = [None, None]
+    if identity is not None:
+        faces = identity(images)  # (3,512)
+        cosines = (faces[1:] @ faces[0]).clamp(-1, 1).tolist()
+    embeddings = clip.embed_images(images[::2])  # (2,512): before, after
+    scale = clip.model.logit_scale.exp().float()
+    texts = []
+    for request in result.requests:
+        pair = (request.neutral_text, request.target_text)
+        prompts = torch.stack([embed_text(clean_text(text)) for text in pair])  # (2,512)
+        logits = scale * embeddings @ prompts.to(embeddings).T  # (2,2)
+        match = (logits[:, 1] - logits[:, 0]).exp().clamp_max(1)
+        texts.append(TextScore(request.target_text, *match.tolist()))
+    return Scores(identity=cosines[1], inversion=cosines[0], texts=tuple(texts))

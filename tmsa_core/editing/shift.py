@@ -1,8 +1,8 @@
-"""From two texts to a semantic shift in W+ (section 3.3 of the TMSA paper).
+"""From two prompts to a semantic shift in W+ (section 3.3 of the TMSA paper).
 
-dw = M(t_target) - M(t_neutral), where t is the average of CLIP's text embedding over the text
-put into the 80 templates of the prompt bank. A mapper that carries reference images refines
-the shift by them (``clusters``), one that is calibrated brings it to a length.
+dw = M(t_target) - M(t_neutral), where t is the mean of CLIP's text embeddings over the 80
+templates. A mapping network M with reference images refines the shift by them
+(``shift_refinement``); one with a calibrated length scales it to that length.
 """
 
 from __future__ import annotations
@@ -19,36 +19,52 @@ from tmsa_core.datatypes import Levels
 from tmsa_core.editing.shift_refinement import cluster_step, refine, row_norm
 from tmsa_core.errors import RequestError, quoted
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.text.templates import clean_text, prompt_bank
+from tmsa_core.text.cleaning import clean_text
 
 if TYPE_CHECKING:
     from tmsa_core.networks.clip import Clip
 
+# Embeddings closer than this differ by wording alone. Measured in the avatar domain: "face", "a
+# portrait of a person" and unknown words lie within 0.03 of "human face", the faintest attributes
+# 0.1 away.
 SAME_MEANING = 0.05
-"""Embeddings closer than this differ by wording alone. In the drawn world "face", "a portrait of a
-person" and words never seen lie within 0.03 of "human face", and the faintest traits 0.1 away."""
-LEVEL_NAMES = {"coarse": (0, 4), "medium": (4, 8), "fine": (8, None)}
+# Rows of W+, as StyleCLIP divides them.
+LEVEL_NAMES = {
+    "all": slice(None),
+    "coarse": slice(0, 4),
+    "medium": slice(4, 8),
+    "fine": slice(8, None),
+}
 
 
 @torch.inference_mode()
 def embed_text(clip: Clip, text: str) -> Tensor:
-    """t: the mean of E_T over the prompt bank of one text -> (512,) unit vector.
+    """t: the mean embedding of a text over the 80 templates, a unit vector (512,).
 
-    A template that leaves no room for the whole text is passed over: its prompt would lose the
-    text's last words. A text with no room in any is embedded as it is, as far as it is read.
+    Templates in which the text would be cut are left out. If none is left, the bare text is
+    embedded, as far as the encoder reads it.
     """
+    from tmsa_core.text.templates import prompt_bank  # imports open_clip, which takes long
+
     prompts = [prompt for prompt in prompt_bank(text) if clip.tokenizer.fits(prompt)]
     return F.normalize(clip.embed_texts(prompts or [clean_text(text)]).mean(dim=0), dim=0)
 
 
 @torch.inference_mode()
 def semantic_shift(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
-    """dw = M(t_target) - M(t_neutral), refined and brought to the calibrated length.
+    """The shift dw = M(t_target) - M(t_neutral), refined and scaled to the calibrated length.
 
-    neutral, target: (512,) text embeddings -> (L,512). Without references and calibration it is the
-    paper's raw difference. With both it is as long as ``cluster_step`` and M together find, but at
-    least the calibrated length. Texts of the same meaning give a true zero: at the calibrated
-    length their difference would be an edit that nobody asked for.
+    Without references and calibration this is the paper's raw difference. With both, the length
+    is the one that the refinement finds, but at least the calibrated one. Texts of the same
+    meaning give exact zeros, because the calibrated length would make an edit of their wording.
+
+    Args:
+        mapper: The mapping network M.
+        neutral: Embedding of the neutral text, (512,).
+        target: Embedding of the target text, (512,).
+
+    Returns:
+        The shift, (L,512).
     """
     if (target - neutral).norm() < SAME_MEANING:
         return torch.zeros_like(mapper.latent_avg)
@@ -60,11 +76,11 @@ def semantic_shift(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def shift_direction(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
-    """M(t_target) - M(t_neutral), turned to what separates the mapper's references, if it has any.
+    """M(t_target) - M(t_neutral), refined by the mapper's references if it has any.
 
-    neutral, target: (512,) -> (L,512), not yet calibrated.
+    Takes embeddings (512,) and returns (L,512), not yet calibrated.
     """
-    w_neutral, w_target = mapper.from_text(torch.stack([neutral, target]))
+    w_neutral, w_target = mapper.from_text(torch.stack([neutral, target]))  # each (L,512)
     shift = w_target - w_neutral
     if not mapper.references:
         return shift
@@ -73,43 +89,49 @@ def shift_direction(mapper: Mapper, neutral: Tensor, target: Tensor) -> Tensor:
 
 
 def calibrate(shift: Tensor, length: float) -> Tensor:
-    """A shift (L,512) scaled to ``length``, its root mean square norm per level; 0 leaves it."""
+    """Scale a shift (L,512) to a ``row_norm`` of ``length``; 0 keeps it unchanged."""
     return shift * (length / row_norm(shift)) if length else shift
 
 
-def level_mask(levels: Levels, count: int) -> Tensor:
-    """(count,1) ones on the W+ rows that ``levels`` names, zeros elsewhere.
+def level_rows(levels: Levels, count: int) -> list[int]:
+    """The rows of W+ that ``levels`` names.
 
-    coarse is rows 0-3, medium 4-7, fine the rest, as StyleCLIP divides them. Raises RequestError
-    for other names and for indices outside the rows there are.
+    Args:
+        levels: A key of ``LEVEL_NAMES`` or indices.
+        count: Number L of rows.
+
+    Raises:
+        RequestError: The name is unknown or an index is not a row.
     """
-    mask = torch.zeros(count, 1)
     if isinstance(levels, str):
-        if levels == "all":
-            return mask + 1
         if levels not in LEVEL_NAMES:
-            names = ", ".join(("all", *LEVEL_NAMES))
             raise RequestError(
-                f"levels is {quoted(levels)}; use {names} or indices 0 to {count - 1}."
+                f"levels is {quoted(levels)}; use {', '.join(LEVEL_NAMES)} or indices 0 to "
+                f"{count - 1}."
             )
-        start, stop = LEVEL_NAMES[levels]
-        mask[start:stop] = 1
-        return mask
+        return list(range(count))[LEVEL_NAMES[levels]]
     if not isinstance(levels, Iterable):
         raise RequestError(
             f"levels is {quoted(levels)}; use a name such as 'all', or a list of indices."
         )
-    for i in levels:
-        if isinstance(i, bool) or not isinstance(i, Integral) or not 0 <= i < count:
+    rows = list(levels)
+    for row in rows:
+        if isinstance(row, bool) or not isinstance(row, Integral) or not 0 <= row < count:
             raise RequestError(
-                f"levels holds {quoted(i)}; use whole numbers from 0 to {count - 1}."
+                f"levels holds {quoted(row)}; use whole numbers from 0 to {count - 1}."
             )
-        mask[i] = 1
+    return [int(row) for row in rows]
+
+
+def level_mask(levels: Levels, count: int) -> Tensor:
+    """A mask (count,1): ones in the ``level_rows`` of ``levels``, zeros elsewhere."""
+    mask = torch.zeros(count, 1)
+    mask[level_rows(levels, count)] = 1
     return mask
 
 
 def keep_largest(shift: Tensor, threshold: float) -> Tensor:
-    """A shift (L,512) with the ``threshold`` share of its smallest components set to zero."""
+    """Set the ``threshold`` share of the smallest components of a shift (L,512) to zero."""
     if threshold == 0:
         return shift
     cut = torch.quantile(shift.abs().flatten(), threshold)

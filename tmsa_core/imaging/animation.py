@@ -1,4 +1,4 @@
-"""Writes animations: GIF, WebP and, where the package ``av`` is installed, MP4."""
+"""Encode animations: GIF, WebP and, if the package ``av`` is installed, MP4."""
 
 from __future__ import annotations
 
@@ -14,27 +14,24 @@ from tmsa_core.errors import RequestError, quoted
 ALWAYS = ("gif", "webp")
 MP4_HINT = 'MP4 needs the Python package "av" where this page runs: pip install av.'
 FRAMES_PER_SECOND = 20
-HOLD = 8  # frames that each end is held
+HOLD = 8  # frames for which each end is held
 
 
 def there_and_back(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """The frames forwards, held, and backwards, held: an animation that repeats without a jump."""
+    """The frames forwards and backwards, both ends held, to repeat without a jump."""
     return [*frames, *[frames[-1]] * HOLD, *reversed(frames), *[frames[0]] * HOLD]
 
 
 def animation_kinds() -> tuple[str, ...]:
-    """Returns the kinds of file that can be written here; MP4 only where ``av`` is installed."""
+    """The kinds of file that can be written; MP4 only if ``av`` is installed."""
     return (*ALWAYS, "mp4") if importlib.util.find_spec("av") else ALWAYS
 
 
 def check_animation_kind(kind: str) -> None:
-    """Refuses a kind of file that cannot be written here, before any frame is computed.
-
-    Args:
-        kind: "gif", "webp" or "mp4".
+    """Check, before any frame is computed, that a kind of file can be written.
 
     Raises:
-        RequestError: the kind is unknown, or it is "mp4" and ``av`` is not installed.
+        RequestError: The kind is not one of ``animation_kinds``.
     """
     kinds = animation_kinds()
     if kind in kinds:
@@ -45,18 +42,17 @@ def check_animation_kind(kind: str) -> None:
 
 
 def encode_animation(frames: Sequence[Image.Image], kind: str) -> bytes:
-    """Writes frames as an animation that repeats.
+    """Encode frames as an animation that repeats.
 
     Args:
-        frames: RGB images of one size, shown at FRAMES_PER_SECOND.
-        kind: "gif", "webp" or "mp4" (H.264). MP4 holds even sizes only, so an odd row or column
-            is left out there.
+        frames: RGB images of one size, shown at ``FRAMES_PER_SECOND``.
+        kind: "gif", "webp" or "mp4" (H.264, which drops an odd row or column).
 
     Returns:
         The content of the file.
 
     Raises:
-        RequestError: the kind cannot be written here.
+        RequestError: The kind cannot be written.
     """
     check_animation_kind(kind)
     if kind == "mp4":

@@ -1,4 +1,4 @@
-"""Contact sheets: several images in one, with titles."""
+"""Contact sheets: several images in one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-TILE = 128  # px, side of an image in the titled grid
-TITLE_HEIGHT = 22  # px
-GAP = 2  # px between images
-HEADER = 16  # px, height of the titles over a grid
+TILE = 128  # pixels, side of an image in a grid
+TITLE_HEIGHT = 22  # pixels
 
 
 def side_by_side(crops: Sequence[Image.Image]) -> Image.Image:
@@ -22,30 +20,17 @@ def side_by_side(crops: Sequence[Image.Image]) -> Image.Image:
     return strip
 
 
-def titled_grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
-    """Images as a table, a title over each column, shortened to fit it."""
+def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
+    """Arrange square images as a table of tiles, with a title over each column, cut to fit."""
     font = ImageFont.load_default(12)
-    size = (TILE * len(titles), TITLE_HEIGHT + TILE * len(rows))
-    sheet = Image.new("RGB", size, "white")
+    sheet = Image.new("RGB", (TILE * len(titles), TITLE_HEIGHT + TILE * len(rows)), "white")
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
-        while font.getlength(title) > TILE - 8 and len(title) > 2:
-            title = title[:-2] + "…" if not title.endswith("…") else title[:-2] + "…"
-        draw.text((column * TILE + 4, 4), title, font=font, fill="black")
+        shown = title
+        while font.getlength(shown) > TILE - 8 and len(shown) > 2:
+            shown = shown.removesuffix("…")[:-1] + "…"
+        draw.text((column * TILE + 4, 4), shown, font=font, fill="black")
         for row, images in enumerate(rows):
             tile = images[column].resize((TILE, TILE), Image.Resampling.LANCZOS)
             sheet.paste(tile, (column * TILE, TITLE_HEIGHT + row * TILE))
-    return sheet
-
-
-def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
-    """Images of equal size as a table with a title over each column."""
-    side = rows[0][0].width
-    step = side + GAP
-    sheet = Image.new("RGB", (step * len(titles) - GAP, HEADER + step * len(rows) - GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        draw.text((column * step + 3, 2), title, fill="black")
-        for row, images in enumerate(rows):
-            sheet.paste(images[column], (column * step, HEADER + row * step))
     return sheet

@@ -1,7 +1,7 @@
-"""Images in, tensors through, images out: the only place where pixel ranges convert.
+"""Read images, and convert between images and tensors; pixel ranges are converted only here.
 
-Outside the package an image is an RGB ``PIL.Image`` in sRGB with its rotation tag already
-applied; inside it is float32 (B, 3, H, W) in [-1, 1].
+An image is an RGB ``PIL.Image`` in sRGB with its rotation tag applied. A tensor of images is
+float32 (B,3,H,W) in [-1, 1].
 """
 
 from __future__ import annotations
@@ -25,54 +25,41 @@ from tmsa_core.files import checked_path, read_bounded
 ImageSource = Image.Image | str | Path | np.ndarray | bytes
 
 MAX_PIXELS = 64_000_000
-MAX_JPEG2000_PIXELS = 16_000_000  # its decoder takes 30 bytes of memory and 0.2 us for each
-MAX_BYTES = 512 << 20  # of a file; 64 megapixels of 16-bit RGBA without compression
-DEEP_RANGES = (255.0, 1023.0, 4095.0, 65535.0)  # of 8, 10, 12 and 16 bits in deeper grey
+MAX_JPEG2000_PIXELS = 16_000_000  # the decoder takes 30 bytes of memory and 0.2 us for each
+MAX_BYTES = 512 << 20  # of a file: 64 megapixels of 16-bit RGBA without compression
+DEEP_RANGES = (255.0, 1023.0, 4095.0, 65535.0)  # white for 8, 10, 12 and 16 bits of grey
+# Formats that are read. Others that Pillow knows start programs (EPS) or hold no photos.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
-"""Formats that are read. Others that Pillow knows start programs (EPS) or are no photos."""
 
 _ADVICE = "please use a JPEG, PNG or WebP photo."
 _HEIC = tuple(b"ftyp" + b for b in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"))
-# What readers raise on damaged files. Pillow documents UnidentifiedImageError, an OSError; its
-# plugins and the libraries below them also raise these (AVIF: RuntimeError).
+# Errors of readers on damaged files. Pillow documents UnidentifiedImageError, an OSError; its
+# plugins and the libraries below them also raise the others (AVIF: RuntimeError).
 DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    ArithmeticError,
-    RuntimeError,
-    SystemError,
-    struct.error,
-    zlib.error,
-)
-# Share of the brightest, and of the darkest, pixels of deep grey that do not decide its range.
-_OUTLIERS = 0.001
-_OVERSHOOT = 0.1  # of float images beyond the ends of their range, as resampling makes it
-_DIMMEST_EIGHT_BITS = 8.0  # a float image that ends below would be black in a range of 255
+    OSError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, EOFError,
+    ArithmeticError, RuntimeError, SystemError, struct.error, zlib.error,
+)  # fmt: skip
+_OUTLIERS = 0.001  # share of the brightest, and of the darkest, pixels that a range leaves out
+_OVERSHOOT = 0.1  # of float images beyond the ends of their range, caused by resampling
+_DIMMEST_EIGHT_BITS = 8.0  # a float image with a lower maximum would be black in a range of 255
 
 
 def load_image(source: ImageSource) -> Image.Image:
     """Read an image as upright RGB in sRGB; transparency becomes white.
 
-    Colours are converted to sRGB where the image holds another ICC profile; a profile that
-    cannot be used is ignored. The image returned holds no profile.
+    Colours of another ICC profile are converted; a profile that cannot be used is ignored.
 
     Args:
         source: A PIL image of any mode, the path of a regular file, an encoded file as bytes, or
-            a uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of an animation the
-            first frame is taken. It is never changed.
+            a uint8 array (H,W), (H,W,1), (H,W,3) or (H,W,4). It is not changed. An animation
+            gives its first frame.
 
     Returns:
-        The image; it shares no memory with ``source``.
+        The image, without a profile; it shares no memory with ``source``.
 
     Raises:
-        ImageError: In one sentence, for everything that is no such image, for a file of more
-            than ``MAX_BYTES`` and for an image of more than ``MAX_PIXELS``, which is refused
-            before it is decoded.
+        ImageError: The source is not such an image, its file is larger than ``MAX_BYTES``, or it
+            has more than ``MAX_PIXELS``, which is checked before decoding.
     """
     if isinstance(source, Image.Image):
         return _to_rgb(source, "The image")
@@ -83,8 +70,9 @@ def load_image(source: ImageSource) -> Image.Image:
     if isinstance(source, (str, Path)):
         path = checked_path(source, ImageError)
         return _read(read_bounded(path, MAX_BYTES, ImageError), f"The file {shortened(path.name)}")
+    kind = "nothing" if source is None else f"a {shortened(type(source).__name__)}"
     raise ImageError(
-        f"Got {_a_kind(source)} instead of an image: give an image file, a PIL image or an array."
+        f"Got {kind} instead of an image: give an image file, a PIL image or an array."
     )
 
 
@@ -99,15 +87,19 @@ def from_uint8(images: Tensor) -> Tensor:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """RGB image -> (1, 3, H, W) float32 in [-1, 1]."""
+    """Convert an image to a tensor (1,3,H,W) float32 in [-1, 1]."""
     pixels = torch.from_numpy(np.array(image.convert("RGB")))  # (H, W, 3)
     return from_uint8(pixels.permute(2, 0, 1).unsqueeze(0))
 
 
 def to_image(pixels: Tensor) -> Image.Image:
-    """(3, H, W) or (1, 3, H, W), nominally in [-1, 1], clamped and rounded -> RGB image.
+    """Convert a tensor to an RGB image: the exact inverse of ``to_tensor``.
 
-    The exact inverse of ``to_tensor``. Raises ValueError for another shape.
+    Args:
+        pixels: (3,H,W) or (1,3,H,W), nominally in [-1, 1]; clamped and rounded.
+
+    Raises:
+        ValueError: The shape is another one.
     """
     if pixels.ndim == 4 and len(pixels) == 1:
         pixels = pixels[0]
@@ -124,14 +116,14 @@ def _read(data: bytes, name: str) -> Image.Image:
         _need_heic_reader(name)
     known = [f for f in FORMATS if f in Image.OPEN]
     with _plain_errors(name), Image.open(io.BytesIO(data), formats=known) as image:
-        # Before anything is decoded: a file of 244 bytes can declare any number of pixels.
+        # Check before decoding: a file of 244 bytes can declare any number of pixels.
         most = MAX_JPEG2000_PIXELS if image.format == "JPEG2000" else MAX_PIXELS
         _check_size(*image.size, name, most)
         return _to_rgb(image, name)
 
 
 def _need_heic_reader(name: str) -> None:
-    """Make Pillow read HEIC, where the package for it is installed."""
+    """Make Pillow read HEIC; raises ImageError if the package for it is not installed."""
     try:
         from pillow_heif import register_heif_opener
     except ImportError as error:
@@ -159,7 +151,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    """Decode, turn upright, and bring any mode to RGB."""
+    """Decode an image of any mode, turn it upright and convert it to RGB."""
     _check_size(*image.size, name)
     with _plain_errors(name):
         image.load()
@@ -168,15 +160,15 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
             image = _deep_to_grey(image)
         image = _in_srgb(image)
         if image.has_transparency_data:
-            return _unmarked(_on_white(image))
+            return _without_profile(_on_white(image))
         if image.mode == "LAB":
-            return _unmarked(_lab_to_rgb(image))
-        # convert() hands back the same object for an RGB image: never the caller's own.
-        return _unmarked(image.convert("RGB").copy())
+            return _without_profile(_lab_to_rgb(image))
+        # Copy, because convert() returns the caller's own object for an RGB image.
+        return _without_profile(image.convert("RGB").copy())
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF rotation; a tag block that cannot be read leaves the image as it is."""
+    """Apply the EXIF rotation, unless the metadata cannot be read."""
     try:
         return ImageOps.exif_transpose(image)
     except DAMAGED:
@@ -184,7 +176,7 @@ def _turn_upright(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """The image with its colours converted to sRGB, where it holds another ICC profile."""
+    """Convert the colours to sRGB if the image has another ICC profile."""
     profile = image.info.get("icc_profile")
     if not isinstance(profile, bytes) or not profile or image.mode == "LAB":
         return image
@@ -199,24 +191,25 @@ def _in_srgb(image: Image.Image) -> Image.Image:
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
         target = ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, source, target, outputMode=mode)
+        assert converted is not None  # only for inPlace=True it is
     except (ImageCms.PyCMSError, *DAMAGED):
-        return image  # a damaged profile, or one of another kind of colours
-    if "transparency" in image.info and mode == "RGB":  # names a colour before the conversion
+        return image  # a damaged profile, or one for other colours
+    if "transparency" in image.info and mode == "RGB":  # a colour before the conversion
         converted.putalpha(image.convert("RGBA").getchannel("A"))
     return converted
 
 
-def _unmarked(image: Image.Image) -> Image.Image:
-    """The image without its profile, which no longer describes its colours."""
+def _without_profile(image: Image.Image) -> Image.Image:
+    """Remove the profile, which no longer describes the colours."""
     image.info.pop("icc_profile", None)
     return image
 
 
 def _deep_to_grey(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float grey -> 8-bit grey, by the smallest range that holds its values.
+    """Convert 16-bit, 32-bit and float grey to 8 bits by the smallest range for its values.
 
-    Cameras and scanners put 10 or 12 bits into files of 16. Single pixels beyond a range, such as
-    hot ones of a sensor, are clipped.
+    Cameras and scanners store 10 or 12 bits in files of 16. Single pixels beyond a range, such as
+    a sensor's hot pixels, are clipped.
     """
     values = np.asarray(image, dtype=np.float32)
     low, high = _without_outliers(values[np.isfinite(values)])
@@ -227,7 +220,7 @@ def _deep_to_grey(image: Image.Image) -> Image.Image:
 
 
 def _without_outliers(values: np.ndarray) -> tuple[float, float]:
-    """The lowest and highest of finite values, single outliers left out."""
+    """The lowest and highest of finite values without single outliers."""
     if not values.size:
         return 0.0, 0.0
     left_out = max(1, int(_OUTLIERS * values.size)) if values.size > 2 else 0
@@ -237,9 +230,9 @@ def _without_outliers(values: np.ndarray) -> tuple[float, float]:
 
 
 def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
-    """What is black and what is white in grey values from low to high."""
+    """The grey values of black and white for an image with values from low to high."""
     if fractions and high <= 1 + _OVERSHOOT:
-        signed = -1 - _OVERSHOOT <= low < -_OVERSHOOT  # as networks draw images
+        signed = -1 - _OVERSHOOT <= low < -_OVERSHOOT  # the range of networks
         return (-1.0 if signed else 0.0), 1.0
     if fractions and high < _DIMMEST_EIGHT_BITS:
         return 0.0, high
@@ -247,7 +240,7 @@ def _range(low: float, high: float, fractions: bool) -> tuple[float, float]:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode in ("La", "RGBa"):  # premultiplied: no direct way to RGBA for both
+    if image.mode in ("La", "RGBa"):  # premultiplied; Pillow cannot convert "La" to RGBA
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
@@ -257,12 +250,14 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     from PIL import ImageCms  # an optional part of Pillow
 
     profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+    converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+    assert converted is not None  # only for inPlace=True it is
+    return converted
 
 
 def _check_size(width: int, height: int, name: str, most: int = MAX_PIXELS) -> None:
     if width < 1 or height < 1:
-        raise ImageError(f"{name} holds no pixel ({width} x {height}): {_ADVICE}")
+        raise ImageError(f"{name} has no pixels ({width} x {height}): {_ADVICE}")
     if width * height > most:
         raise ImageError(
             f"{name} has {width} x {height} pixels, more than the {most // 1_000_000} "
@@ -272,10 +267,10 @@ def _check_size(width: int, height: int, name: str, most: int = MAX_PIXELS) -> N
 
 @contextmanager
 def _plain_errors(name: str) -> Iterator[None]:
-    """Turn what Pillow raises and warns of while reading into an ImageError."""
+    """Turn Pillow's errors into an ImageError and ignore its warnings."""
     try:
         with warnings.catch_warnings():
-            # Sizes are checked by ourselves, and odd metadata is nobody's concern here.
+            # Sizes are checked here, and unusual metadata does no harm.
             warnings.simplefilter("ignore")
             yield
     except MemoryError as error:
@@ -291,7 +286,3 @@ def _plain_errors(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is not an image that can be read: {_ADVICE}") from error
     except DAMAGED as error:
         raise ImageError(f"{name} is damaged or incomplete: {_ADVICE}") from error
-
-
-def _a_kind(source: object) -> str:
-    return "nothing" if source is None else f"a {shortened(type(source).__name__)}"

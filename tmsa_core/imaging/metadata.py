@@ -1,8 +1,8 @@
-"""What a saved image says about itself: that it was edited, and with what recipe.
+"""Metadata of saved images: that they were edited, and by which recipe; and the watermark.
 
-The recipe (texts, strength, domain, weights, version) travels as JSON under the key ``tmsa``. The
-notice is there twice: in plain words, and as IPTC's digital source type inside an XMP packet,
-which image libraries read (https://cv.iptc.org/newscodes/digitalsourcetype/).
+The recipe (prompts, strength, domain, weights, version) is JSON under the key ``tmsa``. The
+statement that the image was edited is there twice: as a sentence, and as IPTC's digital source type
+in an XMP packet, for software (https://cv.iptc.org/newscodes/digitalsourcetype/).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tmsa_core.files import check_place, check_regular, checked_path, write_whol
 from tmsa_core.imaging.images import DAMAGED
 from tmsa_core.version import VERSION
 
-NOTICE = "AI-edited"
-_SHARE = 0.035  # of the shorter side is the height of the letters
-_SMALLEST = 9  # px; below, letters cannot be read
+WATERMARK = "AI-edited"
+_LETTER_SHARE = 0.035  # height of its letters, as a share of the image's shorter side
+_MIN_LETTER = 9  # pixels; smaller letters cannot be read
 
 RECIPE_KEY = "tmsa"
 XMP_KEY = "XML:com.adobe.xmp"
-EDITED_NOTICE = "Edited with TMSA, a text-driven face editor: this image does not show what was."
-SAMPLE_NOTICE = "Made with TMSA: this image was generated and shows no real person."
+EDITED = "Edited with TMSA: this image has been altered by text-driven face editing."
+GENERATED = "Made with TMSA: this image was generated and shows no real person."
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -38,20 +38,24 @@ _ASCII_COMMENT = b"ASCII\0\0\0"  # EXIF 2.3, table 9: the comment's character co
 
 
 def annotate(image: Image.Image, recipe: Mapping[str, Any], edited: bool = True) -> Image.Image:
-    """A copy of ``image`` whose ``info`` carries the recipe and the notice as PNG text.
+    """Copy an image and put the metadata into its ``info``, for ``encode_png``.
 
-    edited: whether the image is an edit of another, or generated from nothing.
+    Args:
+        image: The image.
+        recipe: What ``Editor.recipe`` returns.
+        edited: Whether the image is an edit of another; False: it was generated.
     """
     marked = image.copy()
-    marked.info = dict(_texts(recipe, edited))
+    texts: dict[Any, Any] = _texts(recipe, edited)
+    marked.info = texts
     return marked
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """The image as a PNG file, with the texts of its ``info``."""
+    """Encode an image as a PNG file with the texts of its ``info``."""
     texts = {k: v for k, v in image.info.items() if isinstance(k, str) and isinstance(v, str)}
     buffer = io.BytesIO()
-    # A quarter quicker than level 3 and an eighth larger: these files live for a session only.
+    # A quarter quicker than level 3 and an eighth larger; these files are kept for a session only.
     image.save(buffer, "PNG", pnginfo=_png_text(texts), compress_level=1)
     return buffer.getvalue()
 
@@ -62,10 +66,16 @@ def encode_image(
     edited: bool = True,
     suffix: str = ".png",
 ) -> bytes:
-    """The image as a PNG, JPEG or WebP file at full size, with recipe and notice inside.
+    """Encode an image as a PNG, JPEG or WebP file with its metadata.
 
-    Without a recipe the image says nothing about itself, as befits a mere crop. Raises
-    ImageError for another suffix, or an image larger than the format holds.
+    Args:
+        image: The image.
+        recipe: What ``Editor.recipe`` returns; None for a mere crop, which gets no metadata.
+        edited: As in ``annotate``.
+        suffix: One of ``SUFFIXES``, in any case.
+
+    Raises:
+        ImageError: The suffix is another one, or the image is too large for the format.
     """
     _check_suffix(suffix, suffix)
     texts = _texts(recipe, edited) if recipe is not None else {}
@@ -94,9 +104,10 @@ def save_image(
     recipe: Mapping[str, Any] | None = None,
     edited: bool = True,
 ) -> None:
-    """Write what ``encode_image`` gives, the format by the suffix of ``path``.
+    """Write an image by ``encode_image`` in the format of the suffix of ``path``.
 
-    Raises ImageError for another suffix, or where the file cannot be written.
+    Raises:
+        ImageError: The suffix is not one of ``SUFFIXES``, or the file cannot be written.
     """
     path = checked_path(path, ImageError)
     check_destination(path)
@@ -105,7 +116,11 @@ def save_image(
 
 
 def check_destination(path: Path) -> None:
-    """Raise ImageError where ``save_image`` could not write, before work is done in vain."""
+    """Check, before the image is computed, that ``save_image`` can write to a path.
+
+    Raises:
+        ImageError: It cannot.
+    """
     checked_path(path, ImageError)
     _check_suffix(path.suffix, path.name)
     check_place(path, ImageError)
@@ -120,10 +135,11 @@ def _check_suffix(suffix: str, name: str) -> None:
 
 
 def read_recipe(source: str | Path | Image.Image) -> dict[str, Any] | None:
-    """The recipe inside an image that this package saved, or None where there is none.
+    """Read the recipe of an image saved by this package; None if it has none.
 
-    Raises ImageError where ``source`` is a path to something that is not an image, or too large
-    a one; pixels are not decoded.
+    Raises:
+        ImageError: The path is not that of an image file, or the image is too large. Pixels are
+            not decoded.
     """
     if isinstance(source, Image.Image):
         return _recipe_of(source)
@@ -146,23 +162,23 @@ def _recipe_of(image: Image.Image) -> dict[str, Any] | None:
             raw = comment if isinstance(comment, bytes) else str(comment).encode()
             text = raw.removeprefix(_ASCII_COMMENT).decode("ascii", errors="replace")
         recipe = json.loads(text)
-    except DAMAGED:  # some other program's comment, damaged metadata, JSON nested without end
+    except DAMAGED:  # another program's comment, damaged metadata, or JSON that is nested too deep
         return None
     return recipe if isinstance(recipe, dict) and "domain" in recipe else None
 
 
 def _texts(recipe: Mapping[str, Any], edited: bool) -> dict[str, str]:
-    notice = EDITED_NOTICE if edited else SAMPLE_NOTICE
+    statement = EDITED if edited else GENERATED
     kind = "compositeWithTrainedAlgorithmicMedia" if edited else "trainedAlgorithmicMedia"
     return {
         "Software": f"TMSA {VERSION}",
-        "Comment": notice,
+        "Comment": statement,
         RECIPE_KEY: json.dumps(dict(recipe), sort_keys=True),
-        XMP_KEY: PngImagePlugin.iTXt(_xmp(notice, kind), lang="", tkey=""),
+        XMP_KEY: PngImagePlugin.iTXt(_xmp(statement, kind), lang="", tkey=""),
     }
 
 
-def _xmp(notice: str, kind: str) -> str:
+def _xmp(statement: str, kind: str) -> str:
     return (
         '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -171,7 +187,7 @@ def _xmp(notice: str, kind: str) -> str:
         ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
         ' xmlns:dc="http://purl.org/dc/elements/1.1/">'
         f"<Iptc4xmpExt:DigitalSourceType>{_SOURCE_TYPES}{kind}</Iptc4xmpExt:DigitalSourceType>"
-        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(notice)}</rdf:li>'
+        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(statement)}</rdf:li>'
         "</rdf:Alt></dc:description>"
         "</rdf:Description></rdf:RDF></x:xmpmeta>"
         '<?xpacket end="w"?>'
@@ -193,16 +209,16 @@ def _exif(texts: Mapping[str, str]) -> Image.Exif:
     return exif
 
 
-def add_watermark(image: Image.Image, text: str = NOTICE) -> Image.Image:
-    """A copy of an RGB image with ``text`` on a dark strip in its lower right corner."""
-    size = max(_SMALLEST, round(_SHARE * min(image.size)))
+def add_watermark(image: Image.Image) -> Image.Image:
+    """Copy an RGB image and write ``WATERMARK`` on a dark strip in its lower right corner."""
+    size = max(_MIN_LETTER, round(_LETTER_SHARE * min(image.size)))
     font = ImageFont.load_default(size)
-    left, top, right, bottom = font.getbbox(text)
+    left, top, right, bottom = font.getbbox(WATERMARK)
     gap = max(2, round(0.45 * size))
     width, height = round(right - left) + 2 * gap, round(bottom - top) + 2 * gap
     strip = Image.new("RGB", (width, height), "black")
     draw = ImageDraw.Draw(strip)
-    draw.text((gap - left, gap - top), text, font=font, fill="white")
+    draw.text((gap - left, gap - top), WATERMARK, font=font, fill="white")
     marked = image.copy()
     corner = (max(0, image.width - width), max(0, image.height - height))
     under = marked.crop((*corner, corner[0] + width, corner[1] + height))

@@ -7,10 +7,17 @@ from torch import Tensor
 
 
 def resize_tensor(pixels: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """(B, C, H, W) -> (B, C, *size), free of aliasing and differentiable.
+    """Resize without aliasing; differentiable.
 
-    size: (height, width), or one number for a square. Whole-number reductions average blocks,
-    as e4e's pooling in front of its encoder does; anything else is bilinear with antialiasing.
+    Reductions by whole numbers average blocks, as the pooling in front of e4e's encoder does. All
+    others are bilinear with antialiasing.
+
+    Args:
+        pixels: (B,C,H,W).
+        size: (height, width), or one number for a square.
+
+    Returns:
+        (B,C,height,width).
     """
     height, width = (size, size) if isinstance(size, int) else size
     if pixels.shape[-2:] == (height, width):
@@ -21,7 +28,7 @@ def resize_tensor(pixels: Tensor, size: int | tuple[int, int]) -> Tensor:
 
 
 def fit_side(pixels: Tensor, side: int) -> Tensor:
-    """(B, C, H, W) -> the same images, ``side`` pixels at the longer side."""
+    """Resize (B,C,H,W) to ``side`` pixels at the longer side, keeping the proportions."""
     height, width = pixels.shape[-2:]
     share = side / max(height, width)
     return resize_tensor(pixels, (round(height * share), round(width * share)))

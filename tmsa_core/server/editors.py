@@ -42,7 +42,7 @@ class Editors:
             if key not in self._loaded:
                 _check_complete(key)
                 self._loaded[key] = load_editor(
-                    key, device=self.first.device, report=say, on_gpu=self.first.on_gpu
+                    key, device=self.first.device, report=say, on_gpu=self.first.models.on_gpu
                 )
         return self._loaded[key]
 

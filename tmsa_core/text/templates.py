@@ -1,171 +1,22 @@
-"""Texts as CLIP wants to read them: cleaned, and put into the 80 ImageNet prompt templates.
+"""CLIP's 80 prompt templates for ImageNet (Radford et al. 2021).
 
-Averaging a text's embedding over many wordings removes most of what the wording itself adds.
-The templates are the list published with CLIP (Radford et al. 2021), in its order.
+The mean embedding of a text over many wordings depends little on the wording.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
+from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 
-from tmsa_core.errors import TextError, shortened
+from tmsa_core.text.cleaning import clean_text
 
-TEMPLATES: tuple[str, ...] = (
-    "a bad photo of a {}.",
-    "a photo of many {}.",
-    "a sculpture of a {}.",
-    "a photo of the hard to see {}.",
-    "a low resolution photo of the {}.",
-    "a rendering of a {}.",
-    "graffiti of a {}.",
-    "a bad photo of the {}.",
-    "a cropped photo of the {}.",
-    "a tattoo of a {}.",
-    "the embroidered {}.",
-    "a photo of a hard to see {}.",
-    "a bright photo of a {}.",
-    "a photo of a clean {}.",
-    "a photo of a dirty {}.",
-    "a dark photo of the {}.",
-    "a drawing of a {}.",
-    "a photo of my {}.",
-    "the plastic {}.",
-    "a photo of the cool {}.",
-    "a close-up photo of a {}.",
-    "a black and white photo of the {}.",
-    "a painting of the {}.",
-    "a painting of a {}.",
-    "a pixelated photo of the {}.",
-    "a sculpture of the {}.",
-    "a bright photo of the {}.",
-    "a cropped photo of a {}.",
-    "a plastic {}.",
-    "a photo of the dirty {}.",
-    "a jpeg corrupted photo of a {}.",
-    "a blurry photo of the {}.",
-    "a photo of the {}.",
-    "a good photo of the {}.",
-    "a rendering of the {}.",
-    "a {} in a video game.",
-    "a photo of one {}.",
-    "a doodle of a {}.",
-    "a close-up photo of the {}.",
-    "a photo of a {}.",
-    "the origami {}.",
-    "the {} in a video game.",
-    "a sketch of a {}.",
-    "a doodle of the {}.",
-    "a origami {}.",
-    "a low resolution photo of a {}.",
-    "the toy {}.",
-    "a rendition of the {}.",
-    "a photo of the clean {}.",
-    "a photo of a large {}.",
-    "a rendition of a {}.",
-    "a photo of a nice {}.",
-    "a photo of a weird {}.",
-    "a blurry photo of a {}.",
-    "a cartoon {}.",
-    "art of a {}.",
-    "a sketch of the {}.",
-    "a embroidered {}.",
-    "a pixelated photo of a {}.",
-    "itap of the {}.",
-    "a jpeg corrupted photo of the {}.",
-    "a good photo of a {}.",
-    "a plushie {}.",
-    "a photo of the nice {}.",
-    "a photo of the small {}.",
-    "a photo of the weird {}.",
-    "the cartoon {}.",
-    "art of the {}.",
-    "a drawing of the {}.",
-    "a photo of the large {}.",
-    "a black and white photo of a {}.",
-    "the plushie {}.",
-    "a dark photo of a {}.",
-    "itap of a {}.",
-    "graffiti of the {}.",
-    "a toy {}.",
-    "itap of my {}.",
-    "a photo of a cool {}.",
-    "a photo of a small {}.",
-    "a tattoo of the {}.",
-)
-INVISIBLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories: control, surrogate, private, unassigned
-MAX_RAW_CHARACTERS = 10_000  # characters of a text as it arrives
-MAX_CHARACTERS_CLEANED = (
-    2_000  # characters in NFKC form: far more than the 77 tokens that CLIP reads
-)
-# Unicode's default ignorable code points: soft hyphens, joiners, marks of direction, variation
-# selectors, fillers and tags. They show nothing, and split a word into tokens that mean nothing.
-IGNORABLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-_JOINER, _AS_EMOJI, _KEYCAP = "\u200d", "\ufe0f", "\u20e3"
-_TAGS = ("\U000e0020", "\U000e007f")  # the first and the last; they name the flags of regions
-
-
-def clean_text(text: str | None, name: str = "text") -> str:
-    """The text in Unicode's NFKC form, without invisible characters, spaced by single blanks.
-
-    What holds an emoji together, as in a woman who is a doctor, stays.
-    ``name`` ("neutral text", "target text") tells the reader of the error which text it was.
-    Raises TextError where nothing is left, where it is no text at all, and where it is so long
-    that to clean it, or to split it into tokens, would take long.
-    """
-    if text is not None and not isinstance(text, str):
-        raise TextError(f"The {name} is a {shortened(type(text).__name__)}: write it as a text.")
-    given = text or ""
-    _check_length(len(given), MAX_RAW_CHARACTERS, name)
-    normal = " ".join(unicodedata.normalize("NFKC", given).split())
-    _check_length(len(normal), MAX_CHARACTERS_CLEANED, name)  # one character may have become 18
-    cleaned = " ".join(_visible(normal).split())
-    if not cleaned:
-        raise TextError(f'The {name} is empty: write a few words, such as "face with glasses".')
-    return cleaned
-
-
-def _check_length(count: int, most: int, name: str) -> None:
-    if count > most:
-        raise TextError(
-            f"The {name} is too long: {count} characters, more than {most}, so say it in fewer "
-            "words."
-        )
-
-
-def _visible(text: str) -> str:
-    kept: list[str] = []
-    for place, character in enumerate(text):
-        if unicodedata.category(character) in INVISIBLE:
-            continue
-        following = text[place + 1 : place + 2]
-        if not IGNORABLE.match(character) or _in_emoji(character, kept[-1:], following):
-            kept.append(character)
-    return "".join(kept)
-
-
-def _in_emoji(character: str, before: Sequence[str], following: str) -> bool:
-    """Whether an ignorable character is a part of an emoji, by what stands around it."""
-    if not before:
-        return False
-    emoji = unicodedata.category(before[0]) == "So"
-    if character == _AS_EMOJI:
-        return emoji or following == _KEYCAP
-    if character == _JOINER:
-        modified = before[0] == _AS_EMOJI or unicodedata.category(before[0]) == "Sk"
-        after = bool(following) and unicodedata.category(following) == "So"
-        return (emoji or modified) and after
-    if _TAGS[0] <= character <= _TAGS[1]:
-        return emoji or _TAGS[0] <= before[0] <= _TAGS[1]
-    return False
+TEMPLATES: tuple[str, ...] = tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
 
 
 def prompt_bank(text: str) -> list[str]:
-    """The cleaned text in each of the 80 templates, in their order. Raises TextError if empty."""
+    """The cleaned text in each of the 80 templates, in their order.
+
+    Raises:
+        TextError: As in ``clean_text``.
+    """
     cleaned = clean_text(text)
     return [template.replace("{}", cleaned) for template in TEMPLATES]
