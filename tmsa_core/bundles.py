@@ -270,7 +270,7 @@ def missing_downloads(bundle: Bundle, roles: Collection[str]) -> tuple[Download,
 def complete(
     bundle: Bundle,
     roles: Collection[str],
-    report: Report = no_progress,
+    progress: Report = no_progress,
     thorough: bool = False,
     endpoint: str | None = None,
 ) -> None:
@@ -281,7 +281,7 @@ def complete(
     """
     for role in roles:
         if note := bundle.set_aside(role):
-            report(note, 0, 0)
+            progress(note, 0, 0)
         problem = bundle.problem(role, thorough)
         if problem is None:
             continue
@@ -290,13 +290,13 @@ def complete(
         if download is None:
             raise problem
         if isinstance(problem, DamagedFileError):
-            report(f"{str(problem).partition(': ')[0]}: it is fetched again", 0, 0)
+            progress(f"{str(problem).partition(': ')[0]}: it is fetched again", 0, 0)
         folder = bundle.cache / download.key
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
                 if bundle.problem(role, thorough):  # or another process has been quicker
-                    _provide(bundle, download, folder, report, endpoint)
+                    _provide(bundle, download, folder, progress, endpoint)
         except OSError as error:
             raise _disk_error(error, download) from error
         if problem := bundle.problem(role, thorough):
@@ -304,16 +304,16 @@ def complete(
 
 
 def _provide(
-    bundle: Bundle, download: Download, folder: Path, report: Report, endpoint: str | None
+    bundle: Bundle, download: Download, folder: Path, progress: Report, endpoint: str | None
 ) -> None:
     """Fetch a file, convert it if it is a public checkpoint, and describe what it gave."""
-    source = _put_there_by_hand(bundle, download, report)
-    source = source or fetch(download, folder, report, endpoint)
+    source = _put_there_by_hand(bundle, download, progress)
+    source = source or fetch(download, folder, progress, endpoint)
     files = {download.name: source}
     if download.layout:
         from tmsa_core.weights.convert import convert
 
-        report(f"Converting {download.name}", 0, 0)
+        progress(f"Converting {download.name}", 0, 0)
         files = {path.name: path for path in convert(download.layout, source, folder)}
     if not read_entries(folder):  # a damaged manifest would stand in the way
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -327,14 +327,14 @@ def _provide(
         source.unlink()  # 1.2 GB that nothing needs any more
 
 
-def _put_there_by_hand(bundle: Bundle, download: Download, report: Report) -> Path | None:
+def _put_there_by_hand(bundle: Bundle, download: Download, progress: Report) -> Path | None:
     """The download as somebody without a network may have put it into the bundle's folder."""
     path = bundle.folder / download.name
     if not path.is_file():
         return None
     wrong = difference(path, download)
     if wrong:
-        report(f"{path} is not the file it should be ({wrong}) and is not used", 0, 0)
+        progress(f"{path} is not the file it should be ({wrong}) and is not used", 0, 0)
     return None if wrong else path
 
 

@@ -49,8 +49,8 @@ def load(domain: str, device: str, output: Path, samples_only: bool = False) -> 
     from tmsa_core.imaging.metadata import check_destination
 
     check_destination(output)
-    with download_bar() as report:
-        return load_editor(domain, device=device, report=report, samples_only=samples_only)
+    with download_bar() as progress:
+        return load_editor(domain, device=device, progress=progress, samples_only=samples_only)
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def download_bar() -> Iterator[Report]:
 
     bars: dict[str, tqdm] = {}
 
-    def report(sentence: str, done: int, total: int) -> None:
+    def progress(sentence: str, done: int, total: int) -> None:
         if not total:
             tqdm.write(f"{sentence}.", file=sys.stderr)
             return
@@ -69,7 +69,7 @@ def download_bar() -> Iterator[Report]:
         bars[sentence].update(done - bars[sentence].n)
 
     try:
-        yield report
+        yield progress
     finally:
         for bar in bars.values():
             bar.close()

@@ -115,8 +115,8 @@ def align(
 
     check_destination(output)
     find_device(device)
-    with download_bar() as report:
-        found = load_aligner(domain, report=report).align(source, face)
+    with download_bar() as progress:
+        found = load_aligner(domain, progress=progress).align(source, face)
     save_image(found.crop, output)
     print(f"{output}: face {face} of {len(found.faces)}, {found.crop.width} px")
     for number, one in enumerate(found.faces):

@@ -50,8 +50,8 @@ def download(
     roles = [role for role, entry in bundle.files.items() if entry.download or entry.sha256]
     if bundle.notice:
         print(bundle.notice)
-    with download_bar() as report:
-        complete(bundle, roles, report, thorough=True)
+    with download_bar() as progress:
+        complete(bundle, roles, progress, thorough=True)
     print(f"{domain}: {len(roles)} files are complete and as they should be")
     for role, entry in bundle.files.items():
         if role not in roles and (problem := bundle.problem(role)):

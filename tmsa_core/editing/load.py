@@ -24,7 +24,7 @@ def load_editor(
     device: str = "auto",
     dtype: str | torch.dtype = "auto",
     folder: str | Path | None = None,
-    report: Report = no_progress,
+    progress: Report = no_progress,
     on_gpu: Wrapper | None = None,
     samples_only: bool = False,
 ) -> Editor:
@@ -54,15 +54,15 @@ def load_editor(
     facts = find_domain(domain)
     device = find_device(device)
     number = _find_dtype(dtype)
-    for name, function in (("report", report), ("on_gpu", on_gpu or no_progress)):
+    for name, function in (("report", progress), ("on_gpu", on_gpu or no_progress)):
         if not callable(function):
             raise RequestError(f"{name} is {quoted(function)}; give a function.")
     bundle = open_bundle(domain, folder)
     needed = ("generator",) if samples_only else needed_roles(facts, bundle)
-    complete(bundle, needed, report, thorough=True)
+    complete(bundle, needed, progress, thorough=True)
     bundle, damage = bundle.without_damaged(OPTIONAL_ROLES)
     for sentence in damage:
-        report(sentence, 0, 0)
+        progress(sentence, 0, 0)
     generator = bundle.load("generator", device, number)
     facts = replace(facts, resolution=generator.resolution, levels=generator.levels)
     encoder = None if samples_only else bundle.load("e4e", device, number)
@@ -97,7 +97,7 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
 
 
 def load_aligner(
-    domain: str = "avatar", folder: str | Path | None = None, report: Report = no_progress
+    domain: str = "avatar", folder: str | Path | None = None, progress: Report = no_progress
 ) -> Aligner:
     """What aligns images of a domain, after downloading what is missing of that alone.
 
@@ -115,7 +115,7 @@ def load_aligner(
     """
     facts = find_domain(domain)
     bundle = open_bundle(domain, folder)
-    complete(bundle, align_roles(facts, bundle), report, thorough=True)
+    complete(bundle, align_roles(facts, bundle), progress, thorough=True)
     return Aligner(facts, load_finder(facts, bundle), facts.resolution)
 
 

@@ -156,7 +156,7 @@ class HFGI(nn.Module):
         self.residue = ResidualEncoder(residual_widths, units, channels, side, strides)
         self.grid_align = Aligner(aligner_widths, units)
 
-    def small(self, images: Tensor) -> Tensor:
+    def downscale(self, images: Tensor) -> Tensor:
         """Generator output (B,3,R,R), clamped first and then brought to (B,3,S,S)."""
         return bilinear(images.clamp(-1, 1), self.size)
 
@@ -169,7 +169,7 @@ class HFGI(nn.Module):
         """
         images = fit_side(images, self.size)
         above = (self.size - images.shape[2]) // 2
-        first = self.small(generator.synthesise(w_plus))
+        first = self.downscale(generator.synthesise(w_plus))
         residual = images.float() - first[:, :, above : above + images.shape[2]]
         return F.pad(residual, (0, 0, above, self.size - images.shape[2] - above))
 
@@ -185,7 +185,7 @@ class HFGI(nn.Module):
         the image itself.
         """
         preview, redraw = generator.synthesise_with_redraw(w_edit, self.side)
-        return redraw(self.conditions(residual, self.small(preview)))
+        return redraw(self.conditions(residual, self.downscale(preview)))
 
     def forward(
         self, generator: Generator, images: Tensor, w_plus: Tensor, w_edit: Tensor

@@ -42,7 +42,7 @@ class Editors:
             if key not in self._loaded:
                 _check_complete(key)
                 self._loaded[key] = load_editor(
-                    key, device=self.first.device, report=say, on_gpu=self.first.on_gpu
+                    key, device=self.first.device, progress=say, on_gpu=self.first.on_gpu
                 )
         return self._loaded[key]
 
@@ -95,12 +95,12 @@ def first_editor(domain: str) -> Editor:
     Why not is said on standard error. Raises RequestError for an unknown domain.
     """
     try:
-        return load_editor(domain, report=say, on_gpu=on_gpu())
+        return load_editor(domain, progress=say, on_gpu=on_gpu())
     except BundleError as error:
         if domain == FALLBACK:
             raise
         print(f"{error} The page starts with drawn portraits.", file=sys.stderr)
-        return load_editor(FALLBACK, report=say, on_gpu=on_gpu())
+        return load_editor(FALLBACK, progress=say, on_gpu=on_gpu())
 
 
 def device_words(device: str) -> str:

@@ -96,7 +96,7 @@ def difference(path: Path, download: Download) -> str:
     return ""
 
 
-def fetch(download: Download, folder: Path, report: Report, endpoint: str | None = None) -> Path:
+def fetch(download: Download, folder: Path, progress: Report, endpoint: str | None = None) -> Path:
     """The file, from huggingface_hub's cache or else from the Hub into ``folder``.
 
     A file there or in the cache that is not the one wanted is named in a report and not used.
@@ -109,12 +109,12 @@ def fetch(download: Download, folder: Path, report: Report, endpoint: str | None
             wrong = difference(path, download)
             if not wrong:
                 return path
-            report(f"{path} is not the file it should be ({wrong}): it is fetched again", 0, 0)
+            progress(f"{path} is not the file it should be ({wrong}): it is fetched again", 0, 0)
     folder.mkdir(parents=True, exist_ok=True)
     problems = []
     for place in download.places if download.sha256 else download.places[:1]:
         try:
-            _fetch_from(place, download, target, report, endpoint)
+            _fetch_from(place, download, target, progress, endpoint)
         except _Unusable as problem:
             problems.append(f"{shortened(place)}: {problem}")
         else:
@@ -133,7 +133,7 @@ def _cached_copies(download: Download) -> list[Path]:
 
 
 def _fetch_from(
-    place: Place, download: Download, target: Path, report: Report, endpoint: str | None
+    place: Place, download: Download, target: Path, progress: Report, endpoint: str | None
 ) -> None:
     """Receive the file into ``target``, by way of a part file that survives a failure."""
     from huggingface_hub import hf_hub_url
@@ -143,13 +143,13 @@ def _fetch_from(
     part = target.with_name(f"{target.name}.part")
     old = part.stat().st_size if part.exists() else 0
     _check_space(target, (wanted.bytes or 0) - old)
-    _receive(url, part, wanted, report)
+    _receive(url, part, wanted, progress)
     if wrong := difference(part, wanted):
         part.unlink()
         if not old:
             raise _Unusable(f"what came is not the file wanted, {wrong}")
-        report(f"{part.name} was damaged ({wrong}): it is fetched from the start", 0, 0)
-        _fetch_from(place, download, target, report, endpoint)
+        progress(f"{part.name} was damaged ({wrong}): it is fetched from the start", 0, 0)
+        _fetch_from(place, download, target, progress, endpoint)
         return
     part.replace(target)
 
@@ -182,7 +182,7 @@ def _ask(url: str, place: Place, download: Download, endpoint: str | None) -> Do
     return download
 
 
-def _receive(url: str, part: Path, wanted: Download, report: Report) -> None:
+def _receive(url: str, part: Path, wanted: Download, progress: Report) -> None:
     """Append to ``part`` until it is whole, through any number of broken connections."""
     failures = 0
     for _ in range(MAX_BREAKS):
@@ -190,7 +190,7 @@ def _receive(url: str, part: Path, wanted: Download, report: Report) -> None:
         if wanted.bytes is not None and old >= wanted.bytes:
             return
         try:
-            _append(url, part, old, wanted, report)
+            _append(url, part, old, wanted, progress)
             if wanted.bytes is None or part.stat().st_size >= wanted.bytes:
                 return
             reason = "the connection ended early"
@@ -204,7 +204,7 @@ def _receive(url: str, part: Path, wanted: Download, report: Report) -> None:
     raise _Unusable("the connection broke too often")
 
 
-def _append(url: str, part: Path, old: int, wanted: Download, report: Report) -> None:
+def _append(url: str, part: Path, old: int, wanted: Download, progress: Report) -> None:
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
 
     headers = build_hf_headers() | {"Accept-Encoding": "identity"}
@@ -220,7 +220,7 @@ def _append(url: str, part: Path, old: int, wanted: Download, report: Report) ->
             for chunk in response.iter_bytes():
                 file.write(chunk)
                 done += len(chunk)
-                report(f"Downloading {wanted.name}", done, wanted.bytes or done)
+                progress(f"Downloading {wanted.name}", done, wanted.bytes or done)
                 if wanted.bytes is not None and done > wanted.bytes:
                     return
 
