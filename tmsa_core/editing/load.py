@@ -10,12 +10,12 @@ import torch
 from tmsa_core.align.aligner import Aligner
 from tmsa_core.align.landmarks import FaceFinder
 from tmsa_core.availability import align_roles, needed_roles
-from tmsa_core.bundles import Bundle, complete, no_progress, open_bundle
+from tmsa_core.bundles import Bundle, complete, open_bundle
 from tmsa_core.devices import find_device, report_out_of_memory
 from tmsa_core.domains import OPTIONAL_ROLES, Domain, find_domain
 from tmsa_core.editing.editor import Editor, Wrapper
 from tmsa_core.errors import RequestError, quoted
-from tmsa_core.weights.download import Report
+from tmsa_core.progress import Progress, no_progress
 
 
 @report_out_of_memory
@@ -24,7 +24,7 @@ def load_editor(
     device: str = "auto",
     dtype: str | torch.dtype = "auto",
     folder: str | Path | None = None,
-    progress: Report = no_progress,
+    progress: Progress = no_progress,
     on_gpu: Wrapper | None = None,
     samples_only: bool = False,
 ) -> Editor:
@@ -39,7 +39,8 @@ def load_editor(
         device: "cpu", "cuda", "mps", or "auto", which takes the best there is.
         dtype: A torch dtype or its name; "auto" is float32.
         folder: The bundle's folder, if not the usual one.
-        report: Told of downloads, and of damaged files that the editor does without.
+        progress: Receives the bytes of downloads, and a message about each damaged file that the
+            editor does without.
         on_gpu: See ``Editor``.
         samples_only: Load the generator alone: the editor then only draws samples.
 
@@ -54,7 +55,7 @@ def load_editor(
     facts = find_domain(domain)
     device = find_device(device)
     number = _find_dtype(dtype)
-    for name, function in (("report", progress), ("on_gpu", on_gpu or no_progress)):
+    for name, function in (("progress", progress), ("on_gpu", on_gpu or no_progress)):
         if not callable(function):
             raise RequestError(f"{name} is {quoted(function)}; give a function.")
     bundle = open_bundle(domain, folder)
@@ -62,7 +63,7 @@ def load_editor(
     complete(bundle, needed, progress, thorough=True)
     bundle, damage = bundle.without_damaged(OPTIONAL_ROLES)
     for sentence in damage:
-        progress(sentence, 0, 0)
+        progress(0, 0, sentence)
     generator = bundle.load("generator", device, number)
     facts = replace(facts, resolution=generator.resolution, levels=generator.levels)
     encoder = None if samples_only else bundle.load("e4e", device, number)
@@ -97,14 +98,14 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
 
 
 def load_aligner(
-    domain: str = "avatar", folder: str | Path | None = None, progress: Report = no_progress
+    domain: str = "avatar", folder: str | Path | None = None, progress: Progress = no_progress
 ) -> Aligner:
     """What aligns images of a domain, after downloading what is missing of that alone.
 
     Args:
         domain: Key of the domain.
         folder: The bundle's folder, if not the usual one.
-        report: Told of downloads.
+        progress: Receives the bytes of downloads.
 
     Returns:
         The aligner; its images are ``seen`` at the crop's own size, as there is no encoder.

@@ -70,16 +70,16 @@ class Editors:
             self._aligners.pop(domain, None)
 
 
-def say(sentence: str, done: int, total: int) -> None:
+def say(done: int, total: int, message: str) -> None:
     """Tell whoever runs the page what is found while a domain is loaded, but not each byte.
 
     Args:
-        sentence: The news.
         done: Bytes of a download that have arrived.
-        total: Bytes of a download, 0 for any other news.
+        total: Bytes of a download, 0 for any other message.
+        message: The message.
     """
     if not total:
-        print(sentence.rstrip(".") + ".", file=sys.stderr)
+        print(message.rstrip(".") + ".", file=sys.stderr)
 
 
 def _check_complete(domain: str) -> None:

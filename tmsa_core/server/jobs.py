@@ -117,7 +117,7 @@ def download_work(domain: str) -> Work:
         complete(
             bundle,
             needed_roles(find_domain(domain), bundle),
-            lambda words, done, total: report(done / total if total else 0.0, words),
+            lambda done, total, message: report(done / total if total else 0.0, message),
         )
 
     return work
