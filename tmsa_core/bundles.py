@@ -78,15 +78,7 @@ class Bundle:
         return self._located(role)[0]
 
     def load(self, role: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> nn.Module:
-        """Load the network of a role, frozen and in evaluation mode.
-
-        Args:
-            role: The role.
-            device: Where the network runs.
-            dtype: Type of its floating-point numbers.
-
-        Returns:
-            The network.
+        """Load the network of a role, frozen and in evaluation mode, as ``load_network`` does.
 
         Raises:
             BundleError: If its file is missing or damaged, or holds a network of another size.
@@ -111,12 +103,7 @@ class Bundle:
         return known and self.problem(role) is None
 
     def problem(self, role: str, thorough: bool = False) -> BundleError | None:
-        """Return why the file of a role cannot be used, or None.
-
-        Args:
-            role: The role.
-            thorough: Compare the SHA-256 too, not only the size.
-        """
+        """Return why a role's file cannot be used, or None; ``thorough`` compares its SHA-256."""
         find = self.checked_path if thorough else self.path
         try:
             find(role)
