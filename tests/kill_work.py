@@ -58,7 +58,7 @@ def download(folder: Path, address: str, ready: Event) -> None:
     huggingface_hub.constants.HF_HUB_OFFLINE = False
     huggingface_hub.constants.HF_HUB_CACHE = str(folder / "hub")
     ready.set()
-    fetch(DOWNLOAD, folder / "out", lambda sentence, done, total: time.sleep(0.002), address)
+    fetch(DOWNLOAD, folder / "out", lambda done, total, message: time.sleep(0.002), address)
 
 
 def conversion(folder: Path, address: str, ready: Event) -> None:

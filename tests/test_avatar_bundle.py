@@ -46,7 +46,8 @@ def probability(judge, crops, prompt: Prompt) -> torch.Tensor:
 
 
 def test_every_file_is_the_one_of_the_manifest():
-    open_bundle("avatar").verify()
+    bundle = open_bundle("avatar")
+    assert not any(bundle.problem(role, thorough=True) for role in bundle.files)
 
 
 def test_the_bundle_stays_small():

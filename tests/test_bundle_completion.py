@@ -40,7 +40,7 @@ PLACES = {"ours/e4e": "e4e.pt", "ours/clip": "clip.safetensors", "ours/dlib": "p
 
 @pytest.fixture(scope="session")
 def public_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What would be on the Hub: an e4e checkpoint in the public layout, a CLIP, a predictor."""
+    """The files on the Hub: an e4e checkpoint in the public layout, a CLIP, a predictor."""
     folder = tmp_path_factory.mktemp("public")
     files = {"e4e.pt": write_checkpoint("e4e", folder / "e4e.pt", SMALL)}
     files["clip.safetensors"] = shutil.copyfile(AVATAR / "clip.safetensors", folder / "clip")
@@ -49,10 +49,10 @@ def public_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def world(
+def photo_domain(
     public_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Hub, Path]]:
-    """A Hub with those files, and a folder of checkpoints whose photo domain names them."""
+    """A Hub with these files, and a folder of checkpoints whose photo domain names them."""
     files = {
         "generator": {"kind": "stylegan2", "file": "generator.safetensors", "download": "e4e.pt"},
         "e4e": {"kind": "e4e", "file": "e4e.safetensors", "download": "e4e.pt"},
@@ -89,22 +89,22 @@ def world(
         yield hub, folder
 
 
-def show_errors(
+def complete_roles(
     bundle: Bundle, hub: Hub, roles: tuple[str, ...] = ROLES, **options: bool
 ) -> list[str]:
-    """Complete a bundle; the news."""
-    news: list[str] = []
+    """Complete a bundle; returns the messages without progress."""
+    messages: list[str] = []
 
-    def report(sentence: str, done: int, total: int) -> None:
+    def progress(done: int, total: int, message: str) -> None:
         if not total:
-            news.append(sentence)
+            messages.append(message)
 
-    complete(bundle, roles, report, endpoint=hub.address, **options)
-    return news
+    complete(bundle, roles, progress, endpoint=hub.address, **options)
+    return messages
 
 
-def keep_mapper(bundle: Bundle) -> None:
-    """What training leaves: a mapper of random numbers, in the cache."""
+def save_random_mapper(bundle: Bundle) -> None:
+    """Save a mapper of random numbers in the cache, as training does."""
     torch.manual_seed(0)
     save_mapper(Mapper(10, ()), bundle, {"command": "a test"}, seconds=1.0)
 
@@ -113,27 +113,27 @@ def received(hub: Hub) -> list[str]:
     return [name for method, name, _ in hub.log if method == "GET"]
 
 
-def test_a_domain_is_downloaded_converted_and_kept(world):
-    hub, _ = world
+def test_a_domain_is_downloaded_converted_and_kept(photo_domain):
+    hub, _ = photo_domain
     bundle = open_bundle("ffhq")
     status = {d.key: d for d in list_domains()}["ffhq"]
     assert not status.available and "download ffhq" in status.reason
     assert {d.name for d in status.missing} == set(PLACES.values())
-    show_errors(bundle, hub)
+    complete_roles(bundle, hub)
     assert sorted(received(hub)) == sorted(f"{r}/{f}" for r, f in PLACES.items())
     assert {bundle.path(role).suffix for role in ROLES} == {".safetensors", ".dat"}
     assert not list(bundle.cache.rglob("*.pt"))
-    show_errors(bundle, hub, thorough=True)
+    complete_roles(bundle, hub, thorough=True)
     assert len(received(hub)) == 3
     status = {d.key: d for d in list_domains()}["ffhq"]
     assert status.available and not status.missing and not status.can_edit
     assert "tmsa train it" in status.reason and status.notice == "For tests."
 
 
-def test_images_are_inverted_without_a_mapper_and_edited_with_one(world, portrait):
-    hub, _ = world
+def test_images_are_inverted_without_a_mapper_and_edited_with_one(photo_domain, portrait):
+    hub, _ = photo_domain
     bundle = open_bundle("ffhq")
-    show_errors(bundle, hub)
+    complete_roles(bundle, hub)
     editor = load_editor("ffhq", device="cpu")
     assert (editor.domain.resolution, editor.domain.levels) == (64, 10)
     prepared = editor.prepare(portrait, aligned=True)
@@ -142,7 +142,7 @@ def test_images_are_inverted_without_a_mapper_and_edited_with_one(world, portrai
     with pytest.raises(BundleError, match="no mapper yet: run `tmsa train it`"):
         editor.edit(prepared, request)
     fingerprint = bundle.fingerprint()
-    keep_mapper(bundle)
+    save_random_mapper(bundle)
     editor = load_editor("ffhq", device="cpu")
     result = editor.edit(prepared, request)
     assert result.crop.tobytes() != prepared.inversion_crop.tobytes()
@@ -151,14 +151,14 @@ def test_images_are_inverted_without_a_mapper_and_edited_with_one(world, portrai
     assert not (bundle.folder / "mapper.safetensors").exists()
 
 
-def test_the_quick_alignment_makes_photos_editable(world, portrait, monkeypatch, capsys):
+def test_the_quick_alignment_makes_photos_editable(photo_domain, portrait, monkeypatch, capsys):
     """From a domain that cannot edit, by the command that it names, to an edited photo."""
     monkeypatch.setattr(quick, "NOISES", (0.6, 1.2))
     monkeypatch.setattr(quick, "SUBJECTS", 2)
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
-    hub, _ = world
+    hub, _ = photo_domain
     bundle = open_bundle("ffhq")
-    show_errors(bundle, hub)
+    complete_roles(bundle, hub)
     assert not {d.key: d for d in list_domains()}["ffhq"].can_edit
     assert main(["train", "ffhq", "--quick", "--pairs", "64", "--device", "cpu"]) == 0
     assert f"{bundle.path('mapper')}: 64 pairs" in capsys.readouterr().out
@@ -174,12 +174,12 @@ def test_the_quick_alignment_makes_photos_editable(world, portrait, monkeypatch,
     assert result.crop.tobytes() != prepared.inversion_crop.tobytes()
 
 
-def test_cars_are_stretched_into_the_middle_and_come_back_in_their_proportions(world):
-    hub, folder = world
+def test_cars_are_stretched_into_the_middle_and_come_back_in_their_proportions(photo_domain):
+    hub, folder = photo_domain
     manifest = json.loads((folder / "bundle.json").read_text()) | {"domain": "car"}
     (folder.parent / "car").mkdir()
     (folder.parent / "car" / "bundle.json").write_text(json.dumps(manifest))
-    show_errors(open_bundle("car"), hub)
+    complete_roles(open_bundle("car"), hub)
     editor = load_editor("car", device="cpu")
     photo = Image.new("RGB", (300, 180), (200, 30, 30))
     prepared = editor.prepare(photo)
@@ -190,14 +190,16 @@ def test_cars_are_stretched_into_the_middle_and_come_back_in_their_proportions(w
     with torch.inference_mode():  # what e4e's own transform gives it: 3/4 as high as wide
         expected = encoder(to_tensor(photo.resize((64, 48), Image.Resampling.BILINEAR)))[0]
     assert torch.allclose(prepared.w_plus, expected, atol=1e-5)
-    keep_mapper(editor.bundle)
+    save_random_mapper(editor.bundle)
     result = load_editor("car", device="cpu").edit(prepared, EditRequest("a car", "a sports car"))
     assert result.image.size == photo.size and result.crop.size == (64, 64)
     middle = result.crop.crop((0, 8, 64, 56)).resize(photo.size, Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(result.image, int) - np.asarray(middle, int)).max() < 40
 
 
-def test_a_page_starts_with_portraits_where_photos_cannot_be_had(world, monkeypatch, capsys):
+def test_a_page_starts_with_portraits_if_photo_weights_are_unavailable(
+    photo_domain, monkeypatch, capsys
+):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert first_editor("ffhq").domain.key == "avatar"
     said = capsys.readouterr().err
@@ -206,26 +208,26 @@ def test_a_page_starts_with_portraits_where_photos_cannot_be_had(world, monkeypa
         first_editor("dogs")
 
 
-def test_loading_mends_what_is_damaged(world, monkeypatch):
-    hub, _ = world
+def test_damaged_files_are_fetched_before_loading(photo_domain, monkeypatch):
+    hub, _ = photo_domain
     bundle = open_bundle("ffhq")
-    show_errors(bundle, hub)
+    complete_roles(bundle, hub)
     path = bundle.path("clip")
     path.write_bytes(path.read_bytes()[::-1])
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(DownloadError, match="clip.safetensors"):
         load_editor("ffhq", device="cpu")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    show_errors(bundle, hub, thorough=True)
+    complete_roles(bundle, hub, thorough=True)
     assert load_editor("ffhq", device="cpu").sample(1).crop.size == (64, 64)
 
 
 @pytest.mark.parametrize("role", ["e4e", "clip"])
 @pytest.mark.parametrize("kind", ["damaged", "partial", "gone"])
-def test_a_wrong_file_in_the_cache_is_named_and_fetched_again(world, role, kind):
-    hub, _ = world
+def test_a_wrong_file_in_the_cache_is_named_and_fetched_again(photo_domain, role, kind):
+    hub, _ = photo_domain
     bundle = open_bundle("ffhq")
-    show_errors(bundle, hub)
+    complete_roles(bundle, hub)
     path = bundle.path(role)
     content = bytearray(path.read_bytes())
     if kind == "damaged":
@@ -237,74 +239,75 @@ def test_a_wrong_file_in_the_cache_is_named_and_fetched_again(world, role, kind)
         path.write_bytes(content[:1000])
     else:
         path.unlink()
-    news = show_errors(bundle, hub, thorough=True)
+    news = complete_roles(bundle, hub, thorough=True)
     assert kind == "gone" or news[0].startswith(f"{path.name} is damaged")
     assert len(received(hub)) == 4
     bundle.load(role)
 
 
-def test_a_damaged_manifest_in_the_cache_is_written_anew(world):
-    hub, _ = world
+def test_a_damaged_manifest_in_the_cache_is_rewritten(photo_domain):
+    hub, _ = photo_domain
     bundle = open_bundle("ffhq")
-    show_errors(bundle, hub)
+    complete_roles(bundle, hub)
     manifest = bundle.path("e4e").parent / "bundle.json"
     manifest.write_text(manifest.read_text()[:100])
-    show_errors(bundle, hub)
+    complete_roles(bundle, hub)
     assert received(hub).count("ours/e4e/e4e.pt") == 2
     assert {"generator", "e4e"} == json.loads(manifest.read_text())["files"].keys()
     bundle.load("e4e")
 
 
-def test_files_put_into_the_folder_by_hand_need_no_network(world, public_files):
-    hub, folder = world
+def test_files_put_into_the_folder_by_hand_need_no_network(photo_domain, public_files):
+    hub, folder = photo_domain
     for name, path in public_files.items():
         shutil.copyfile(path, folder / name)
-    show_errors(open_bundle("ffhq"), hub)
+    complete_roles(open_bundle("ffhq"), hub)
     assert not hub.log
     assert (folder / "e4e.pt").exists()
     assert open_bundle("ffhq").path("landmarks") == folder / "points.dat"
 
 
-def test_networks_converted_by_hand_are_known_by_their_origin(world, public_files):
+def test_networks_converted_by_hand_are_recognised_by_their_origin(photo_domain, public_files):
     from tmsa_core.weights.convert import convert
 
-    hub, folder = world
+    hub, folder = photo_domain
     convert("e4e", public_files["e4e.pt"], folder)
-    show_errors(open_bundle("ffhq"), hub, ("generator", "e4e"))
+    complete_roles(open_bundle("ffhq"), hub, ("generator", "e4e"))
     assert not hub.log
     other = write_checkpoint("e4e", folder.parent / "other.pt", SMALL, namespace="other/")
     convert("e4e", other, folder)
-    show_errors(open_bundle("ffhq"), hub, ("generator", "e4e"))
+    complete_roles(open_bundle("ffhq"), hub, ("generator", "e4e"))
     assert received(hub) == ["ours/e4e/e4e.pt"]
 
 
-def test_own_weights_are_named_and_used_if_asked_for(world, capsys, monkeypatch):
+def test_own_weights_are_named_and_used_if_asked_for(photo_domain, capsys, monkeypatch):
     from tmsa_core.weights.convert import convert
 
-    hub, folder = world
+    hub, folder = photo_domain
     other = write_checkpoint("e4e", folder.parent / "other.pt", SMALL, namespace="other/")
     convert("e4e", other, folder)
     with pytest.raises(BundleError, match=r"is there, but .* not the published file .*=1 to use"):
         open_bundle("ffhq").path("generator")
     assert main(["domains"]) == 0
     assert capsys.readouterr().out.count("is there, but it is not the published file") == 2
-    news = show_errors(open_bundle("ffhq"), hub, ("generator",))
+    news = complete_roles(open_bundle("ffhq"), hub, ("generator",))
     assert news[0].startswith("generator.safetensors is there, but it is not the published file")
     assert open_bundle("ffhq").path("generator") != folder / "generator.safetensors"
     asked = len(hub.log)
     monkeypatch.setenv("TMSA_OWN_WEIGHTS", "1")
     bundle = open_bundle("ffhq")
     assert (
-        not show_errors(bundle, hub, ("generator", "e4e"), thorough=True) and len(hub.log) == asked
+        not complete_roles(bundle, hub, ("generator", "e4e"), thorough=True)
+        and len(hub.log) == asked
     )
     assert bundle.path("generator") == folder / "generator.safetensors"
     assert bundle.load("generator").resolution == SMALL["stylegan2"]["resolution"]
 
 
-def test_aligning_needs_only_what_finds_faces(
-    world, public_files, portrait, editor, tmp_path, monkeypatch, capsys
+def test_aligning_needs_only_the_files_that_find_faces(
+    photo_domain, public_files, portrait, editor, tmp_path, monkeypatch, capsys
 ):
-    _, folder = world
+    _, folder = photo_domain
     manifest = json.loads((folder / "bundle.json").read_text())
     manifest["files"]["detector"] = {"kind": "dlib", "file": "face_detector.svm"}
     (folder / "bundle.json").write_text(json.dumps(manifest))
@@ -326,8 +329,10 @@ def test_aligning_needs_only_what_finds_faces(
 
 
 @pytest.mark.parametrize(("domain", "side"), [("car", 512), ("church", 256)])
-def test_aligning_cars_and_churches_needs_no_file(world, tmp_path, monkeypatch, domain, side):
-    _, folder = world
+def test_aligning_cars_and_churches_needs_no_file(
+    photo_domain, tmp_path, monkeypatch, domain, side
+):
+    _, folder = photo_domain
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     shutil.copytree(ROOT / "checkpoints" / domain, folder.parent / domain)
     Image.new("RGB", (90, 60), "red").save(tmp_path / "photo.png")
@@ -337,9 +342,9 @@ def test_aligning_cars_and_churches_needs_no_file(world, tmp_path, monkeypatch, 
         assert crop.size == (side, side) and crop.getpixel((side // 2, side // 2)) == (255, 0, 0)
 
 
-def test_a_sample_needs_only_the_generator(world, tmp_path, portrait, monkeypatch, capsys):
-    hub, folder = world
-    show_errors(open_bundle("ffhq"), hub, ("generator",))
+def test_a_sample_needs_only_the_generator(photo_domain, tmp_path, portrait, monkeypatch, capsys):
+    hub, folder = photo_domain
+    complete_roles(open_bundle("ffhq"), hub, ("generator",))
     open_bundle("ffhq").path("e4e").unlink()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     out = tmp_path / "portrait.png"
@@ -351,15 +356,15 @@ def test_a_sample_needs_only_the_generator(world, tmp_path, portrait, monkeypatc
         editor.prepare(portrait, aligned=True)
 
 
-def test_domains_name_the_folders_where_files_belong(world, capsys):
-    _, folder = world
+def test_domains_name_the_folders_where_files_belong(photo_domain, capsys):
+    _, folder = photo_domain
     assert main(["domains"]) == 0
     said = capsys.readouterr().out
     assert f"files belong in {folder}" in said and str(open_bundle("ffhq").cache) in said
 
 
-def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):
-    hub, folder = world
+def test_hfgi_is_offered_once_its_file_is_converted(photo_domain, portrait):
+    hub, folder = photo_domain
     manifest = json.loads((folder / "bundle.json").read_text())
     for role in ("generator", "e4e"):
         del manifest["files"][role]["download"]
@@ -367,7 +372,7 @@ def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):
         "kind": "hfgi", "file": "hfgi.safetensors", "optional": True, "howto": "convert its ckpt.pt"
     }  # fmt: skip
     (folder / "bundle.json").write_text(json.dumps(manifest))
-    show_errors(open_bundle("ffhq"), hub, ("clip", "landmarks"))
+    complete_roles(open_bundle("ffhq"), hub, ("clip", "landmarks"))
     sizes = SMALL | {"e4e": SMALL["e4e"] | {"input_size": 256}}  # as the public aligner's
     source = write_checkpoint("hfgi", folder / "ckpt.pt", sizes)
     assert main(["convert", "hfgi", str(source), str(folder)]) == 0
@@ -387,54 +392,54 @@ def test_hfgi_is_offered_once_its_file_is_converted(world, portrait):
     assert full.inversion_crop.tobytes() != plain.inversion_crop.tobytes()
 
 
-def test_a_look_alike_in_the_folder_is_named_and_not_used(world):
-    hub, folder = world
+def test_a_wrong_file_in_the_folder_is_named_and_not_used(photo_domain):
+    hub, folder = photo_domain
     (folder / "points.dat").write_bytes(b"no predictor")
     (folder / "e4e.pt").write_bytes(b"no encoder")
-    news = show_errors(open_bundle("ffhq"), hub)
+    news = complete_roles(open_bundle("ffhq"), hub)
     assert [name for name in ("points.dat", "e4e.pt") if any(name in n for n in news)]
     assert open_bundle("ffhq").path("landmarks") != folder / "points.dat"
 
 
-def test_a_network_of_another_size_says_so(world):
-    hub, folder = world
+def test_a_network_of_another_size_says_so(photo_domain):
+    hub, folder = photo_domain
     manifest = json.loads((folder / "bundle.json").read_text())
     manifest["files"]["generator"]["architecture"] = {"resolution": 1024}
     (folder / "bundle.json").write_text(json.dumps(manifest))
-    show_errors(open_bundle("ffhq"), hub)
+    complete_roles(open_bundle("ffhq"), hub)
     with pytest.raises(BundleError, match="its resolution is 64 instead of 1024"):
         load_editor("ffhq", device="cpu")
 
 
-def test_a_checkpoint_of_another_layout_says_so(world, public_files):
-    hub, folder = world
+def test_a_checkpoint_of_another_layout_says_so(photo_domain, public_files):
+    hub, folder = photo_domain
     manifest = json.loads((folder / "bundle.json").read_text())
     manifest["downloads"]["e4e.pt"]["layout"] = "arcface"
     (folder / "bundle.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="e4e.pt"):
-        show_errors(open_bundle("ffhq"), hub)
+        complete_roles(open_bundle("ffhq"), hub)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
-def test_a_full_disk_is_one_sentence(world):
-    hub, _ = world
+def test_a_full_disk_is_one_sentence(photo_domain):
+    hub, _ = photo_domain
     bundle = open_bundle("ffhq")
     store = bundle.cache / bundle.downloads["e4e.pt"].key
     store.mkdir(parents=True)
     (store / "e4e.pt.part").symlink_to("/dev/full")
     with pytest.raises(DownloadError, match=r"^The disk is full: e4e.pt .*kept\.$"):
-        show_errors(bundle, hub)
+        complete_roles(bundle, hub)
 
 
-def test_a_cache_that_cannot_be_written_is_one_sentence(world, monkeypatch):
-    hub, folder = world
+def test_a_cache_that_cannot_be_written_is_one_sentence(photo_domain, monkeypatch):
+    hub, folder = photo_domain
     (folder.parent / "file").write_text("in the way")
     monkeypatch.setenv("TMSA_CACHE", str(folder.parent / "file"))
     with pytest.raises(DownloadError, match="set TMSA_CACHE"):
-        show_errors(open_bundle("ffhq"), hub)
+        complete_roles(open_bundle("ffhq"), hub)
 
 
-def test_without_the_hub_the_other_domains_work(world, monkeypatch):
+def test_without_the_hub_the_other_domains_work(photo_domain, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
         load_editor("ffhq", device="cpu")
@@ -442,8 +447,8 @@ def test_without_the_hub_the_other_domains_work(world, monkeypatch):
     assert status["avatar"].can_edit and not status["ffhq"].available
 
 
-def test_the_command_downloads_from_the_endpoint_that_is_set(world, capsys, monkeypatch):
-    hub, _ = world
+def test_the_command_downloads_from_the_endpoint_that_is_set(photo_domain, capsys, monkeypatch):
+    hub, _ = photo_domain
     hub.faults["ours/e4e/e4e.pt"] = [("reset", 10_000)]
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
     done = subprocess.run(
@@ -463,7 +468,7 @@ def test_the_command_downloads_from_the_endpoint_that_is_set(world, capsys, monk
     assert "4 files are complete" in capsys.readouterr().out and len(hub.log) == asked
 
 
-def test_the_command_fails_in_one_sentence(world, capsys, monkeypatch):
+def test_a_failed_download_command_prints_one_sentence(photo_domain, capsys, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     for domain, reason in (("ffhq", "HF_HUB_OFFLINE"), ("dogs", "'dogs'")):
         assert main(["download", domain]) == 1

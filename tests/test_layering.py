@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "tmsa_core"
 
 # From bottom to top. Entries of one row do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("version", "errors", "datatypes"),
+    ("version", "errors", "datatypes", "progress"),
     ("devices", "domains", "files", "validation"),
     ("text", "imaging"),
     ("networks", "align", "avatars"),

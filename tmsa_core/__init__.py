@@ -1,6 +1,7 @@
 """TMSA: text-driven face editing by aligning CLIP's space with StyleGAN's.
 
-``editor = load_editor("avatar")``, then ``prepare`` an image once and ``edit`` it many times.
+``editor = load_editor("avatar")`` loads a domain; ``editor.prepare`` an image once, then
+``editor.edit`` it many times.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that ``import tmsa_core`` is instant."""
+    """Import a public name at its first use, so that ``import tmsa_core`` is fast."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,7 +1,7 @@
-"""Bundles: a domain's weights files, where each is found, and whether it is the right one.
+"""Bundles: the weights files of a domain, where they are, and whether they are the right ones.
 
 A bundle is a folder with a ``bundle.json`` that names each file, its kind, size, SHA-256, origin
-and licence. A file is looked for in the folder, then in the cache of what this machine has made
+and licence. A file is looked for in the folder, then in the cache of files that this machine made
 or downloaded.
 """
 
@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,7 +20,8 @@ from torch import nn
 
 from tmsa_core.errors import BundleError, DamagedFileError, DownloadError, listed, quoted, shortened
 from tmsa_core.files import checked_path
-from tmsa_core.weights.download import Download, Report, difference, fetch, sha256
+from tmsa_core.progress import Progress, no_progress
+from tmsa_core.weights.download import Download, difference, fetch, sha256
 from tmsa_core.weights.manifest import (
     MANIFEST,
     BundleFile,
@@ -31,57 +32,56 @@ from tmsa_core.weights.manifest import (
 from tmsa_core.weights.network_files import load_network, read_metadata
 
 OWN_WEIGHTS = "TMSA_OWN_WEIGHTS"  # environment variable: use files that are not published
+TRAINED_BY = "trained here: "  # prefix of a manifest's source, before the command of the training
 
 
 def cache_folder() -> Path:
-    """Where downloads and what is made of them lie: $TMSA_CACHE, or ``~/.cache/tmsa``."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tmsa"
-    return Path(os.environ.get("TMSA_CACHE") or usual)
+    """Return the folder of downloads and trained weights: $TMSA_CACHE, or ``~/.cache/tmsa``."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tmsa"
+    return Path(os.environ.get("TMSA_CACHE") or default)
 
 
 def checkpoints_folder() -> Path:
-    """Where bundles lie: $TMSA_CHECKPOINTS, or in the installed package, or beside it."""
+    """Return the folder of bundles: $TMSA_CHECKPOINTS, or in the package, or next to it."""
     package = Path(__file__).parent
     places = (package / "checkpoints", package.parent / "checkpoints")
-    usual = next((place for place in places if place.is_dir()), places[-1])
-    return Path(os.environ.get("TMSA_CHECKPOINTS") or usual)
-
-
-TRAINED_BY = "trained here: "
-"""What a manifest puts before the command that made a file."""
-
-
-def accepts_own_weights() -> bool:
-    """Whether the user asks for their own weights in place of the published ones."""
-    return os.environ.get(OWN_WEIGHTS, "") not in ("", "0")
+    default = next((place for place in places if place.is_dir()), places[-1])
+    return Path(os.environ.get("TMSA_CHECKPOINTS") or default)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A domain's files: in its folder, or in the cache of what this machine made or downloaded.
+    """The weights files of a domain.
 
-    notice: what a visitor has to know about the weights' licences. damaged: roles that the bundle
-    does without, because their files are not what they should be. accepts_own: whether files in
-    the folder are used that are not the published ones.
+    Attributes:
+        folder: The bundle's folder.
+        domain: Key of the domain.
+        files: Role, such as "generator" -> its file.
+        downloads: Name -> a download that files come from.
+        notice: What users must know about the licences of the weights.
+        cache: The folder of what this machine made or downloaded, for all domains.
+        accepts_own: Whether files in ``folder`` are used that are not the published ones.
+        damaged: Roles that count as missing, because their files are damaged.
     """
 
     folder: Path
     domain: str
     files: Mapping[str, BundleFile]
-    downloads: Mapping[str, Download] = field(default_factory=dict)
-    notice: str = ""
-    cache: Path = field(default_factory=cache_folder)
+    downloads: Mapping[str, Download]
+    notice: str
+    cache: Path
+    accepts_own: bool
     damaged: frozenset[str] = frozenset()
-    accepts_own: bool = field(default_factory=accepts_own_weights)
 
     def path(self, role: str) -> Path:
-        """Where the file of a role lies; BundleError if the bundle has none or it is missing."""
+        """Return the file of a role; BundleError if it is missing or has a wrong size."""
         return self._located(role)[0]
 
     def load(self, role: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> nn.Module:
-        """The network of a role, in evaluation mode.
+        """Load the network of a role, frozen and in evaluation mode, as ``load_network`` does.
 
-        Raises BundleError where its file is damaged or holds a network of another size.
+        Raises:
+            BundleError: If its file is missing or damaged, or holds a network of another size.
         """
         path, wanted = self.checked_path(role), self.files[role].architecture
         found = read_metadata(path)["architecture"] if wanted else {}
@@ -91,31 +91,28 @@ class Bundle:
                     f"{path.name} does not fit the {self.domain} bundle: its {name} is "
                     f"{quoted(found.get(name))} instead of {number}."
                 )
-        return load_network(self.kind_of(role), path, device, dtype)
-
-    def kind_of(self, role: str) -> str:
-        """The network kind of a role."""
-        return self._entry(role).kind
+        return load_network(self.files[role].kind, path, device, dtype)
 
     def seconds(self, role: str) -> float | None:
-        """What training a role's network took, if that is known; BundleError if it is not here."""
+        """Return how long a role's training took, if known; BundleError if its file is missing."""
         return self._located(role)[1].seconds
 
     def has(self, role: str) -> bool:
-        """Whether the bundle has a role and its file is here, by name and size."""
+        """Whether the file of a role exists and has the right size."""
         known = role in self.files and role not in self.damaged
         return known and self.problem(role) is None
 
     def problem(self, role: str, thorough: bool = False) -> BundleError | None:
-        """Why the file of a role cannot be used; thorough: its SHA-256 is compared too."""
+        """Return why a role's file cannot be used, or None; ``thorough`` compares its SHA-256."""
+        find = self.checked_path if thorough else self.path
         try:
-            self.checked_path(role) if thorough else self.path(role)
+            find(role)
         except BundleError as error:
             return error
         return None
 
     def checked_path(self, role: str) -> Path:
-        """As ``path``, and the file's SHA-256 is the one it should be."""
+        """Return the file of a role as ``path`` does, after comparing its SHA-256."""
         path, entry = self._located(role)
         if entry.sha256 and sha256(path) != entry.sha256:
             raise DamagedFileError(
@@ -125,38 +122,26 @@ class Bundle:
         return path
 
     def without_damaged(self, roles: Collection[str]) -> tuple[Bundle, tuple[str, ...]]:
-        """The same bundle, doing without those of some roles whose files are damaged.
+        """Treat damaged files of optional roles as missing.
 
         Args:
-            roles: Those that can be done without.
+            roles: The optional roles.
 
         Returns:
-            The bundle, and a sentence per damaged file.
+            The bundle without them, and a sentence per damaged file.
         """
         problems = {role: self.problem(role, thorough=True) for role in roles if role in self.files}
         damaged = {r: str(p) for r, p in problems.items() if isinstance(p, DamagedFileError)}
         return replace(self, damaged=frozenset(damaged)), tuple(damaged.values())
 
-    def verify(self) -> None:
-        """Compare every file with its SHA-256; BundleError names the first that differs.
-
-        Files that come into being on this machine may be missing.
-        """
-        for role, entry in self.files.items():
-            if entry.sha256 or self.has(role):
-                self.checked_path(role)
-
-    def _entry(self, role: str) -> BundleFile:
+    def _located(self, role: str) -> tuple[Path, BundleFile]:
+        """The file of a role and its entry; a BundleError says how to get it."""
         if role not in self.files:
             raise BundleError(
                 f"The {self.domain} bundle has no {shortened(role)}; it has "
                 f"{listed(sorted(self.files))}."
             )
-        return self.files[role]
-
-    def _located(self, role: str) -> tuple[Path, BundleFile]:
-        """The file of a role and what is known of it; a BundleError says how to get it."""
-        entry = self._entry(role)
+        entry = self.files[role]
         found = self._find(role, entry)
         if found is None and (note := self.set_aside(role)):
             raise BundleError(f"{note}, or else {self._remedy(role)}.")
@@ -175,7 +160,7 @@ class Bundle:
         return path, entry
 
     def set_aside(self, role: str) -> str:
-        """Why a file that lies in the folder for a role is not used; empty where none is left out.
+        """Return why a role's file in the folder is not used; empty if no file is left out.
 
         The sentence has no full stop, so that a remedy can follow.
         """
@@ -191,7 +176,7 @@ class Bundle:
         )
 
     def _find(self, role: str, entry: BundleFile) -> tuple[Path, BundleFile] | None:
-        """The committed file, one put into the folder by hand, or one in the cache."""
+        """The committed file, or one that a user put into the folder, or one in the cache."""
         if entry.sha256:
             return self.folder / entry.file, entry
         download = self.downloads.get(entry.download)
@@ -209,6 +194,7 @@ class Bundle:
         return None
 
     def _remedy(self, role: str) -> str:
+        """How to get the file of a role, as part of a sentence."""
         entry = self.files[role]
         if entry.howto:
             return entry.howto
@@ -221,9 +207,9 @@ class Bundle:
         return f"run `{command}`, or check the repository out again"
 
     def fingerprint(self, roles: Collection[str] | None = None) -> str:
-        """Twelve digits that name this set of weights, or of some roles' weights.
+        """Return twelve digits that identify the weights of all roles, or of some.
 
-        Roles that the bundle lacks do not count.
+        Roles whose files are missing do not count.
         """
         named = self.files if roles is None else self.files.keys() & roles
         located = (self._located(role)[1] for role in sorted(named) if self.has(role))
@@ -232,19 +218,32 @@ class Bundle:
 
 
 def _matches_download(path: Path, download: Download | None) -> bool:
-    """Whether a file that no manifest describes is the download, or was converted from it."""
+    """Whether a file without a manifest is the download, or was converted from it."""
     if download is None or download.sha256 is None:
         return True
     if path.name == download.name:
         return not difference(path, download)
     try:
         return read_metadata(path)["origin"].get("sha256") == download.sha256
-    except (BundleError, AttributeError):  # AttributeError: an origin that is no object
+    except (BundleError, AttributeError):  # AttributeError: the origin is not an object
         return False
 
 
 def open_bundle(domain: str, folder: str | Path | None = None) -> Bundle:
-    """Read a domain's manifest; BundleError if there is none or it cannot be read."""
+    """Read a domain's manifest.
+
+    The environment variables TMSA_CHECKPOINTS, TMSA_CACHE and TMSA_OWN_WEIGHTS are read here.
+
+    Args:
+        domain: Key of the domain.
+        folder: The bundle's folder; None looks for the domain in ``checkpoints_folder``.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        BundleError: If there is no manifest or it cannot be read.
+    """
     folder = checked_path(checkpoints_folder() / domain if folder is None else folder)
     path = folder / MANIFEST
     if not path.is_file():
@@ -253,15 +252,19 @@ def open_bundle(domain: str, folder: str | Path | None = None) -> Bundle:
             f"its {MANIFEST}: check the repository out again, or set TMSA_CHECKPOINTS."
         )
     manifest = read_manifest(path)
-    return Bundle(folder, manifest.domain, manifest.files, manifest.downloads, manifest.notice)
-
-
-def no_progress(sentence: str, done: int, total: int) -> None:
-    """A report that nobody reads."""
+    return Bundle(
+        folder,
+        manifest.domain,
+        manifest.files,
+        manifest.downloads,
+        manifest.notice,
+        cache=cache_folder(),
+        accepts_own=os.environ.get(OWN_WEIGHTS, "") not in ("", "0"),
+    )
 
 
 def missing_downloads(bundle: Bundle, roles: Collection[str]) -> tuple[Download, ...]:
-    """What has to be fetched before these roles' files are here."""
+    """Return the downloads that the missing files of some roles come from."""
     lacking = [bundle.files[r] for r in roles if r in bundle.files and not bundle.has(r)]
     names = dict.fromkeys(entry.download for entry in lacking if entry.download)
     return tuple(bundle.downloads[name] for name in names)
@@ -270,18 +273,25 @@ def missing_downloads(bundle: Bundle, roles: Collection[str]) -> tuple[Download,
 def complete(
     bundle: Bundle,
     roles: Collection[str],
-    report: Report = no_progress,
+    progress: Progress = no_progress,
     thorough: bool = False,
     endpoint: str | None = None,
 ) -> None:
-    """See to it that the files of these roles are here, fetching what is missing or damaged.
+    """Download and convert the missing or damaged files of some roles.
 
-    thorough: compare SHA-256 too, not only sizes. endpoint: the Hub's address, by default
-    huggingface_hub's own setting. Raises BundleError in one sentence where a file cannot be had.
+    Args:
+        bundle: The bundle.
+        roles: Roles whose files must exist afterwards.
+        progress: Receives the bytes, and a message about each wrong file.
+        thorough: Compare the SHA-256 too, not only the size.
+        endpoint: The Hub's address; None uses huggingface_hub's own setting.
+
+    Raises:
+        BundleError: If a file cannot be provided.
     """
     for role in roles:
         if note := bundle.set_aside(role):
-            report(note, 0, 0)
+            progress(0, 0, note)
         problem = bundle.problem(role, thorough)
         if problem is None:
             continue
@@ -290,13 +300,13 @@ def complete(
         if download is None:
             raise problem
         if isinstance(problem, DamagedFileError):
-            report(f"{str(problem).partition(': ')[0]}: it is fetched again", 0, 0)
+            progress(0, 0, f"{str(problem).partition(': ')[0]}: it is fetched again")
         folder = bundle.cache / download.key
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
-                if bundle.problem(role, thorough):  # or another process has been quicker
-                    _provide(bundle, download, folder, report, endpoint)
+                if bundle.problem(role, thorough):  # another process may have been quicker
+                    _provide(bundle, download, folder, progress, endpoint)
         except OSError as error:
             raise _disk_error(error, download) from error
         if problem := bundle.problem(role, thorough):
@@ -304,18 +314,22 @@ def complete(
 
 
 def _provide(
-    bundle: Bundle, download: Download, folder: Path, report: Report, endpoint: str | None
+    bundle: Bundle, download: Download, folder: Path, progress: Progress, endpoint: str | None
 ) -> None:
-    """Fetch a file, convert it if it is a public checkpoint, and describe what it gave."""
-    source = _put_there_by_hand(bundle, download, report)
-    source = source or fetch(download, folder, report, endpoint)
+    """Fetch a file, convert it if it is a public checkpoint, and register the results."""
+    source = bundle.folder / download.name  # a user without a network may have put it there
+    wrong = difference(source, download) if source.is_file() else ""
+    if wrong:
+        progress(0, 0, f"{source} is a wrong file ({wrong}) and is not used")
+    if wrong or not source.is_file():
+        source = fetch(download, folder, progress, endpoint)
     files = {download.name: source}
     if download.layout:
         from tmsa_core.weights.convert import convert
 
-        report(f"Converting {download.name}", 0, 0)
-        files = {path.name: path for path in convert(download.layout, source, folder)}
-    if not read_entries(folder):  # a damaged manifest would stand in the way
+        progress(0, 0, f"Converting {download.name}")
+        files = {path.name: path for path in convert(download.layout, source, folder, progress)}
+    if not read_entries(folder):  # a damaged manifest cannot be added to
         (folder / MANIFEST).unlink(missing_ok=True)
     for role, entry in bundle.files.items():
         if entry.download == download.name and entry.file in files:
@@ -324,27 +338,16 @@ def _provide(
             origin = f"{download.name}, {entry.source}"
             register_file(folder, bundle.domain, role, entry.kind, name, origin, download.licence)
     if download.layout and source.parent == folder:
-        source.unlink()  # 1.2 GB that nothing needs any more
-
-
-def _put_there_by_hand(bundle: Bundle, download: Download, report: Report) -> Path | None:
-    """The download as somebody without a network may have put it into the bundle's folder."""
-    path = bundle.folder / download.name
-    if not path.is_file():
-        return None
-    wrong = difference(path, download)
-    if wrong:
-        report(f"{path} is not the file it should be ({wrong}) and is not used", 0, 0)
-    return None if wrong else path
+        source.unlink()  # up to 1.2 GB, not needed after the conversion
 
 
 def _disk_error(error: OSError, download: Download) -> DownloadError:
     if error.errno == errno.ENOSPC:
         return DownloadError(
             f"The disk is full: {download.name} does not fit into TMSA's cache; make room, or set "
-            "TMSA_CACHE to a folder on another disk, and try again: what has arrived is kept."
+            "TMSA_CACHE to a folder on another disk, and try again: the received part is kept."
         )
     return DownloadError(
         f"TMSA's cache cannot be written ({error.strerror or type(error).__name__}): set "
-        "TMSA_CACHE to a folder that can be."
+        "TMSA_CACHE to a writable folder."
     )

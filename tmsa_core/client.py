@@ -1,6 +1,6 @@
-"""A typed client of a running page: the HTTP endpoints as Python functions.
+"""Typed client of a running page: its HTTP endpoints as Python functions.
 
-It needs ``gradio_client`` and nothing else of this package's requirements: no networks, no torch.
+The client needs ``gradio_client``, but neither torch nor the networks.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from gradio_client.exceptions import AppError
 from tmsa_core.errors import TmsaError
 
 LOCAL = "http://127.0.0.1:7860"
-TIMEOUT = 120.0  # seconds without an answer; a busy page takes its time to receive an image
+TIMEOUT = 120.0  # seconds without an answer; a busy page receives images slowly
 Image = str | os.PathLike[str]
 
 
 class RemoteError(TmsaError):
-    """The page refused a request; the message is the page's own."""
+    """The page refused a request; the message is the page's."""
 
 
 class _Target(TypedDict):
@@ -32,7 +32,10 @@ class _Target(TypedDict):
 
 
 class MoreEdit(_Target, total=False):
-    """A further edit; what is left out is as in the endpoint, neutral_text as in the first edit."""
+    """A further edit.
+
+    Missing keys have the endpoint's defaults; ``neutral_text`` is that of the first edit.
+    """
 
     neutral_text: str
     alpha: float
@@ -41,7 +44,7 @@ class MoreEdit(_Target, total=False):
 
 
 class DomainRow(TypedDict):
-    """One world of images, and why it cannot be used where it cannot."""
+    """One domain; ``reason`` says why it is not available."""
 
     key: str
     title: str
@@ -54,8 +57,13 @@ class DomainRow(TypedDict):
 
 @dataclass(frozen=True)
 class Alignment:
-    """crop: the file of the upright crop. faces: (left, top, right, bottom) of every face, in
-    pixels. quad: the crop's corners in the image."""
+    """The faces of an image and the crop of one.
+
+    Attributes:
+        crop: File of the upright crop.
+        faces: (left, top, right, bottom) of every face in pixels.
+        quad: (x, y) of the crop's corners in the image, in pixels; None without a face.
+    """
 
     crop: Path
     faces: list[list[float]]
@@ -64,7 +72,12 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Inversion:
-    """image: the file of what the generator makes of the code. w_plus: the code, L rows."""
+    """An inverted image.
+
+    Attributes:
+        image: File of the generator's image of the latent code.
+        w_plus: The latent code, L rows.
+    """
 
     image: Path
     w_plus: list[list[float]]
@@ -72,17 +85,26 @@ class Inversion:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """archive: the file of the ZIP. rows: how each image fared, as in its scores.csv."""
+    """The results of a batch.
+
+    Attributes:
+        archive: File of the ZIP archive.
+        rows: Result of each image, as in its ``scores.csv``.
+    """
 
     archive: Path
     rows: list[dict[str, Any]]
 
 
 class TmsaClient:
-    """Calls a page at ``address``; results are files in ``folder``, by default a temporary one.
+    """Calls a running page.
 
-    Every method raises RemoteError, with the page's sentence, where the page cannot do it. Use it
-    in a ``with`` statement, or call ``close``.
+    Every method raises RemoteError with the page's message if the page refuses the request. Use
+    the client in a ``with`` statement, or call ``close``.
+
+    Args:
+        address: The page's address.
+        folder: Where result files go; None makes a temporary folder.
     """
 
     def __init__(self, address: str = LOCAL, folder: str | Path | None = None) -> None:
@@ -113,9 +135,25 @@ class TmsaClient:
         domain: str = "",
         more_edits: Sequence[MoreEdit] = (),
     ) -> Path:
-        """Edit the face in an image by two texts; the file of the edited image.
+        """Edit the face in an image by a pair of prompts.
 
-        more_edits: further edits, applied together with the first, up to seven.
+        Args:
+            image: Path of the image.
+            neutral_text: Description of the image, such as "human face".
+            target_text: Description of the result, such as "human face with glasses".
+            alpha: Strength; 1 is the full edit, 0 none.
+            levels: "all", "coarse", "medium", "fine", or indices such as "0,1,4".
+            threshold: Share of the shift's smallest components to drop, in [0, 1).
+            inversion: "e4e" or "hfgi".
+            face: Index of the face; 0 is the largest.
+            aligned: Whether the image is an aligned crop.
+            paste_back: Whether to return the whole photo, or the crop.
+            notice: Whether to add a visible watermark.
+            domain: Key of the domain; "" is the page's first.
+            more_edits: Up to seven further edits, applied together with the first.
+
+        Returns:
+            File of the edited image.
         """
         return Path(
             self._call(
@@ -137,7 +175,7 @@ class TmsaClient:
         )
 
     def align(self, image: Image, face: int = 0, *, domain: str = "") -> Alignment:
-        """Find the faces in an image and crop one of them upright."""
+        """Find the faces in an image and crop one of them upright; arguments as in ``edit``."""
         crop, found = self._call("/align", image=handle_file(str(image)), face=face, domain=domain)
         return Alignment(Path(crop), found["faces"], found["quad"])
 
@@ -150,8 +188,8 @@ class TmsaClient:
         aligned: bool = False,
         domain: str = "",
     ) -> Inversion:
-        """Bring a result_path into the generator's latent space."""
-        result_path, code = self._call(
+        """Invert an image into the generator's latent space; arguments as in ``edit``."""
+        path, code = self._call(
             "/invert",
             image=handle_file(str(image)),
             inversion=inversion,
@@ -159,7 +197,7 @@ class TmsaClient:
             aligned=aligned,
             domain=domain,
         )
-        return Inversion(Path(result_path), code["w_plus"])
+        return Inversion(Path(path), code["w_plus"])
 
     def sweep(
         self,
@@ -175,7 +213,7 @@ class TmsaClient:
         aligned: bool = False,
         domain: str = "",
     ) -> dict[float, Path]:
-        """The same edit at evenly spaced strengths: the file of each strength's crop."""
+        """Apply one edit at evenly spaced strengths -> alpha -> file of the edited crop."""
         gallery = self._call(
             "/sweep",
             image=handle_file(str(image)),
@@ -192,7 +230,10 @@ class TmsaClient:
         return {float(item["caption"]): Path(item["image"]) for item in gallery}
 
     def sample(self, seed: int = 0, truncation: float = 0.7, *, domain: str = "") -> Path:
-        """Draw a portrait of nobody; the same seed gives the same one."""
+        """Generate the random image of a seed.
+
+        ``truncation`` goes from 0, the average image, to 1, the most variety.
+        """
         return Path(self._call("/sample", seed=seed, truncation=truncation, domain=domain))
 
     def batch(
@@ -212,7 +253,10 @@ class TmsaClient:
         domain: str = "",
         more_edits: Sequence[MoreEdit] = (),
     ) -> BatchResult:
-        """Edit many images (or ZIP archives of them) alike, into one archive."""
+        """Apply the same edits to many images or ZIP archives; arguments as in ``edit``.
+
+        ``format`` is the results': "png", "jpg" or "webp".
+        """
         archive, rows = self._call(
             "/batch",
             files=[handle_file(str(file)) for file in files],
@@ -232,11 +276,11 @@ class TmsaClient:
         return BatchResult(Path(archive), rows)
 
     def domains(self) -> list[DomainRow]:
-        """The worlds of images that the page knows."""
+        """List the page's domains."""
         return self._call("/domains")
 
     def close(self) -> None:
-        """End the session; a temporary folder goes with it."""
+        """End the session and delete the temporary folder."""
         self._client.close()
         if self._temporary:
             self._temporary.cleanup()

@@ -1,17 +1,15 @@
-"""Numbers that the original networks put out, and the weights and inputs they were given.
+"""Recorded outputs of the original networks, with their weights and inputs.
 
 ``networks.json`` has the state-dict shapes, ``networks.npz`` samples of the outputs of the
 published code (rosinality/stylegan2-pytorch, omertov/encoder4editing) in float32 on a CPU;
-``synthetic_weights.py`` makes the weights and inputs from names.
+``synthetic_weights.py`` computes the weights and inputs from names.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,12 +19,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.synthetic_checkpoints import synthetic_weights
+
 GOLDENS = Path(__file__).parent.parent / "goldens"
 
 
 @dataclass(frozen=True)
 class Golden:
-    """The kept numbers of one network."""
+    """The recorded numbers of one network."""
 
     name: str
     meta: Mapping[str, Any]
@@ -50,7 +50,7 @@ class Golden:
         return x.flatten()[torch.from_numpy(indices)]
 
     def fill(self, network: nn.Module, prefix: str = "") -> nn.Module:
-        """Checks the keys and shapes of a network and loads the synthetic weights, strictly."""
+        """Check the keys and shapes of a network and load the synthetic weights, strictly."""
         shapes = {key: tuple(shape) for key, shape in self.meta["shapes"].items()}
         state = network.state_dict()
         assert {prefix + key: tuple(value.shape) for key, value in state.items()} == shapes
@@ -60,20 +60,10 @@ class Golden:
         return network.eval()
 
 
-def _synthetic() -> ModuleType:
-    name = "goldens_synthetic_weights"
-    spec = spec_from_file_location(name, GOLDENS / "synthetic_weights.py")
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def golden() -> Any:
     """``golden("e4e")`` and so on: a ``Golden``."""
     meta = json.loads((GOLDENS / "networks.json").read_text())
     with np.load(GOLDENS / "networks.npz") as file:
         arrays = {name: file[name] for name in file.files}
-    synthetic = _synthetic()
-    return lambda name: Golden(name, meta[name], arrays, synthetic)
+    return lambda name: Golden(name, meta[name], arrays, synthetic_weights())

@@ -19,7 +19,7 @@ def test_one_distribution_for_each_attribute():
     assert net.features(images).shape == (5, 256)
 
 
-def test_any_image_size_is_brought_to_the_networks_own():
+def test_images_of_any_size_are_resized():
     net = AttributeNet({"a": 2}, width=4).eval()
     assert net(torch.zeros(1, 3, 64, 64))["a"].shape == (1, 2)
     assert net(torch.zeros(1, 3, 256, 256))["a"].shape == (1, 2)

@@ -75,7 +75,7 @@ def small_public(tmp_path_factory) -> tuple[str, Path]:
     return name, weights
 
 
-def test_short_texts_are_encoded_as_open_clip_does_it(clip):
+def test_short_texts_are_encoded_as_by_open_clip(clip):
     tokens = clip.tokenizer(["a face", "a face with a beard and with glasses", ""])
     with torch.no_grad():
         expected = F.normalize(clip.model.encode_text(tokens), dim=1)
@@ -83,7 +83,7 @@ def test_short_texts_are_encoded_as_open_clip_does_it(clip):
         assert torch.allclose(clip.embed_tokens(tokens[:1]), expected[:1], atol=1e-6)
 
 
-def test_a_public_clip_is_open_clips_own(small_public):
+def test_a_public_clip_equals_open_clips(small_public):
     name, weights = small_public
     ours = public_clip(name, weights).eval()
     theirs, _, preprocess = create_model_and_transforms(name, pretrained=str(weights))
@@ -98,7 +98,7 @@ def test_a_public_clip_is_open_clips_own(small_public):
     assert any(isinstance(part, QuickGELU) for part in ours.modules())
 
 
-def test_the_full_tokenizer_counts_as_clip_does_and_knows_every_word():
+def test_the_full_tokenizer_counts_as_clip_does_and_knows_all_words():
     tokenizer = FullTokenizer()
     assert tokenizer.token_count("a face") == 4
     assert tokenizer(["a face"]).shape == (1, 77) and (tokenizer(["a face"]) > 0).sum() == 4

@@ -21,7 +21,7 @@ def images(batch: int = 2, side: int = 64) -> torch.Tensor:
 @torch.no_grad()
 def test_codes_equal_the_original(golden):
     kept = golden("e4e")
-    with torch.device("meta"):  # 267 million parameters: do not initialise what is replaced
+    with torch.device("meta"):  # avoids to initialise 267 million parameters that are replaced
         encoder = Encoder(18)
     for name, buffer in list(encoder.named_buffers()):
         if name.endswith("num_batches_tracked"):
@@ -40,19 +40,6 @@ def test_codes_equal_the_original(golden):
     average = 0.5 * kept.normal("latent_avg", 18, 512)
     whole = (found[0] + average)[:, ::8]
     assert (whole - kept.expected("plus_average")).abs().max() < CODE
-    # what the next test shows of stages, on the original's numbers
-    staged = torch.cat([found[0, :5], found[0, :1].expand(13, -1)])[:, ::8]
-    assert (staged - kept.expected("stage4")).abs().max() < CODE
-
-
-@torch.no_grad()
-def test_stages_switch_rows_on_one_after_the_other():
-    encoder, x = small(), images()
-    whole = encoder(x)
-    for stage in (0, 3, 8, 18):
-        rows = encoder(x, stage=stage)
-        assert torch.equal(rows[:, : stage + 1], whole[:, : stage + 1])
-        assert torch.equal(rows[:, stage + 1 :], whole[:, :1].expand_as(rows[:, stage + 1 :]))
 
 
 @torch.no_grad()
@@ -65,7 +52,7 @@ def test_latent_avg_is_added_but_not_saved():
 
 
 @torch.no_grad()
-def test_samples_of_a_batch_do_not_meet():
+def test_samples_of_a_batch_are_independent():
     encoder, x = small(), images(3)
     assert torch.allclose(encoder(x)[1:2], encoder(x[1:2]), atol=1e-5)
 
@@ -75,7 +62,7 @@ def test_images_may_be_wider_than_high():
     assert small()(images()[:, :, :48]).shape == (2, 9, 24)
 
 
-def test_images_of_another_size_are_brought_to_the_encoders():
+def test_images_of_another_size_are_resized():
     encoder = Encoder(**avatar_architecture(levels=3)).eval()
     images = torch.rand(2, 3, 128, 128) * 2 - 1
     doubled = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
@@ -90,20 +77,6 @@ def test_the_avatar_encoder_is_small_and_learns():
     assert codes.shape == (2, 12, 512) and codes.isfinite().all()
     codes.square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("cast", ["autocast", "weights"])
-def test_bfloat16_stays_close(cast):
-    encoder, x = small(), images()
-    exact = encoder(x)
-    if cast == "weights":
-        rough = encoder.to(torch.bfloat16)(x.bfloat16())
-    else:
-        with torch.autocast("cpu", torch.bfloat16):
-            rough = encoder(x)
-    assert rough.dtype == torch.float32
-    assert (rough - exact).abs().mean() < 0.05 * exact.std()
 
 
 @torch.no_grad()

@@ -48,7 +48,7 @@ def test_scale_shift_activate_without_noise():
     check(found, F.leaky_relu(plain, 0.2), [x, gain, bias])
 
 
-def test_bend_channels_is_prelu():
+def test_channelwise_prelu_is_prelu():
     x, slopes = inputs = tensors((2, 5, 4, 3), (5,))
     check(channelwise_prelu(x, slopes), F.prelu(x, slopes), inputs)
 

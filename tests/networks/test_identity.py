@@ -43,21 +43,9 @@ def test_the_avatar_network_gives_unit_vectors_and_learns():
 
 
 @torch.no_grad()
-def test_evaluation_is_repeatable_and_samples_do_not_meet():
+def test_evaluation_is_repeatable_and_samples_are_independent():
     torch.manual_seed(0)
     network = IdentityNet(**avatar_architecture()).eval()
     x = images(3, 128)
     assert torch.equal(network(x), network(x))
     assert torch.allclose(network(x)[1:2], network(x[1:2]), atol=1e-5)
-
-
-@torch.no_grad()
-def test_bfloat16_stays_close():
-    torch.manual_seed(0)
-    network = IdentityNet(**avatar_architecture()).eval()
-    x = images(2, 128)
-    exact = network(x)
-    with torch.autocast("cpu", torch.bfloat16):
-        rough = network(x)
-    assert rough.dtype == torch.float32
-    assert (F.cosine_similarity(exact, rough) > 0.995).all()

@@ -4,8 +4,6 @@ import argparse
 import json
 import os
 import pickle
-import subprocess
-import sys
 import warnings
 import zipfile
 from collections import OrderedDict, defaultdict
@@ -46,7 +44,7 @@ def saved(content: object, folder: Path, name: str = "file.pt") -> Path:
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
-def test_a_file_becomes_all_the_networks_it_holds(kind, tmp_path):
+def test_a_file_is_converted_to_all_its_networks(kind, tmp_path):
     source = write_checkpoint(kind, tmp_path / "public.pt")
     paths = convert(kind, source, tmp_path / "out")
     assert {path.stem for path in paths} == set(FILES[kind])
@@ -103,7 +101,7 @@ def test_one_mean_code_for_all_rows_is_repeated(tmp_path):
     assert torch.equal(encoder.latent_avg, content["latent_avg"].expand(10, -1))
 
 
-def test_what_only_training_needs_is_left_behind(tmp_path):
+def test_training_state_is_left_out(tmp_path):
     content = checkpoint("stylegan2", SMALL)
     content |= {"g": content["g_ema"], "d": {"x": torch.zeros(3)}, "ada_aug_p": 0.1}
     content |= {"args": argparse.Namespace(size=64), "d_optim": {"state": {}, "param_groups": []}}
@@ -163,7 +161,7 @@ def test_spare_heads_of_car_encoders_are_left_out(tmp_path):
         ({"learn_in_w": True}, "learn_in_w"),
     ],
 )
-def test_options_that_say_something_else(opts, message, tmp_path):
+def test_contradicting_options_are_refused(opts, message, tmp_path):
     source = write_checkpoint("e4e", tmp_path / "e4e.pt", **opts)
     with pytest.raises(BundleError, match=message):
         convert("e4e", source, tmp_path / "out")
@@ -184,7 +182,7 @@ def test_fields_of_another_kind(fields, tmp_path):
         convert("e4e", saved(checkpoint("e4e", SMALL) | fields, tmp_path), tmp_path)
 
 
-def test_a_mean_code_that_is_not_there(tmp_path):
+def test_a_missing_mean_code_is_refused(tmp_path):
     content = checkpoint("e4e", SMALL)
     del content["latent_avg"]
     with pytest.raises(BundleError, match="lacks latent_avg"):
@@ -225,13 +223,13 @@ def test_keys_and_shapes_that_differ_are_named(tmp_path):
 @pytest.mark.parametrize(
     "content", [torch.zeros(3), [], {}, {"g_ema": {}}, {"g_ema": {"a": "text"}}, {"g_ema": 3}, "no"]
 )
-def test_content_that_is_no_checkpoint(content, tmp_path):
+def test_content_of_another_kind_is_refused(content, tmp_path):
     with pytest.raises(BundleError, match="layout"):
         convert("stylegan2", saved(content, tmp_path), tmp_path)
 
 
 class Exploit:
-    """Unpickling it would make a file."""
+    """An object whose unpickling creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -254,7 +252,7 @@ def test_a_malicious_pickle_is_refused_without_running(wrapping, tmp_path):
     if wrapping == "zip":
         with pytest.raises(BundleError, match="nothing in it was run.*system"):
             convert("arcface", path, tmp_path / "out")
-        torch.load(path, weights_only=False)  # it does work on whoever is careless
+        torch.load(path, weights_only=False)  # the attack works on an unrestricted reader
         assert touched.exists()
 
 
@@ -285,7 +283,7 @@ WEIGHT = "output_layer.3.weight"  # of the small ArcFace: (512, 64)
     ],
     ids=["without numbers", "sparse", "negated", "one number many times", "empty", "complex"],
 )
-def test_tensors_that_are_not_what_they_seem(trick, tmp_path):
+def test_tensors_without_their_numbers_are_refused(trick, tmp_path):
     content = checkpoint("arcface", SMALL) | {WEIGHT: trick}
     with pytest.raises(BundleError, match=f"{WEIGHT} should be tensors of numbers"):
         convert("arcface", saved(content, tmp_path), tmp_path / "out")
@@ -297,16 +295,16 @@ def test_tensors_that_are_not_what_they_seem(trick, tmp_path):
 @pytest.mark.parametrize(
     "option", ["encoder_type", "learn_in_w", "start_from_latent_avg", "stylegan_size"]
 )
-def test_options_that_are_no_plain_values(option, tmp_path):
+def test_options_that_are_not_plain_values_are_refused(option, tmp_path):
     source = write_checkpoint("e4e", tmp_path / "e4e.pt", **{option: torch.ones(2)})
     with pytest.raises(BundleError, match=f"layout: its option {option}"):
         convert("e4e", source, tmp_path / "out")
 
 
-def test_a_generator_of_absurd_depth_is_no_generator(tmp_path):
+def test_a_generator_of_absurd_depth_is_refused(tmp_path):
     content = checkpoint("stylegan2", SMALL)
     content["g_ema"] |= {f"to_rgbs.{i}.bias": torch.zeros(1, 3, 1, 1) for i in range(4, 70)}
-    with pytest.raises(BundleError, match="not of the public stylegan2 layout"):
+    with pytest.raises(BundleError, match="does not have the public stylegan2 layout"):
         convert("stylegan2", saved(content, tmp_path), tmp_path / "out")
 
 
@@ -324,10 +322,12 @@ def test_an_archive_that_was_packed_again_keeps_its_numbers(tmp_path):
     assert all(torch.equal(state[key], value) for key, value in expected.items())
 
 
-def test_whole_numbers_are_no_weights(tmp_path):
+def test_integer_weights_are_refused(tmp_path):
     content = checkpoint("arcface", SMALL)
     content[WEIGHT] = content[WEIGHT].long()
-    with pytest.raises(BundleError, match=f"1 of whole numbers instead of fractions: {WEIGHT}"):
+    with pytest.raises(
+        BundleError, match=f"1 with integers instead of floating-point numbers: {WEIGHT}"
+    ):
         convert("arcface", saved(content, tmp_path), tmp_path / "out")
 
 
@@ -343,7 +343,7 @@ WAYS_OF_SAVING = ("module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mo
 
 
 @pytest.mark.parametrize("change", WAYS_OF_SAVING)
-def test_what_other_ways_of_saving_leave_in_a_file_changes_nothing(change, tmp_path):
+def test_prefixes_of_wrappers_and_missing_counters_change_nothing(change, tmp_path):
     content = checkpoint("arcface", SMALL)
     plain = content.items()
     if change == "no counters":  # PyTorch began to count batches in 0.4.1
@@ -467,7 +467,7 @@ def test_numpy_arrays_keep_shape_order_and_values(tmp_path):
         "state",
     ],
 )
-def test_arrays_that_lie_about_themselves_are_no_tensors(state, tmp_path):
+def test_arrays_with_false_shapes_are_refused(state, tmp_path):
     class Liar:
         def __reduce__(self) -> tuple[object, ...]:
             rebuild = np.zeros(1).__reduce__()[0]
@@ -478,7 +478,7 @@ def test_arrays_that_lie_about_themselves_are_no_tensors(state, tmp_path):
         convert("stylegan2", saved(content, tmp_path), tmp_path / "out")
 
 
-def test_lists_that_stand_in_many_places_take_no_time(tmp_path):
+def test_shared_lists_are_visited_once(tmp_path):
     nested: list = []
     for _ in range(200):
         nested = [nested, nested]  # 2^200 lists, if each were looked at
@@ -493,7 +493,7 @@ class Small(torch.nn.Module):
 
 
 def other_kinds(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Files that are no checkpoints, and what is to be said of each."""
+    """Files that are not checkpoints, and the message about each."""
     script, plain, nested = (folder / name for name in ("script.pt", "plain.zip", "nested.zip"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of TorchScript's age
@@ -509,7 +509,7 @@ def other_kinds(folder: Path) -> dict[str, tuple[Path, str]]:
     )
     return {
         "script": (script, "TorchScript archive.*state_dict"),
-        "plain": (plain, "ordinary ZIP archive and no checkpoint: unpack it"),
+        "plain": (plain, "ordinary ZIP archive, not a checkpoint: unpack it"),
         "nested": (nested, r"ordinary ZIP archive \(it holds 'weights/model.pt'\)"),
         "nvidia": (nvidia, "pickle of NVIDIA's StyleGAN code"),
     }
@@ -523,7 +523,7 @@ def test_other_kinds_of_files_are_named_with_what_to_do(kind, tmp_path):
     assert path.name in str(caught.value) and str(caught.value).endswith(".")
 
 
-def test_keys_that_are_missing_or_too_many_are_told(tmp_path):
+def test_missing_and_unexpected_keys_are_named(tmp_path):
     content = checkpoint("arcface", SMALL)
     content["head.bias"] = content.pop("output_layer.3.bias")
     words = r"1 missing: output_layer\.3\.bias; 1 unexpected: head\.bias"
@@ -576,7 +576,7 @@ def test_an_unknown_layout(tmp_path):
         convert("stylegan3", tmp_path / "x.pt", tmp_path)
 
 
-def test_a_disk_that_refuses_leaves_no_half_file(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     source = write_checkpoint("arcface", tmp_path / "public.pt")
 
     def full(*_: object) -> None:
@@ -588,11 +588,10 @@ def test_a_disk_that_refuses_leaves_no_half_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_the_command_reports_files_and_peak_memory(tmp_path, capsys):
+def test_the_command_reports_its_files(tmp_path, capsys):
     source = write_checkpoint("arcface", tmp_path / "public.pt")
     assert main(["convert", "arcface", str(source), str(tmp_path)]) == 0
-    printed = capsys.readouterr().out
-    assert str(tmp_path / "arcface.safetensors") in printed and "peak memory" in printed
+    assert f"{tmp_path / 'arcface.safetensors'}: 0 MB" in capsys.readouterr().out
     assert main(["convert", "e4e", str(source), str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("Error: ") and error.count("\n") == 1
@@ -601,17 +600,14 @@ def test_the_command_reports_files_and_peak_memory(tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @torch.no_grad()
-def test_the_full_size_e4e_file_needs_little_memory_and_equals_the_original(tmp_path):
+def test_the_full_size_e4e_file_gives_the_codes_of_the_original(tmp_path):
     kept = json.loads((Path(__file__).parent.parent / "goldens" / "networks.json").read_text())[
         "e4e"
     ]
     arrays = np.load(Path(__file__).parent.parent / "goldens" / "networks.npz")
     source = write_checkpoint("e4e", tmp_path / "e4e.pt", PUBLIC, kept["namespace"])
     assert source.stat().st_size > 1.2e9
-    command = [sys.executable, "-m", "tmsa_core", "convert", "e4e", str(source), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    peak = float(done.stdout.rpartition("peak memory ")[2].split()[0])
-    assert peak < 1000  # MB, of a file of 1200
+    convert("e4e", source, tmp_path)
     encoder = load_network("e4e", tmp_path / "e4e.safetensors")
     image = synthetic_weights().smooth_image(kept["namespace"] + "input/image", 256, 256)
     codes = encoder(torch.from_numpy(image))[0, :, ::8]

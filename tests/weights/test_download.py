@@ -1,4 +1,4 @@
-"""Files come from a Hub whole or not at all, through resets, truncation and look-alikes."""
+"""Downloads are complete or absent: after resets, truncation and wrong files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from tests.hub_server import COMMIT, Hub, running_hub
 from tmsa_core.errors import DownloadError
+from tmsa_core.progress import no_progress
 from tmsa_core.weights import download as module
 from tmsa_core.weights.download import Download, Place, difference, fetch, sha256
 
@@ -35,50 +36,50 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         yield hub
 
 
-class Told:
-    """What was reported."""
+class Reports:
+    """A progress callback that records its calls."""
 
     def __init__(self) -> None:
-        self.news: list[str] = []
+        self.messages: list[str] = []
         self.progress: list[tuple[int, int]] = []
 
-    def __call__(self, sentence: str, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, message: str) -> None:
         if total:
             self.progress.append((done, total))
         else:
-            self.news.append(sentence)
+            self.messages.append(message)
 
 
-def got(hub: Hub, folder: Path, download: Download = DOWNLOAD) -> Told:
-    """Fetch, and check that the file is the right one and nothing else is left behind."""
-    show_errors = Told()
-    path = fetch(download, folder, show_errors, hub.address)
+def fetched(hub: Hub, folder: Path, download: Download = DOWNLOAD) -> Reports:
+    """Fetch; check that the file is the right one and that no part is left."""
+    reports = Reports()
+    path = fetch(download, folder, reports, hub.address)
     assert path.read_bytes() == CONTENT
     assert not list(folder.glob("*.part"))
-    return show_errors
+    return reports
 
 
 def refusal(hub: Hub, folder: Path, download: Download = DOWNLOAD) -> str:
-    """The one sentence that a download ends in; no file is there then."""
+    """The sentence of a failed download, which leaves no file."""
     with pytest.raises(DownloadError) as caught:
-        fetch(download, folder, Told(), hub.address)
+        fetch(download, folder, no_progress, hub.address)
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
     assert not (folder / download.name).exists()
     return str(caught.value)
 
 
 def test_a_file_arrives_once_with_its_progress(hub, tmp_path):
-    show_errors = got(hub, tmp_path)
-    assert show_errors.progress[-1] == (len(CONTENT), len(CONTENT))
-    assert show_errors.progress == sorted(show_errors.progress) and not show_errors.news
+    reports = fetched(hub, tmp_path)
+    assert reports.progress[-1] == (len(CONTENT), len(CONTENT))
+    assert reports.progress == sorted(reports.progress) and not reports.messages
     requests = len(hub.log)
-    got(hub, tmp_path)
+    fetched(hub, tmp_path)
     assert len(hub.log) == requests
 
 
-def test_resets_and_truncation_are_resumed_where_they_happened(hub, tmp_path):
+def test_a_broken_connection_is_resumed_where_it_broke(hub, tmp_path):
     hub.faults[str(FIRST)] = [("reset", 100_000), ("truncate", 50_000), ("status", 500)]
-    got(hub, tmp_path)
+    fetched(hub, tmp_path)
     asked = hub.bodies(str(FIRST))
     starts = [int(a.removeprefix("bytes=").rstrip("-")) if a else 0 for a in asked]
     assert starts[0] == 0 and starts == sorted(starts)
@@ -86,29 +87,29 @@ def test_resets_and_truncation_are_resumed_where_they_happened(hub, tmp_path):
     assert not hub.bodies(str(SECOND))
 
 
-def test_what_an_earlier_process_received_is_kept(hub, tmp_path):
+def test_bytes_of_an_earlier_process_are_kept(hub, tmp_path):
     (tmp_path / "model.pt.part").write_bytes(CONTENT[:200_000])
-    show_errors = got(hub, tmp_path)
+    reports = fetched(hub, tmp_path)
     assert hub.bodies(str(FIRST)) == ["bytes=200000-"]
-    assert show_errors.progress[0][0] > 200_000
+    assert reports.progress[0][0] > 200_000
 
 
 def test_a_server_that_ignores_ranges_is_received_from_the_start(hub, tmp_path):
     (tmp_path / "model.pt.part").write_bytes(CONTENT[:200_000])
     hub.faults[str(FIRST)] = [("ignore range", 0)]
-    got(hub, tmp_path)
+    fetched(hub, tmp_path)
 
 
 def test_a_damaged_part_is_found_named_and_fetched_from_the_start(hub, tmp_path):
     (tmp_path / "model.pt.part").write_bytes(b"x" * 200_000)
-    show_errors = got(hub, tmp_path)
+    reports = fetched(hub, tmp_path)
     assert hub.bodies(str(FIRST)) == ["bytes=200000-", ""]
-    assert "model.pt.part was damaged" in show_errors.news[0]
+    assert "model.pt.part was damaged" in reports.messages[0]
 
 
 def test_a_part_that_is_too_long_is_not_used(hub, tmp_path):
     (tmp_path / "model.pt.part").write_bytes(b"x" * 400_000)
-    got(hub, tmp_path)
+    fetched(hub, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["corrupted", "partial", "look-alike"])
@@ -119,15 +120,15 @@ def test_a_wrong_file_in_the_folder_is_named_and_fetched_again(hub, tmp_path, na
         "look-alike": bytes(len(CONTENT)),
     }
     (tmp_path / "model.pt").write_bytes(wrong[name])
-    show_errors = got(hub, tmp_path)
-    assert str(tmp_path / "model.pt") in show_errors.news[0]
-    assert ("1,000 bytes" if name == "partial" else "SHA-256") in show_errors.news[0]
+    reports = fetched(hub, tmp_path)
+    assert str(tmp_path / "model.pt") in reports.messages[0]
+    assert ("1,000 bytes" if name == "partial" else "SHA-256") in reports.messages[0]
 
 
-def test_a_look_alike_on_the_hub_is_refused_before_it_is_received(hub, tmp_path):
+def test_a_wrong_file_on_the_hub_is_refused_before_it_is_received(hub, tmp_path):
     hub.files[str(FIRST)] = bytes(len(CONTENT))
     hub.files[str(SECOND)] = CONTENT
-    got(hub, tmp_path)
+    fetched(hub, tmp_path)
     assert not hub.bodies(str(FIRST)) and hub.bodies(str(SECOND)) == [""]
 
 
@@ -135,11 +136,11 @@ def test_a_hub_that_states_one_hash_and_sends_another_file(hub, tmp_path):
     hub.files[str(FIRST)] = bytes(len(CONTENT))
     hub.announced[str(FIRST)] = DOWNLOAD.sha256
     said = refusal(hub, tmp_path)
-    assert "weights/first/model.pt: what came is not the file wanted" in said
+    assert "weights/first/model.pt: it sent a wrong file" in said
     assert "weights/second/sub/model.pt: the Hub answered 404" in said
     assert not list(tmp_path.glob("*.part"))
     hub.files[str(SECOND)] = CONTENT
-    got(hub, tmp_path)
+    fetched(hub, tmp_path)
 
 
 def test_a_file_of_another_size_is_refused(hub, tmp_path):
@@ -149,12 +150,12 @@ def test_a_file_of_another_size_is_refused(hub, tmp_path):
     assert not hub.bodies(str(FIRST))
 
 
-def test_a_connection_that_breaks_for_good_leaves_what_has_arrived(hub, tmp_path):
+def test_a_connection_that_stays_broken_leaves_the_received_part(hub, tmp_path):
     hub.faults[str(FIRST)] = [("truncate", 120_000), *[("reset", 0)] * module.TRIES]
     refusal(hub, tmp_path)
     arrived = (tmp_path / "model.pt.part").stat().st_size
     assert 0 < arrived <= 120_000
-    got(hub, tmp_path)
+    fetched(hub, tmp_path)
     assert hub.bodies(str(FIRST))[-1] == f"bytes={arrived}-"
 
 
@@ -175,13 +176,13 @@ def test_offline_mode_is_respected(hub, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
-def test_a_disk_that_fills_up_is_no_network_error(hub, tmp_path):
+def test_a_full_disk_is_not_reported_as_a_network_error(hub, tmp_path):
     (tmp_path / "model.pt.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        fetch(DOWNLOAD, tmp_path, Told(), hub.address)
+        fetch(DOWNLOAD, tmp_path, no_progress, hub.address)
 
 
-def test_a_disk_without_room_is_found_before_anything_is_received(hub, tmp_path):
+def test_a_full_disk_is_found_before_anything_is_received(hub, tmp_path):
     huge = dataclasses.replace(DOWNLOAD, bytes=1 << 60)
     hub.announced[str(FIRST)] = DOWNLOAD.sha256
     with pytest.MonkeyPatch.context() as patch:
@@ -190,25 +191,25 @@ def test_a_disk_without_room_is_found_before_anything_is_received(hub, tmp_path)
     assert not hub.bodies(str(FIRST))
 
 
-def test_the_hubs_own_cache_is_looked_into_first(hub, tmp_path):
+def test_the_hubs_own_cache_is_searched_first(hub, tmp_path):
     snapshot = tmp_path / "hub" / "models--weights--first" / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
     (snapshot / "model.pt").write_bytes(CONTENT)
-    assert fetch(DOWNLOAD, tmp_path, Told(), hub.address) == snapshot / "model.pt"
+    assert fetch(DOWNLOAD, tmp_path, no_progress, hub.address) == snapshot / "model.pt"
     assert not hub.log
     (snapshot / "model.pt").write_bytes(CONTENT[::-1])
-    show_errors = got(hub, tmp_path)
-    assert str(snapshot / "model.pt") in show_errors.news[0]
+    reports = fetched(hub, tmp_path)
+    assert str(snapshot / "model.pt") in reports.messages[0]
 
 
-def test_a_file_whose_hash_nobody_stated_is_that_of_the_pinned_commit(hub, tmp_path):
+def test_a_file_without_a_known_hash_must_be_that_of_the_pinned_commit(hub, tmp_path):
     unknown = dataclasses.replace(DOWNLOAD, sha256=None, bytes=None)
-    got(hub, tmp_path, unknown)
+    fetched(hub, tmp_path, unknown)
     hub.commit = "f" * 40
     assert "pinned revision" in refusal(hub, tmp_path / "other", unknown)
 
 
-def test_a_hash_is_that_of_the_content_as_it_is_now(tmp_path):
+def test_a_hash_follows_the_content(tmp_path):
     path = tmp_path / "file"
     for content in (b"one", b"two"):
         path.write_bytes(content)

@@ -12,64 +12,83 @@ import typer
 
 if TYPE_CHECKING:
     from tmsa_core.editing.editor import Editor
-    from tmsa_core.weights.download import Report
+    from tmsa_core.progress import Progress
 
 Source = Annotated[Path, typer.Argument(metavar="IN", help="The image: PNG, JPEG, WebP ...")]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write: .png, .jpg or .webp.")
 ]
-Neutral = Annotated[str, typer.Option(help="What the image shows, such as 'human face'.")]
-Target = Annotated[str, typer.Option(help="What it should show: 'human face with glasses'.")]
-DomainKey = Annotated[str, typer.Option(help="Which world of images; see `tmsa domains`.")]
-Inversion = Annotated[str, typer.Option(help="How the image enters the latent space.")]
-FaceIndex = Annotated[int, typer.Option(help="Which face, where there are several; 0 is largest.")]
+Neutral = Annotated[str, typer.Option(help="Description of the image: 'human face'.")]
+Target = Annotated[str, typer.Option(help="Description of the result: 'human face with glasses'.")]
+DomainKey = Annotated[str, typer.Option(help="The domain; see `tmsa domains`.")]
+Inversion = Annotated[str, typer.Option(help="How the image is inverted: e4e or hfgi.")]
+FaceIndex = Annotated[int, typer.Option(help="Index of the face; 0 is the largest.")]
 Aligned = Annotated[bool, typer.Option("--aligned", help="The image is an aligned face already.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the best there is.")]
-# An option of each of several edits that are applied together; the last value goes for the rest.
-NeutralEach = Annotated[list[str], typer.Option(help="What the image shows: 'human face'.")]
+# Options that may be repeated, one per edit; the last value serves all further edits.
+NeutralEach = Annotated[list[str], typer.Option(help="Description of the image: 'human face'.")]
 TargetEach = Annotated[
     list[str],
-    typer.Option(help="What it should show: 'human face with glasses'. Again: one more edit."),
+    typer.Option(
+        help="Description of the result: 'human face with glasses'. Repeat it to add edits."
+    ),
 ]
 AlphaEach = Annotated[
     list[float], typer.Option(help="Strength of each edit: 1 is the full edit, 0 none.")
 ]
 LevelsEach = Annotated[
-    list[str], typer.Option(help="Latent levels that move: all, coarse, medium, fine, or 0,1,4.")
+    list[str], typer.Option(help="Levels to edit: all, coarse, medium, fine, or 0,1,4.")
 ]
 ThresholdEach = Annotated[
     list[float],
-    typer.Option(help="Share of the shift's smallest components to leave out, 0 to below 1."),
+    typer.Option(help="Share of the shift's smallest components to drop, 0 to below 1."),
 ]
 
 
 def load(domain: str, device: str, output: Path, samples_only: bool = False) -> Editor:
-    """Load an editor, with download progress, after checking that the output can be written."""
+    """Check that the output can be written, then load an editor and show its downloads.
+
+    Args:
+        domain: Key of the domain.
+        device: Where the networks run.
+        output: The image that the command writes.
+        samples_only: Load the generator only.
+
+    Returns:
+        The editor.
+
+    Raises:
+        TmsaError: If the output cannot be written or the networks cannot be loaded.
+    """
     from tmsa_core.editing.load import load_editor
     from tmsa_core.imaging.metadata import check_destination
 
     check_destination(output)
-    with download_bar() as report:
-        return load_editor(domain, device=device, report=report, samples_only=samples_only)
+    with progress_bars() as progress:
+        return load_editor(domain, device=device, progress=progress, samples_only=samples_only)
 
 
 @contextmanager
-def download_bar() -> Iterator[Report]:
-    """A progress bar per download on standard error, and news above it."""
+def progress_bars() -> Iterator[Progress]:
+    """Show each message on standard error: with a bar if it has a total, above the bars if not.
+
+    Yields:
+        The callback that receives the messages.
+    """
     from tqdm import tqdm
 
     bars: dict[str, tqdm] = {}
 
-    def report(sentence: str, done: int, total: int) -> None:
+    def progress(done: int, total: int, message: str) -> None:
         if not total:
-            tqdm.write(f"{sentence}.", file=sys.stderr)
+            tqdm.write(f"{message}.", file=sys.stderr)
             return
-        if sentence not in bars:
-            bars[sentence] = tqdm(desc=sentence, total=total, unit="B", unit_scale=True)
-        bars[sentence].update(done - bars[sentence].n)
+        if message not in bars:
+            bars[message] = tqdm(desc=message, total=total, unit="B", unit_scale=True)
+        bars[message].update(done - bars[message].n)
 
     try:
-        yield report
+        yield progress
     finally:
         for bar in bars.values():
             bar.close()

@@ -1,17 +1,17 @@
-"""The command line. Exit status: 0 done, 1 could not be done, 2 wrong usage.
+"""Commands that edit images: ``edit``, ``sweep``, ``align``, ``batch`` and ``sample``.
 
-Results go to standard output, notes and errors to standard error, an error in one sentence.
-Everything heavy is imported by the command that needs it, so that ``--help`` answers at once.
+Exit status: 0 success, 1 failure, 2 wrong usage. Results go to standard output, notes and errors
+to standard error, an error in one sentence. Each command imports the heavy modules that it needs,
+so ``--help`` answers at once.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,11 +30,11 @@ from tmsa_core.cli.common import (
     Target,
     TargetEach,
     ThresholdEach,
-    download_bar,
     load,
     print_notes,
+    progress_bars,
 )
-from tmsa_core.errors import ImageError, RequestError, quoted
+from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.imaging.contact_sheet import side_by_side
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from tmsa_core.datatypes import EditRequest
     from tmsa_core.editing.batch import Row
     from tmsa_core.editing.editor import Editor
-
-Value = TypeVar("Value")
 
 
 def edit(
@@ -62,12 +60,12 @@ def edit(
     aligned: Aligned = False,
     device: Device = "auto",
 ) -> None:
-    """Edit the face in an image by two texts, or by several such edits at once."""
+    """Edit the face in an image by a pair of prompts, or by several pairs at once."""
     requests = _requests(target, neutral, alpha, levels, threshold, paste_back=not crop_only)
     editor = load(domain, device, output)
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     result = editor.edit(prepared, requests)
-    _write(result.image, output, editor, requests, inversion)
+    _save(result.image, output, editor, requests, inversion)
     print_notes(result.notes)
     seconds = sum(prepared.timings.values()) + sum(result.timings.values())
     print(f"{output}: edited in {seconds:.2f} s")
@@ -80,7 +78,7 @@ def sweep(
     neutral: Neutral = "human face",
     first: Annotated[float, typer.Option("--from", help="The first strength.")] = -1.0,
     last: Annotated[float, typer.Option("--to", help="The last strength.")] = 2.0,
-    steps: Annotated[int, typer.Option(min=2, max=50, help="How many strengths.")] = 7,
+    steps: Annotated[int, typer.Option(min=2, max=50, help="Number of strengths.")] = 7,
     domain: DomainKey = "avatar",
     inversion: Inversion = "e4e",
     face: FaceIndex = 0,
@@ -96,10 +94,10 @@ def sweep(
     alphas = [first + (last - first) * i / (steps - 1) for i in range(steps)]
     requests = [EditRequest(neutral, target, alpha, paste_back=False) for alpha in alphas]
     for request in requests:
-        editor.total_shift([request])  # fails before work is done in vain
+        editor.total_shift([request])  # refuses a bad request before the long work
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     results = [editor.edit(prepared, r) for r in tqdm(requests, "Editing", leave=False)]
-    _write(side_by_side([r.crop for r in results]), output, editor, requests, inversion)
+    _save(side_by_side([r.crop for r in results]), output, editor, requests, inversion)
     print_notes(results[0].notes)
     print(f"{output}: strengths {', '.join(f'{alpha:g}' for alpha in alphas)}")
 
@@ -115,8 +113,8 @@ def align(
 
     check_destination(output)
     find_device(device)
-    with download_bar() as report:
-        found = load_aligner(domain, report=report).align(source, face)
+    with progress_bars() as progress:
+        found = load_aligner(domain, progress=progress).align(source, face)
     save_image(found.crop, output)
     print(f"{output}: face {face} of {len(found.faces)}, {found.crop.width} px")
     for number, one in enumerate(found.faces):
@@ -135,9 +133,7 @@ def batch(
     neutral: NeutralEach = ("human face",),
     alpha: AlphaEach = (1.0,),
     format: Annotated[str, typer.Option(help="Of the images: png, jpg or webp.")] = "png",
-    notice: Annotated[bool, typer.Option("--notice", help="Write on each that it is edited.")] = (
-        False
-    ),
+    notice: Annotated[bool, typer.Option("--notice", help="Add a visible watermark.")] = (False),
     domain: DomainKey = "avatar",
     inversion: Inversion = "e4e",
     face: FaceIndex = 0,
@@ -146,10 +142,10 @@ def batch(
     aligned: Aligned = False,
     device: Device = "auto",
 ) -> None:
-    """Edit many images alike into a ZIP archive with a table of scores.
+    """Apply the same edits to many images; writes a ZIP archive with a table of scores.
 
-    An image that cannot be edited is noted in the table, and the rest goes on. Ctrl-C stops and
-    keeps what was done.
+    An image that cannot be edited is noted in the table, and the work continues. Ctrl-C stops it
+    and keeps the finished images.
     """
     from tmsa_core.editing.archives import count_entries
     from tmsa_core.editing.batch import BatchOptions, check_output, run_batch
@@ -169,9 +165,9 @@ def batch(
 
 
 def _drive_batch(work: Generator[Row], count: int) -> tuple[int, int]:
-    """Edit image by image with a progress bar: how many were edited, and how many failed.
+    """Edit image by image with a progress bar; returns the numbers of edited and failed images.
 
-    Ctrl-C and SIGTERM let the image under way end, and then the archive is completed.
+    After Ctrl-C or SIGTERM the present image is finished, and then the archive is completed.
     """
     from tqdm import tqdm
 
@@ -201,10 +197,10 @@ def sample(
     domain: DomainKey = "avatar",
     device: Device = "auto",
 ) -> None:
-    """Draw a portrait of nobody."""
+    """Generate a random portrait."""
     editor = load(domain, device, output, samples_only=True)
     crop = editor.sample(seed, truncation).crop
-    _write(crop, output, editor, [])
+    _save(crop, output, editor, [])
     print(f"{output}: seed {seed}, {crop.width} px")
 
 
@@ -226,17 +222,16 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
     ),
     sample: ("sample -o portrait.png --seed 3",),
 }
-"""Each command with the examples that its help shows."""
 
 
-def _write(
+def _save(
     image: Image,
     output: Path,
     editor: Editor,
     requests: Sequence[EditRequest],
     inversion: str | None = None,
 ) -> None:
-    """Save an image with its recipe. inversion: how it was brought in, None where it was drawn."""
+    """Save an image with its recipe. A sample has no inversion."""
     from tmsa_core.imaging.metadata import save_image
 
     save_image(image, output, editor.recipe(requests, inversion), edited=inversion is not None)
@@ -250,39 +245,21 @@ def _requests(
     thresholds: Sequence[float],
     paste_back: bool = True,
 ) -> list[EditRequest]:
-    """One edit per target text, the other options in the same order, their last value repeated."""
+    """One edit per target; the other options follow in order, and their last value repeats."""
     from tmsa_core.datatypes import EditRequest
+    from tmsa_core.validation import parse_levels
 
     options = {"neutral": neutrals, "alpha": alphas, "levels": levels, "threshold": thresholds}
+    columns: list[list[Any]] = []
     for name, values in options.items():
-        if len(values) > len(targets):
+        missing = len(targets) - len(values)
+        if missing < 0:
             raise RequestError(
                 f"--{name} is given {len(values)} times and --target {len(targets)} times: give "
                 "every edit its own --target."
             )
+        columns.append([*values, *[values[-1]] * missing])
     return [
-        EditRequest(
-            _nth(neutrals, i),
-            target,
-            _nth(alphas, i),
-            _levels(_nth(levels, i)),
-            _nth(thresholds, i),
-            paste_back,
-        )
-        for i, target in enumerate(targets)
+        EditRequest(neutral, target, alpha, parse_levels(names), threshold, paste_back)
+        for target, neutral, alpha, names, threshold in zip(targets, *columns, strict=True)
     ]
-
-
-def _nth(values: Sequence[Value], index: int) -> Value:
-    return values[min(index, len(values) - 1)]
-
-
-def _levels(text: str) -> str | tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",")]
-    if all(re.fullmatch(r"-?\d{1,9}", part) for part in parts):
-        return tuple(int(part) for part in parts)
-    if len(parts) > 1:
-        raise RequestError(
-            f"levels is {quoted(text)}; use all, coarse, medium, fine, or numbers: 0,1,4."
-        )
-    return text

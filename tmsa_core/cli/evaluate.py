@@ -1,23 +1,38 @@
-"""Commands that measure: ``evaluate``, ``figures`` and ``study``, as functions for ``cli``."""
+"""Commands that measure: ``evaluate``, ``prepare-baselines``, ``figures`` and ``study``."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tmsa_core.cli.common import Device
 from tmsa_core.errors import RequestError, quoted, shortened
 
 if TYPE_CHECKING:
+    from tmsa_core.evaluation.comparison.run import Plan
     from tmsa_core.evaluation.preference_study.votes import Votes
     from tmsa_core.evaluation.prompts import Prompt
 
 RESULTS = Path("results")
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the best there is.")]
+COMPARISON = RESULTS / "comparison.jsonl"
+
+Domain = Annotated[str, typer.Option(help="The domain; see `tmsa domains`.")]
+Parts = Annotated[
+    Path | None,
+    typer.Option(help="Folder of what methods prepare [runs/DOMAIN/baselines]."),
+]
+Prompts = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="JSON list of prompts [the paper's six].")
+]
+Methods = Annotated[
+    str, typer.Option(help="Methods, separated by commas, or all; a wrong name lists them.")
+]
 
 
 def evaluate(
@@ -25,52 +40,42 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="[BUNDLE]",
-            help="Measure the networks of this bundle (avatar) in place of comparing methods.",
+            help="Measure the networks of this bundle (avatar) instead of comparing methods.",
         ),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="How many images every method edits.")] = 64,
-    prompts: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON list of prompts [the paper's six].")
-    ] = None,
-    methods: Annotated[
-        str,
-        typer.Option(help="Methods, separated by commas, or all; a wrong name lists them."),
-    ] = "all",
-    domain: Annotated[str, typer.Option(help="Which world of images; `tmsa domains`.")] = "avatar",
+    images: Annotated[int, typer.Option(min=1, help="Number of images for each method.")] = 64,
+    prompts: Prompts = None,
+    methods: Methods = "all",
+    domain: Domain = "avatar",
     search_images: Annotated[
-        int, typer.Option(min=1, help="How many, for methods that search for every image.")
+        int, typer.Option(min=1, help="Images for methods that search for every image.")
     ] = 8,
     curve_images: Annotated[
-        int, typer.Option(min=0, help="How many at six strengths, for the Pareto plot.")
+        int, typer.Option(min=0, help="Images at six strengths, for the Pareto plot.")
     ] = 16,
     kept_images: Annotated[
-        int, typer.Option(min=0, help="How many are kept as images, for figures and the study.")
+        int, typer.Option(min=0, help="Images saved in the results, for figures and the study.")
     ] = 6,
     folder: Annotated[
-        Path | None, typer.Option(help="Aligned crops to edit in place of drawn portraits.")
+        Path | None, typer.Option(help="Aligned crops to edit instead of drawn portraits.")
     ] = None,
     inversion: Annotated[str, typer.Option(help="e4e, or hfgi where the bundle has it.")] = "e4e",
-    parts: Annotated[
-        Path | None,
-        typer.Option(help="Where methods keep what they prepare [runs/DOMAIN/baselines]."),
-    ] = None,
+    parts: Parts = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="JSON lines to go on with [results/comparison.jsonl]."),
+        typer.Option("--output", "-o", help="JSON lines to continue [results/comparison.jsonl]."),
     ] = None,
     portraits: Annotated[
-        int, typer.Option(min=16, help="How many portraits measure a BUNDLE.")
+        int, typer.Option(min=16, help="Number of portraits that measure a BUNDLE.")
     ] = 2000,
     device: Device = "cpu",
 ) -> None:
-    """Compare every method on the same images; the same command goes on after a stop."""
+    """Compare every method on the same images; run the command again to resume it."""
     if bundle is not None:
-        _measure(bundle, portraits, output or RESULTS / "avatar.jsonl")
+        _evaluate_bundle(bundle, portraits, output or RESULTS / "avatar.jsonl")
         return
-    from tmsa_core.bundles import open_bundle
-    from tmsa_core.devices import find_device
     from tmsa_core.domains import INVERSIONS, find_domain
-    from tmsa_core.evaluation.comparison.run import Plan, compare
+    from tmsa_core.evaluation.comparison.run import Plan
 
     if inversion not in INVERSIONS:
         raise RequestError(f"inversion is {quoted(inversion)}; use {' or '.join(INVERSIONS)}.")
@@ -85,38 +90,112 @@ def evaluate(
         folder=folder,
         inversion=inversion,
     )
-    out = output or RESULTS / "comparison.jsonl"
-    rows = compare(open_bundle(key), plan, out, parts or _parts(key), find_device(device))
-    print(
-        f"{out}: {sum(row['row'] == 'edit' for row in rows)} edits of {len(plan.methods)} methods"
-    )
+    _compare(key, plan, output or COMPARISON, parts or _parts(key), device)
+
+
+def _evaluate_bundle(name: str, portraits: int, output: Path) -> None:
+    _require_avatar(name, "measured")
+    from tmsa_core.bundles import open_bundle
+    from tmsa_core.evaluation.bundle import inversion, report
+
+    bundle = open_bundle(name)
+    rows = report.evaluate(bundle, portraits, output)
+    if bundle.has("hfgi"):
+        rows += inversion.evaluate_inversions(bundle, min(portraits, inversion.PORTRAITS), output)
+    for row in rows:
+        values = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+        print("  ".join(f"{key}={value}" for key, value in values.items()))
+
+
+def _compare(domain: str, plan: Plan, output: Path, parts: Path, device: str) -> None:
+    from tmsa_core.bundles import open_bundle
+    from tmsa_core.devices import find_device
+    from tmsa_core.evaluation.comparison.run import compare
+
+    rows = compare(open_bundle(domain), plan, output, parts, find_device(device))
+    edits = sum(row["row"] == "edit" for row in rows)
+    print(f"{output}: {edits} edits of {len(plan.methods)} methods")
 
 
 def prepare_baselines(
-    prompts: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON list of prompts [the paper's six].")
-    ] = None,
-    methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
-    domain: Annotated[str, typer.Option(help="Which world of images; `tmsa domains`.")] = "avatar",
-    parts: Annotated[
-        Path | None, typer.Option(help="Where the parts go [runs/DOMAIN/baselines].")
-    ] = None,
+    prompts: Prompts = None,
+    methods: Methods = "all",
+    domain: Domain = "avatar",
+    parts: Parts = None,
     device: Device = "cpu",
 ) -> None:
-    """Train and measure what the baselines need beforehand; `evaluate` does it too, when needed."""
+    """Train and measure what the baselines need; `evaluate` also does it when needed."""
     from tmsa_core.baselines import METHODS, Texts, open_networks
     from tmsa_core.bundles import open_bundle
     from tmsa_core.devices import find_device
 
     names = _methods(methods, domain)
-    world = open_networks(open_bundle(domain), parts or _parts(domain), find_device(device))
+    networks = open_networks(open_bundle(domain), parts or _parts(domain), find_device(device))
     for name in names:
         method = METHODS[name]
-        if method.prepare and (seconds := method.prepare(world)) is not None:
+        if method.prepare and (seconds := method.prepare(networks)) is not None:
             print(f"{method.title}: {seconds:.1f} s, once")
-        for prompt in _prompts(prompts) if method.prepare_text else ():
-            seconds = method.prepare_text(world, Texts(prompt.neutral, prompt.target))
+        if method.prepare_text is None:
+            continue
+        for prompt in _prompts(prompts):
+            seconds = method.prepare_text(networks, Texts(prompt.neutral, prompt.target))
             print(f"{method.title}: {seconds:.1f} s for {quoted(prompt.target)}")
+
+
+@dataclass(frozen=True)
+class FigureOptions:
+    """The options of ``tmsa figures``."""
+
+    name: str
+    output: Path
+    portraits: int | None
+    results: Path | None
+    domain: str
+    device: str
+
+
+def _six_prompts(options: FigureOptions) -> str:
+    from tmsa_core.editing.load import load_editor
+    from tmsa_core.evaluation.bundle.edit_sheet import write_six_prompts
+
+    _require_avatar(options.domain, "drawn")
+    count = options.portraits or 10
+    write_six_prompts(load_editor(options.domain, device=options.device), options.output, count)
+    return f"{count} portraits, before and after each prompt"
+
+
+def _samples(options: FigureOptions) -> str:
+    from tmsa_core.bundles import open_bundle
+    from tmsa_core.evaluation.bundle.sharpness import samples_sheet
+
+    samples_sheet(open_bundle("avatar"), options.portraits or 10).save(options.output)
+    return "renders, their reconstructions by the generator, random portraits"
+
+
+def _comparison_figure(options: FigureOptions) -> str:
+    from tmsa_core.evaluation.comparison.figures import write_figure
+
+    return write_figure(options.name, options.output, options.results, options.portraits or 4)
+
+
+def _alignment_figure(options: FigureOptions) -> str:
+    from tmsa_core.bundles import open_bundle
+    from tmsa_core.evaluation.alignment.figures import write_alignment_figure
+
+    results = options.results or RESULTS / "alignment.jsonl"
+    write_alignment_figure(options.name, open_bundle("avatar"), options.output, results)
+    return options.name
+
+
+# Name -> function that writes the figure and returns its caption.
+FIGURES: dict[str, Callable[[FigureOptions], str]] = {
+    "six-prompts": _six_prompts,
+    "samples": _samples,
+    **dict.fromkeys(("figure-5", "figure-6", "figure-10", "pareto"), _comparison_figure),
+    **dict.fromkeys(("figure-7", "figure-8", "figure-9"), _alignment_figure),
+    **dict.fromkeys(("figure-11", "figure-12", "gap", "merit", "curve"), _alignment_figure),
+}
+PLOTS = ("pareto", "figure-8", "gap", "merit", "curve")  # these need Matplotlib
 
 
 def figures(
@@ -136,57 +215,31 @@ def figures(
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option(help="What `tmsa evaluate` or `tmsa measure` wrote [results/...]."),
+        typer.Option(help="The file of `tmsa evaluate` or `tmsa measure` [results/...]."),
     ] = None,
     domain: Annotated[str, typer.Option(help="Of six-prompts.")] = "avatar",
     device: Device = "auto",
 ) -> None:
-    """Draw a figure, from results or, as six-prompts and samples, from weights."""
-    from tmsa_core.evaluation.alignment.figures import IMAGES, PLOTS, write_alignment_figure
-    from tmsa_core.evaluation.comparison.figures import FIGURES, write_figure
+    """Draw a figure from results or, as six-prompts, samples and figure-7, from weights."""
     from tmsa_core.imaging.metadata import check_destination
 
-    names = ("six-prompts", "samples", *FIGURES, *IMAGES, *PLOTS)
-    if name not in names:
-        raise RequestError(f"There is no figure {quoted(name)}; use one of {', '.join(names)}.")
+    if name not in FIGURES:
+        raise RequestError(f"There is no figure {quoted(name)}; use one of {', '.join(FIGURES)}.")
     output = output or Path(f"{name}.webp")
     check_destination(output)
-    if name == "six-prompts":
-        from tmsa_core.editing.load import load_editor
-        from tmsa_core.evaluation.bundle.edit_sheet import write_six_prompts
-
-        _only_avatar(domain, "drawn")
-        write_six_prompts(load_editor(domain, device=device), output, portraits or 10)
-        print(f"{output}: {portraits or 10} portraits, before and after each prompt")
-        return
-    if name == "samples":
-        from tmsa_core.bundles import open_bundle
-        from tmsa_core.evaluation.bundle.sharpness import samples_sheet
-
-        samples_sheet(open_bundle("avatar"), portraits or 10).save(output)
-        print(f"{output}: renders, what the generator draws of their codes, random portraits")
-        return
-    if name in IMAGES or name in PLOTS:
-        from tmsa_core.bundles import open_bundle
-
-        if name in PLOTS or name == "figure-8":
-            _need("matplotlib", "Matplotlib", "The plot")
-        if name == "figure-8":
-            _need("sklearn", "scikit-learn", "The figure")
-        bundle = open_bundle("avatar")
-        write_alignment_figure(name, bundle, output, results or RESULTS / "alignment.jsonl")
-        print(f"{output}: {name}")
-        return
-    if name == "pareto":
-        _need("matplotlib", "Matplotlib", "The plot")
-    print(f"{output}: {write_figure(name, output, results, portraits or 4)}")
+    if name in PLOTS:
+        _require_package("matplotlib", "Matplotlib", "The plot")
+    if name == "figure-8":
+        _require_package("sklearn", "scikit-learn", "The figure")
+    options = FigureOptions(name, output, portraits, results, domain, device)
+    print(f"{output}: {FIGURES[name](options)}")
 
 
 def study(
     results: Annotated[
-        Path, typer.Option(help="JSON lines with the images that `tmsa evaluate` kept.")
-    ] = RESULTS / "comparison.jsonl",
-    votes: Annotated[Path, typer.Option(help="SQLite file of votes, made or gone on with.")] = Path(
+        Path, typer.Option(help="JSON lines with the images that `tmsa evaluate` saved.")
+    ] = COMPARISON,
+    votes: Annotated[Path, typer.Option(help="SQLite file of votes, new or existing.")] = Path(
         "runs/study.sqlite"
     ),
     choices: Annotated[int, typer.Option(help="4: Table 1's methods at once; 2: pairs.")] = 4,
@@ -203,23 +256,52 @@ def study(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 7861,
 ) -> None:
-    """Start the page of the blind preference study (Table 1), or print what it found."""
+    """Start the page of the blind preference study (Table 1), or print its results."""
     from tmsa_core.evaluation.preference_study.votes import Votes
 
     if choices not in (2, 4):
         raise RequestError(f"choices is {quoted(choices)}; use 2 for pairs or 4 for fours.")
-    if table or csv or shares:
-        _print_votes(Votes(_existing(votes)), table, csv, shares)
+    if not (table or csv or shares):
+        _serve_study(results, votes, choices, host, port)
         return
+    if not votes.is_file():
+        raise RequestError(
+            f"There are no votes in {shortened(votes)}: start the page with `tmsa study`."
+        )
+    _print_votes(Votes(votes), table, csv, shares)
+
+
+def _serve_study(results: Path, votes: Path, choices: int, host: str, port: int) -> None:
     from tmsa_core.evaluation.comparison.results import read_comparison
     from tmsa_core.evaluation.preference_study.items import make_items
     from tmsa_core.evaluation.preference_study.page import CSS, Study, build_study
+    from tmsa_core.evaluation.preference_study.votes import Votes
 
     items = make_items(read_comparison(results), choices)
-    _check_port(host, port)
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise RequestError(
+            f"The page cannot listen on {shortened(host)}, port {port}: stop the program that "
+            "listens there, or choose another port with --port."
+        ) from error
     print(f"{len(items)} items; votes go to {votes}; stop with Ctrl+C")
     page = build_study(Study(items, Votes(votes)))
     page.launch(server_name=host, server_port=port, css=CSS, footer_links=[], ssr_mode=False)
+
+
+def _print_votes(votes: Votes, table: bool, csv: Path | None, shares: Path | None) -> None:
+    from tmsa_core.evaluation.preference_study.results import preference_table, shares_csv
+    from tmsa_core.files import write_whole
+
+    if csv:
+        write_whole(csv, votes.csv().encode())
+        print(f"{csv}: {len(votes.all())} votes")
+    if shares:
+        write_whole(shares, shares_csv(votes.all()).encode())
+        print(f"{shares}: the results of {len(votes.all())} votes")
+    if table:
+        print(preference_table(votes.all()))
 
 
 COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
@@ -238,57 +320,10 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
     ),
     figures: ("figures figure-7", "figures pareto -o docs/pareto.png"),
 }
-"""Each command with the examples that its help shows."""
-
-
-def _measure(name: str, portraits: int, out: Path) -> None:
-    _only_avatar(name, "measured")
-    from tmsa_core.bundles import open_bundle
-    from tmsa_core.evaluation.bundle import inversion
-    from tmsa_core.evaluation.bundle import report as avatar
-
-    bundle = open_bundle(name)
-    rows = avatar.evaluate(bundle, portraits, out)
-    if bundle.has("hfgi"):
-        rows += inversion.evaluate_inversions(bundle, min(portraits, inversion.PORTRAITS), out)
-    for row in rows:
-        print("  ".join(f"{key}={_short(value)}" for key, value in row.items()))
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise RequestError(
-            f"There are no votes in {shortened(path)}: start the page with `tmsa study`."
-        )
-    return path
-
-
-def _check_port(host: str, port: int) -> None:
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        raise RequestError(
-            f"The page cannot listen on {shortened(host)}, port {port}: end what listens there, or "
-            "choose another with --port."
-        ) from error
-
-
-def _print_votes(votes: Votes, table: bool, csv: Path | None, shares: Path | None) -> None:
-    from tmsa_core.evaluation.preference_study.results import preference_table, shares_csv
-    from tmsa_core.files import write_whole
-
-    if csv:
-        write_whole(csv, votes.csv().encode())
-        print(f"{csv}: {len(votes.all())} votes")
-    if shares:
-        write_whole(shares, shares_csv(votes.all()).encode())
-        print(f"{shares}: the results of {len(votes.all())} votes")
-    if table:
-        print(preference_table(votes.all()))
 
 
 def _methods(names: str, domain: str, inversion: str = "e4e") -> tuple[str, ...]:
-    """The methods of a list; all of those that can edit the domain's images for "all"."""
+    """The methods of a comma-separated list; "all" gives those that can edit the domain."""
     from tmsa_core.baselines import METHODS, check_methods, obstacle
 
     if names == "all":
@@ -296,10 +331,10 @@ def _methods(names: str, domain: str, inversion: str = "e4e") -> tuple[str, ...]
     else:
         chosen = check_methods(names.split(","))
     for name in chosen:
-        if why := obstacle(name, domain, inversion):
-            raise RequestError(why)
+        if reason := obstacle(name, domain, inversion):
+            raise RequestError(reason)
     if "clip2stylegan" in chosen:
-        _need("sklearn", "scikit-learn", "CLIP2StyleGAN")
+        _require_package("sklearn", "scikit-learn", "CLIP2StyleGAN")
     return chosen
 
 
@@ -310,20 +345,16 @@ def _prompts(path: Path | None) -> tuple[Prompt, ...]:
     return read_prompts(path) if path else SIX
 
 
-def _need(module: str, package: str, what: str) -> None:
-    if find_spec(module) is None:
-        raise RequestError(f"{what} needs {package}: `pip install 'tmsa[eval]'` installs it.")
-
-
 def _parts(domain: str) -> Path:
     return Path("runs") / domain / "baselines"
 
 
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _require_package(module: str, package: str, what: str) -> None:
+    if find_spec(module) is None:
+        raise RequestError(f"{what} needs {package}: `pip install 'tmsa[eval]'` installs it.")
 
 
-def _only_avatar(domain: str, done: str) -> None:
+def _require_avatar(domain: str, done: str) -> None:
     from tmsa_core.domains import find_domain
 
     if not find_domain(domain).has_truth:

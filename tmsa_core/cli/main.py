@@ -1,4 +1,4 @@
-"""The entry point: runs the command line and reports errors in one sentence."""
+"""Entry point: runs the command line and reports an error in one sentence."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from tmsa_core.cli import edit, evaluate, serve, train, weights
 from tmsa_core.errors import TmsaError, quoted, shortened
 from tmsa_core.version import VERSION
 
-# Click's base of all usage errors. Typer imports Click or, from some version on, brings its own.
+# Click's base class of usage errors. Newer versions of Typer carry their own copy of Click, so the
+# class is found by its name.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-MAX_CHARACTERS = 250  # of what Click says about wrong usage
-INTERRUPTED = 130  # what Typer makes of Ctrl-C
+MAX_CHARACTERS = 250  # of Click's message about wrong usage
+INTERRUPTED = 130  # Typer's exit status after Ctrl-C
 
+# Each command with the examples of its help.
 
 COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
     **edit.COMMANDS,
@@ -32,7 +34,7 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
 
 
 def example(*lines: str) -> str:
-    """Format the example section of a command's help."""
+    """Format the examples of a command's help."""
     return "\n".join(["\b", "Example:", *(f"  tmsa {line}" for line in lines)])
 
 
@@ -56,7 +58,7 @@ def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
-    """Print the version, or the help where no command is given."""
+    """Print the version, or the help if there is no command."""
     if version:
         print(VERSION)
         raise typer.Exit()
@@ -66,12 +68,19 @@ def root(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command of ``tmsa``; its exit status."""
+    """Run a command of ``tmsa``.
+
+    Args:
+        arguments: The command line without the program; None takes the process's own.
+
+    Returns:
+        The exit status: 0 success, 1 failure, 2 wrong usage.
+    """
     return _run(make_app(), "tmsa", arguments)
 
 
 def main_of_app() -> int:
-    """Run ``app.py``, which is the command ``app`` alone; its exit status."""
+    """Run ``app.py``, which is the command ``app`` alone, and return its exit status."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     alone.command()(serve.app)
     return _run(alone, "app.py", None)
@@ -81,14 +90,14 @@ def _run(commands: typer.Typer, program: str, arguments: Sequence[str] | None) -
     given = sys.argv[1:] if arguments is None else list(arguments)
     if problem := _unusable(given):
         return _complain(problem, 2)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no Unicode
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may be invalid Unicode
         sys.stdout.reconfigure(errors="backslashreplace")
     command = typer.main.get_command(commands)
     try:
         status = command.main(args=given, prog_name=program, standalone_mode=False)
     except UsageError as error:
         message = _cut(error.format_message().rstrip("."))  # type: ignore[attr-defined]
-        return _complain(f"{message}; `{program} --help` says what there is.", 2)
+        return _complain(f"{message}; see `{program} --help`.", 2)
     except TmsaError as error:
         return _complain(str(error), 1)
     except OSError as error:
@@ -103,7 +112,7 @@ def _run(commands: typer.Typer, program: str, arguments: Sequence[str] | None) -
 
 
 def _unusable(arguments: Sequence[str]) -> str:
-    """What is wrong with arguments that no shell can pass on; empty where nothing is."""
+    """The error about an argument that no shell can pass on; empty if there is none."""
     for argument in arguments:
         try:
             usable = b"\0" not in os.fsencode(argument)
@@ -118,14 +127,14 @@ def _unusable(arguments: Sequence[str]) -> str:
 
 
 def _cut(message: str) -> str:
-    """A message of Click, which quotes what was given in full."""
+    """Shorten a message of Click, which quotes arguments in full."""
     return re.sub(r"\S{61,}", lambda word: shortened(word[0]), message)[:MAX_CHARACTERS]
 
 
 def _disk_words(error: OSError) -> str:
     from tmsa_core.files import write_problem
 
-    if error.filename is None:  # not of opening a file, so of writing one
+    if error.filename is None:  # the error is about writing, not about opening
         return write_problem(Path("A file"), error)
     return f"{error.filename}: {error.strerror or error}."
 

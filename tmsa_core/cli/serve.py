@@ -1,4 +1,4 @@
-"""``app``, which serves the page, as a function for ``cli`` and for the Space's ``app.py``."""
+"""The command ``app``, which serves the page; the Space's ``app.py`` runs it too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def app(
     host: Annotated[
         str,
         typer.Option(
-            envvar="GRADIO_SERVER_NAME", help="The address to listen at; 0.0.0.0: every one."
+            envvar="GRADIO_SERVER_NAME", help="Address to listen on; 0.0.0.0: all addresses."
         ),
     ] = "127.0.0.1",
     port: Annotated[
@@ -46,11 +46,11 @@ def app(
         list[str],
         typer.Option(
             envvar="TMSA_ALLOWED_HOSTS",
-            help="A further name at which the page is reached, such as faces.example.org.",
+            help="Another host name of the page, such as faces.example.org.",
         ),
     ] = (),  # type: ignore[assignment]
 ) -> None:
-    """Serve the page and the HTTP API until the program is stopped."""
+    """Serve the page and the HTTP API until the program stops."""
     if find_spec("gradio") is None:
         raise RequestError("The page needs Gradio: install it by `pip install 'tmsa[app]'`.")
     from tmsa_core.domains import find_domain
@@ -71,4 +71,3 @@ def app(
 COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
     app: ("app", "app --port 8000 --domain ffhq", "app --host 0.0.0.0 --allowed-host my.example")
 }
-"""The command with its examples."""

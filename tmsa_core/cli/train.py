@@ -1,17 +1,21 @@
-"""``train``, ``publish`` and ``measure``, as functions for ``cli``."""
+"""Commands that train: ``train``, ``publish`` and ``measure``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tmsa_core.errors import RequestError, quoted
 
+if TYPE_CHECKING:
+    from tmsa_core.training.run import Options
+
 
 def train(
+    context: typer.Context,
     domain: Annotated[str, typer.Argument(help="The domain to train: avatar, ffhq, car, church.")],
     stage: Annotated[
         str | None,
@@ -33,45 +37,69 @@ def train(
         int | None, typer.Option(min=1, help="Iterations, if not as many as the preset's.")
     ] = None,
     pairs: Annotated[
-        int | None, typer.Option(min=1, help="With --quick: how many images are drawn.")
+        int | None, typer.Option(min=1, help="With --quick: number of generated images.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="Stop after so long; the same command goes on.")
+        float | None, typer.Option(min=0, help="Stop after this time; the same command resumes.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of all random numbers.")] = 0,
     work: Annotated[
         Path | None, typer.Option(help="Folder of states, logs, sample grids [runs/DOMAIN].")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: the best there is.")] = "auto",
-    restart: Annotated[bool, typer.Option("--restart", help="Forget the saved state.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Ignore the saved state.")] = False,
 ) -> None:
     """Train the mapping network of a domain, or one stage of the avatar bundle, into its bundle.
 
     Several GPUs: `accelerate launch --num_processes 4 -m tmsa_core train DOMAIN`. Several CPU
     processes: `torchrun --nproc_per_node 2 -m tmsa_core train DOMAIN --device cpu`.
     """
-    from tmsa_core.bundles import checkpoints_folder
-    from tmsa_core.devices import find_device
     from tmsa_core.domains import find_domain
-    from tmsa_core.training.run import Options
 
     find_domain(domain)
-    given = {
-        repr(stage): stage is not None,
-        "--preset": preset != "fast",
-        "--images": images is not None,
-        "--steps": steps is not None,
-        "--pairs": pairs is not None,
-        "--minutes": minutes is not None,
-        "--work": work is not None,
-        "--restart": restart,
-    }
     if quick:
-        _refuse(given, set(given) - {"--pairs"}, "--quick")
-        _quick_align(domain, pairs, device, seed)
+        unused = ("stage", "preset", "images", "steps", "minutes", "work", "restart")
+        _refuse(context, unused, "--quick")
+        _train_quick(domain, pairs, device, seed)
         return
-    _refuse(given, {"--pairs"}, "a training without --quick")
-    options = Options(
+    _refuse(context, ("pairs",), "a training without --quick")
+    options = _options(domain, work, minutes, seed, device, restart)
+    if stage is None:
+        _train_mapper(domain, options, preset, images, steps)
+        return
+    if not find_domain(domain).has_truth:
+        raise RequestError(
+            f"Only avatar is trained stage by stage; leave {quoted(stage)} out to train the "
+            f"mapping network of {quoted(domain)}."
+        )
+    _refuse(context, ("preset", "images", "steps"), f"the stage {quoted(stage)}")
+    from tmsa_core.training.avatar import stages
+
+    stages.train(stage, options)
+
+
+def _refuse(context: typer.Context, names: tuple[str, ...], what: str) -> None:
+    """Raise RequestError if the command line gives parameters that ``what`` would ignore."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    given = [
+        quoted(context.params[name]) if name == "stage" else f"--{name}"
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise RequestError(
+            f"{' and '.join(given)} would have no effect on {what}: leave out one or the other."
+        )
+
+
+def _options(
+    domain: str, work: Path | None, minutes: float | None, seed: int, device: str, restart: bool
+) -> Options:
+    from tmsa_core.bundles import checkpoints_folder
+    from tmsa_core.devices import find_device
+    from tmsa_core.training.run import Options
+
+    return Options(
         work=work or Path("runs") / domain,
         out=checkpoints_folder() / domain,
         minutes=minutes,
@@ -79,35 +107,20 @@ def train(
         device=find_device(device, mps=False),
         restart=restart,
     )
-    if stage is None:
-        from tmsa_core.training.train_domain import train_domain
-
-        made = train_domain(domain, options, preset, images, steps)
-        if made:
-            drawn = made["evaluations"]
-            print(f"{domain}: mapper after {made['steps']} steps, {drawn} images drawn")
-        return
-    if not find_domain(domain).has_truth:
-        raise RequestError(
-            f"Only avatar is trained stage by stage; leave {quoted(stage)} out to train the "
-            f"mapping network of {quoted(domain)}."
-        )
-    _refuse(given, {"--preset", "--images", "--steps"}, f"the stage {quoted(stage)}")
-    from tmsa_core.training.avatar import stages as avatar
-
-    avatar.train(stage, options)
 
 
-def _refuse(given: Mapping[str, bool], useless: Set[str], what: str) -> None:
-    """Raise RequestError for what was given and would have no effect, which nobody would notice."""
-    found = [name for name, is_given in given.items() if is_given and name in useless]
-    if found:
-        raise RequestError(
-            f"{' and '.join(found)} would have no effect on {what}: leave out one or the other."
-        )
+def _train_mapper(
+    domain: str, options: Options, preset: str, images: Path | None, steps: int | None
+) -> None:
+    from tmsa_core.training.train_domain import train_domain
+
+    made = train_domain(domain, options, preset, images, steps)
+    if made:
+        evaluations = made["evaluations"]
+        print(f"{domain}: mapper after {made['steps']} steps, {evaluations} images generated")
 
 
-def _quick_align(domain: str, pairs: int | None, device: str, seed: int) -> None:
+def _train_quick(domain: str, pairs: int | None, device: str, seed: int) -> None:
     from tqdm import tqdm
 
     from tmsa_core.training.mapper.quick import PAIRS, quick_align
@@ -115,7 +128,7 @@ def _quick_align(domain: str, pairs: int | None, device: str, seed: int) -> None
     style = "{desc}: {percentage:3.0f}% [{elapsed}<{remaining}]"
     with tqdm(total=100, bar_format=style, delay=1) as bar:
 
-        def tell(share: float, what: str) -> None:
+        def show(share: float, what: str) -> None:
             bar.set_description_str(what, refresh=False)
             bar.update(round(100 * share) - bar.n)
 
@@ -124,8 +137,8 @@ def _quick_align(domain: str, pairs: int | None, device: str, seed: int) -> None
             pairs=PAIRS if pairs is None else pairs,
             device=device,
             seed=seed,
-            progress=tell,
-            replace=True,  # at a shell, the command itself says so
+            progress=show,
+            replace=True,  # the user asked for it by this command
         )
     print(
         f"{report.path}: {report.pairs} pairs, {report.evaluations} generator evaluations, "
@@ -138,7 +151,7 @@ def publish(
     repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where on the Hub.")],
     private: Annotated[bool, typer.Option("--private", help="Visible to you alone.")] = False,
     folder: Annotated[
-        Path | None, typer.Option(help="Only write what would be uploaded into this folder.")
+        Path | None, typer.Option(help="Write the files into this folder and upload nothing.")
     ] = None,
 ) -> None:
     """Publish a domain's mapping network on the Hugging Face Hub, with a model card."""
@@ -156,18 +169,18 @@ def publish(
 
 def measure(
     name: Annotated[str, typer.Argument(help="gap, merit, losses, or curve.")],
-    portraits: Annotated[int, typer.Option(min=2, help="How many are edited.")] = 500,
+    portraits: Annotated[int, typer.Option(min=2, help="Number of edited portraits.")] = 500,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Of curve: up to so many generator evaluations.")
+        int | None, typer.Option(min=1, help="Of curve: most generator evaluations.")
     ] = None,
-    work: Annotated[Path, typer.Option(help="Where trained variants and banks are kept.")] = Path(
+    work: Annotated[Path, typer.Option(help="Folder of trained variants and banks.")] = Path(
         "runs/avatar"
     ),
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="JSON lines; rows that are there are kept.")
+        Path, typer.Option("--output", "-o", help="JSON lines; existing rows are kept.")
     ] = Path("results/alignment.jsonl"),
 ) -> None:
-    """Study the alignment on the drawn world's truth; the same command goes on after a stop."""
+    """Measure the alignment against the avatars' ground truth; the same command resumes."""
     from tmsa_core.bundles import open_bundle
     from tmsa_core.evaluation.alignment.studies import run_study
 
@@ -184,4 +197,3 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
     publish: ("publish ffhq somebody/tmsa-ffhq", "publish avatar me/tmsa --folder out"),
     measure: ("measure gap --portraits 100", "measure curve --limit 300000"),
 }
-"""Each command with its examples."""

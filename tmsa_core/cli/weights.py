@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tmsa_core.cli.common import download_bar
+from tmsa_core.cli.common import progress_bars
 
 
 def domains() -> None:
-    """List the worlds of images, what those that cannot be used lack, and where files belong."""
+    """List the domains, what incomplete ones lack, and where their files belong."""
     from tmsa_core.availability import list_domains, size_words
     from tmsa_core.bundles import cache_folder, checkpoints_folder
 
@@ -30,17 +29,17 @@ def domains() -> None:
         if status.notice:
             print(f"{'':<8} {status.notice}")
         print(f"{'':<8} files belong in {checkpoints_folder() / status.key}")
-    print(f"Downloads, and what is made of them, go to {cache_folder()}")
+    print(f"Downloads and converted files go to {cache_folder()}")
 
 
 def download(
     domain: Annotated[str, typer.Argument(help="The domain; see `tmsa domains`.")],
 ) -> None:
-    """Get a domain's weights from the Hugging Face Hub, and check those that are here.
+    """Get a domain's weights from the Hugging Face Hub, and check those on this machine.
 
-    Whatever is missing, incomplete or damaged is fetched; a broken download goes on where it
-    stopped when the command is given again. HF_HUB_OFFLINE and HF_ENDPOINT are respected, and
-    TMSA_CACHE says where files go.
+    Missing, incomplete and damaged files are fetched. Run the command again to resume an
+    interrupted download. HF_HUB_OFFLINE and HF_ENDPOINT are respected, and TMSA_CACHE sets the
+    folder of the files.
     """
     from tmsa_core.bundles import complete, open_bundle
     from tmsa_core.domains import find_domain
@@ -50,9 +49,9 @@ def download(
     roles = [role for role, entry in bundle.files.items() if entry.download or entry.sha256]
     if bundle.notice:
         print(bundle.notice)
-    with download_bar() as report:
-        complete(bundle, roles, report, thorough=True)
-    print(f"{domain}: {len(roles)} files are complete and as they should be")
+    with progress_bars() as progress:
+        complete(bundle, roles, progress, thorough=True)
+    print(f"{domain}: {len(roles)} files are complete and correct")
     for role, entry in bundle.files.items():
         if role not in roles and (problem := bundle.problem(role)):
             print(f"Note: {problem}" if not entry.optional else f"Optional: {problem}")
@@ -63,25 +62,20 @@ def convert(
     file: Annotated[Path, typer.Argument(help="The checkpoint: .pt, .pth or .safetensors.")],
     out_dir: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
 ) -> None:
-    """Turn a public checkpoint into safetensors; nothing in it is run."""
+    """Convert a public checkpoint to safetensors without running any code in it."""
     from tmsa_core.weights import convert as conversion
 
-    before = conversion.peak_memory()
-    for path in conversion.convert(kind, file, out_dir, progress=sys.stderr.isatty()):
+    with progress_bars() as progress:
+        paths = conversion.convert(kind, file, out_dir, progress)
+    for path in paths:
         print(f"{path}: {path.stat().st_size / 1e6:.0f} MB")
-    peak = conversion.peak_memory()
-    print(f"peak memory {peak / 1e6:.0f} MB, {before / 1e6:.0f} MB of it before the file was read")
 
 
 COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
     domains: ("domains",),
-    download: (
-        "download ffhq",
-        "download church",
-    ),
+    download: ("download ffhq", "download church"),
     convert: (
         "convert e4e e4e_ffhq_encode.pt checkpoints/ffhq",
         "convert hfgi ckpt.pt checkpoints/ffhq",
     ),
 }
-"""Each command with the examples that its help shows."""

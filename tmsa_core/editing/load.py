@@ -11,13 +11,13 @@ import torch
 from tmsa_core.align.aligner import Aligner
 from tmsa_core.align.landmarks import FaceFinder
 from tmsa_core.availability import align_roles, needed_roles
-from tmsa_core.bundles import Bundle, complete, no_progress, open_bundle
+from tmsa_core.bundles import Bundle, complete, open_bundle
 from tmsa_core.devices import find_device, report_out_of_memory
 from tmsa_core.domains import OPTIONAL_ROLES, Domain, find_domain
 from tmsa_core.editing.editor import Editor
 from tmsa_core.editing.models import Models, Wrapper
 from tmsa_core.errors import RequestError, quoted
-from tmsa_core.weights.download import Report
+from tmsa_core.progress import Progress, no_progress
 
 DTYPES = {
     "auto": torch.float32,
@@ -33,7 +33,7 @@ def load_editor(
     device: str = "auto",
     dtype: str | torch.dtype = "auto",
     folder: str | Path | None = None,
-    report: Report = no_progress,
+    progress: Progress = no_progress,
     on_gpu: Wrapper | None = None,
     samples_only: bool = False,
 ) -> Editor:
@@ -48,7 +48,8 @@ def load_editor(
         device: "cpu", "cuda", "mps", or "auto" for the best one available.
         dtype: A torch dtype or its name; "auto" is float32.
         folder: Folder of the bundle, by default that of the domain.
-        report: Called with the progress of downloads and with messages on damaged files.
+        progress: Receives the bytes of downloads, and a message about each damaged file that the
+            editor does without.
         on_gpu: Wraps the functions that run networks, see ``Models``.
         samples_only: Load the generator only: the editor then generates samples and nothing else.
 
@@ -60,15 +61,15 @@ def load_editor(
     facts = find_domain(domain)
     device = find_device(device)
     network_dtype = _find_dtype(dtype)
-    for name, function in (("report", report), ("on_gpu", on_gpu or no_progress)):
+    for name, function in (("progress", progress), ("on_gpu", on_gpu or no_progress)):
         if not callable(function):
             raise RequestError(f"{name} is {quoted(function)}; give a function.")
     bundle = open_bundle(domain, folder)
     needed = ("generator",) if samples_only else needed_roles(facts, bundle)
-    complete(bundle, needed, report, thorough=True)
+    complete(bundle, needed, progress, thorough=True)
     bundle, damage = bundle.without_damaged(OPTIONAL_ROLES)
     for sentence in damage:
-        report(sentence, 0, 0)
+        progress(0, 0, sentence)
     generator: Any = bundle.load("generator", device, network_dtype)
     facts = replace(facts, resolution=generator.resolution, levels=generator.levels)
     encoder: Any = None
@@ -92,14 +93,14 @@ def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
 
 
 def load_aligner(
-    domain: str = "avatar", folder: str | Path | None = None, report: Report = no_progress
+    domain: str = "avatar", folder: str | Path | None = None, progress: Progress = no_progress
 ) -> Aligner:
     """Load what aligning images of a domain needs; missing files of it are downloaded first.
 
     Args:
         domain: Key of the domain.
         folder: Folder of the bundle, by default that of the domain.
-        report: Called with the progress of downloads.
+        progress: Receives the bytes of downloads.
 
     Returns:
         The aligner. There is no encoder, so its ``encoder_input`` has the size of the crop.
@@ -110,7 +111,7 @@ def load_aligner(
     """
     facts = find_domain(domain)
     bundle = open_bundle(domain, folder)
-    complete(bundle, align_roles(facts, bundle), report, thorough=True)
+    complete(bundle, align_roles(facts, bundle), progress, thorough=True)
     return Aligner(facts, load_finder(facts, bundle), facts.resolution)
 
 

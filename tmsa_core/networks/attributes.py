@@ -1,4 +1,4 @@
-"""The attribute classifier that scores avatar edits. It trains nothing that it scores."""
+"""The attribute classifier that scores avatar edits; no scored network is trained with it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ class Block(nn.Module):
 
 
 class AttributeNet(nn.Module):
-    """Which option of each attribute a portrait shows.
+    """Classifies each attribute of a portrait.
 
-    options: attribute name -> number of options. Images are brought to ``size`` first.
+    Args:
+        options: Attribute name -> number of options.
+        width: Channels of the first layer.
+        size: Side in pixels to which images are resized first.
     """
 
     def __init__(self, options: Mapping[str, int], width: int = 24, size: int = 64) -> None:
@@ -46,7 +49,7 @@ class AttributeNet(nn.Module):
         self.head = nn.Linear(256, sum(self.options.values()))
 
     def features(self, images: Tensor) -> Tensor:
-        """(B,3,H,W) in [-1,1] -> (B,256), the space in which sample quality is measured."""
+        """(B,3,H,W) in [-1,1] -> (B,256) features, in which sample quality is measured."""
         if images.shape[-1] != self.size:
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
         return F.relu(self.project(self.blocks(F.relu(self.stem(images))).flatten(1)))
@@ -57,9 +60,9 @@ class AttributeNet(nn.Module):
         return dict(zip(self.options, parts, strict=True))
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
-        """(B,3,H,W) in [-1,1] -> name -> (B,options), rows summing to one."""
+        """(B,3,H,W) in [-1,1] -> name -> (B,options) probabilities; rows sum to one."""
         return {k: v.softmax(dim=1) for k, v in self(images).items()}
 
     def predict(self, images: Tensor) -> dict[str, Tensor]:
-        """(B,3,H,W) in [-1,1] -> name -> (B,) int64 index of the likeliest option."""
+        """(B,3,H,W) in [-1,1] -> name -> (B,) int64 index of the most probable option."""
         return {k: torch.argmax(v, dim=1) for k, v in self(images).items()}

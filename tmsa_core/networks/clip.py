@@ -1,7 +1,7 @@
-"""CLIP, through open_clip: images and texts in one space of unit vectors.
+"""CLIP (Radford et al. 2021) through open_clip: images and texts in one space of unit vectors.
 
-The preprocessing belongs to the weights and lives here: resize, then CLIP's mean and standard
-deviation. It is differentiable, and training and inference share it.
+The preprocessing belongs to the weights: resize, then CLIP's mean and standard deviation. It is
+differentiable, and training and inference share it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from torch import Tensor, nn
 from tmsa_core.errors import BundleError
 from tmsa_core.text.tokenizer import CompactTokenizer, FullTokenizer, Tokenizer
 
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # of OpenAI's CLIP, kept for every model
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # per RGB channel in [0,1]; OpenAI's, for all models
 STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class Clip(nn.Module):
     """A CLIP with the tokenizer and the preprocessing that belong to its weights.
 
-    model: open_clip's network; the state dict is its own under ``model.``. size: side of the
-    images it sees.
+    Args:
+        model: open_clip's network; its state dict is found under ``model.``.
+        tokenizer: Its tokenizer.
+        size: Side S in pixels of its images.
     """
 
     mean: Tensor
@@ -43,30 +45,37 @@ class Clip(nn.Module):
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """(B,3,H,W) in [-1,1] -> (B,3,S,S) as the image tower expects; differentiable."""
+        """(B,3,H,W) in [-1,1] -> (B,3,S,S) normalised for the image tower; differentiable."""
         if images.shape[-2:] != (self.size, self.size):
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
         return ((images + 1) / 2 - self.mean) / self.std
 
     def embed_images(self, images: Tensor) -> Tensor:
-        """E_I: (B,3,H,W) in [-1,1] -> (B,embed_dim) unit vectors."""
+        """Image encoder E_I: (B,3,H,W) in [-1,1] -> (B,embed_dim) unit vectors."""
         return F.normalize(self.model.encode_image(self.preprocess(images)).float(), dim=1)
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
-        """E_T on token ids: (B,context_length) int64 -> (B,embed_dim) unit vectors."""
+        """Text encoder E_T: (B,context_length) int64 token ids -> (B,embed_dim) unit vectors."""
         return F.normalize(encode_text(self.model, tokens).float(), dim=1)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """E_T: N texts -> (N,embed_dim) unit vectors."""
+        """Text encoder E_T: N texts -> (N,embed_dim) unit vectors."""
         device = self.model.positional_embedding.device
         return self.embed_tokens(self.tokenizer(list(texts)).to(device))
 
 
 def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
-    """open_clip's ``encode_text``, but only as far as the longest text goes: (B,context) -> (B,D).
+    """Compute open_clip's ``encode_text`` without the padding after the longest text.
 
-    Attention is causal and the result is read at the end token, the highest id, so that padding
-    never counts. A prompt takes a sixth of CLIP's 77 places.
+    Attention is causal and the result is read at the end token, which has the highest id, so
+    padding has no effect. A prompt fills about a sixth of CLIP's 77 positions.
+
+    Args:
+        model: open_clip's network.
+        tokens: (B,context_length) int64 token ids.
+
+    Returns:
+        (B,embed_dim) embeddings, not normalised.
     """
     ends = tokens.argmax(dim=1)
     length = int(ends.max()) + 1
@@ -78,9 +87,16 @@ def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
 def compact_clip(
     embed_dim: int, vision: dict[str, Any], text: dict[str, Any], words: Sequence[str]
 ) -> Clip:
-    """An untrained CLIP of our own configuration with a compact vocabulary.
+    """Build an untrained CLIP with a compact vocabulary.
 
-    vision, text: open_clip's configurations of the two towers. words: what the tokenizer knows.
+    Args:
+        embed_dim: Length of the embeddings.
+        vision: open_clip's configuration of the image tower.
+        text: open_clip's configuration of the text tower, without the vocabulary's size.
+        words: The vocabulary.
+
+    Returns:
+        The network.
     """
     tokenizer = CompactTokenizer(words, context_length=int(text["context_length"]))
     text = text | {"vocab_size": tokenizer.vocab_size}
@@ -89,18 +105,25 @@ def compact_clip(
 
 
 def _why(error: Exception) -> str:
-    """An error of loading as part of a sentence: PyTorch puts the names of keys on later lines."""
+    """A loading error as part of a sentence; PyTorch lists the keys on its later lines."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     found = [line for line in lines if line.startswith(("Missing", "Unexpected", "size mismatch"))]
     return "; ".join(line.rstrip(".")[:200] for line in found[:4] or lines[:1])
 
 
 def public_clip(name: str, weights: Path) -> Clip:
-    """A CLIP of open_clip's list with weights from a file; no network is asked.
+    """Load a CLIP of open_clip's list from a file, without a connection.
 
-    name: such as "ViT-B-32-quickgelu". OpenAI's weights need that very name: with plain
-    "ViT-B-32" they load too, and compute something else. Raises BundleError where the file does
-    not hold that network.
+    Args:
+        name: open_clip's name. OpenAI's weights need "ViT-B-32-quickgelu": "ViT-B-32" loads them
+            too, but computes with another activation.
+        weights: The file that open_clip itself downloads.
+
+    Returns:
+        The network.
+
+    Raises:
+        BundleError: If the file does not hold this network.
     """
     try:
         model = create_model(name, pretrained=str(weights))

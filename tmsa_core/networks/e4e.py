@@ -1,8 +1,9 @@
 """e4e: encoder for editing (Tov et al. 2021, arXiv 2102.02766).
 
-An IR-SE trunk, a feature pyramid on it, and one small head per W+ row. The first head finds one w
-for the whole image, every other head a small deviation of its row from it; small deviations keep
-the code where the generator can be edited.
+An IR-SE trunk, a feature pyramid, and one small head per row of W+. The first head computes one w
+for the whole image, every other head a small deviation of its row from this w. Small deviations
+keep the latent code in the region where edits work. State-dict keys are those of the authors'
+published encoder (omertov/encoder4editing).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SLOPE = 0.01
 
 
 def avatar_architecture(levels: int) -> dict[str, Any]:
-    """Arguments of a small ``Encoder`` for 128-pixel images, about 6 million parameters."""
+    """Return the arguments of an ``Encoder`` for 128-pixel images, under 6 million parameters."""
     return {
         "levels": levels,
         "input_size": 128,
@@ -37,7 +38,7 @@ def avatar_architecture(levels: int) -> dict[str, Any]:
 
 
 class Head(nn.Module):
-    """Features to one row of W+: strided convolutions down to one pixel, then a linear layer."""
+    """Computes one row of W+: strided convolutions down to one pixel, then a linear layer."""
 
     def __init__(self, inputs: int, width: int, outputs: int, side: int) -> None:
         super().__init__()
@@ -54,15 +55,22 @@ class Head(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Aligned images to W+.
+    """Encodes aligned images to W+.
 
-    levels: rows L of W+. input_size: the longer side of the images, a power of two. widths, units:
-    channels and residual units of the trunk's four stages; the defaults are IR-SE50. head_width:
-    channels inside the heads. first_head_width: the same for row 0, which carries the whole code
-    where the other rows add deltas; by default like the others. stem_stride: 2 halves the
-    images in the first layer instead of in the first residual unit, much faster for small
-    networks. ``latent_avg`` (L,w_dim) is added to every code; it is no part of the state dict, and
-    zero until somebody sets it.
+    The buffer ``latent_avg`` (L,w_dim) is added to every latent code. It is not in the state dict
+    and is zero until it is set.
+
+    Args:
+        levels: Rows L of W+.
+        w_dim: Length of a row.
+        input_size: Longer side of the images in pixels, a power of two.
+        widths: Channels of the trunk's four stages; the default is IR-SE50.
+        units: Residual units of the four stages; the default is IR-SE50.
+        head_width: Channels inside the heads.
+        first_head_width: Channels inside the head of row 0, which alone carries the whole latent
+            code; None gives it ``head_width``.
+        stem_stride: 2 halves the images in the first layer instead of in the first residual unit,
+            which is much faster in small networks.
     """
 
     latent_avg: Tensor
@@ -100,11 +108,11 @@ class Encoder(nn.Module):
 
     @staticmethod
     def _reduction(row: int) -> int:
-        """How much smaller than the image the features of a head are."""
+        """Size of the image divided by the size of the features that a head reads."""
         return 16 if row < COARSE else 8 if row < MEDIUM else 4
 
     def pyramid(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """images (B,3,H,W) -> coarse, medium and fine features at 1/16, 1/8 and 1/4 of the size."""
+        """Images (B,3,H,W) -> coarse (B,C,H/16,W/16), medium (H/8) and fine (H/4) features."""
         dtype = self.latlayer1.weight.dtype
         x = self.input_layer(images.to(dtype, memory_format=torch.channels_last))
         taps = []
@@ -117,23 +125,20 @@ class Encoder(nn.Module):
         fine = enlarge(medium, fine) + self.latlayer2(fine)
         return x, medium, fine
 
-    def forward(self, images: Tensor, stage: int | None = None) -> Tensor:
-        """images (B,3,H,W) in [-1,1] -> w_plus (B,L,w_dim).
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B,3,H,W) in [-1,1] -> w_plus (B,L,w_dim) float32.
 
-        Images whose longer side is not ``input_size`` are brought to it. stage: with s only rows 1
-        to s get deviations of their own, as in progressive training (section 3.3 of the paper);
-        None gives all of them.
+        Images whose longer side is not ``input_size`` are resized to it.
         """
         coarse, medium, fine = self.pyramid(fit_side(images, self.input_size))
         base = self.styles[0](coarse)  # (B,w_dim)
-        last = self.levels - 1 if stage is None else min(stage, self.levels - 1)
         rows = [base]
         for row in range(1, self.levels):
             features = coarse if row < COARSE else medium if row < MEDIUM else fine
-            rows.append(base + self.styles[row](features) if row <= last else base)
+            rows.append(base + self.styles[row](features))
         return torch.stack(rows, dim=1) + self.latent_avg.float()
 
 
 def enlarge(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear to the size of ``like``, corner pixels on corner pixels."""
+    """Resize x (B,C,H,W) bilinearly to the size of ``like`` (B,C,H',W'), with aligned corners."""
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=True)

@@ -1,10 +1,9 @@
-"""Per-channel steps between convolutions, with backward passes that touch memory little.
+"""Per-channel operations between convolutions, with backward passes that access little memory.
 
-Between its convolutions a StyleGAN2 layer only scales, shifts and bends each channel. On a CPU
-those steps cost as much as the convolutions, and most of it in automatic differentiation's
-reductions over pixels. Here each reduction is a matrix product with a row of ones, several times
-faster in bfloat16. All tensors are expected in channels-last memory. Gradients of gradients are
-not available.
+Between its convolutions a StyleGAN2 layer scales, shifts and activates each channel. On a CPU
+these steps cost as much as the convolutions, mostly in automatic differentiation's sums over
+pixels. Here each sum is a matrix product with a row of ones, several times faster in bfloat16.
+Tensors should lie in channels-last memory. Second derivatives are not available.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SLOPE = 0.2
+SLOPE = 0.2  # of StyleGAN2's leaky ReLU
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:
-    """(B,C) -> (B,C,1,1) of the same dtype as ``like``."""
+    """Values (B,C) -> (B,C,1,1) in the dtype of ``like``."""
     return values.to(like.dtype)[:, :, None, None]
 
 
@@ -30,7 +29,7 @@ def pixels(x: Tensor) -> Tensor:
 
 
 def ones_row(x: Tensor) -> Tensor:
-    """A (B,1,H*W) tensor of ones: times ``pixels`` it sums over them."""
+    """Ones (B,1,H*W) for x (B,C,H,W); their product with ``pixels(x)`` sums over pixels."""
     return x.new_ones(1, 1, x.shape[2] * x.shape[3]).expand(x.shape[0], -1, -1)
 
 
@@ -40,7 +39,7 @@ def sum_pixels(x: Tensor) -> Tensor:
 
 
 class _Scale(torch.autograd.Function):
-    """x (B,C,H,W) times style (B,C)."""
+    """Computes x (B,C,H,W) times style (B,C)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, style: Tensor) -> Tensor:
@@ -113,7 +112,7 @@ class _ChannelwisePrelu(torch.autograd.Function):
 
 
 class _Blur(torch.autograd.Function):
-    """x (B,C,H+1,W+1) through kernel (4,4) -> (B,C,H,W)."""
+    """Filters x (B,C,H+1,W+1) with kernel (4,4) -> (B,C,H,W)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor) -> Tensor:
@@ -128,38 +127,46 @@ class _Blur(torch.autograd.Function):
 
 
 def _depthwise(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
-    """Each channel of (B,C,H,W) by itself through one kernel (4,4)."""
+    """Filter each channel of x (B,C,H,W) with one kernel (4,4)."""
     channels = x.shape[1]
     weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
     return F.conv2d(x, weight, padding=padding, groups=channels)
 
 
 def scale(x: Tensor, style: Tensor) -> Tensor:
-    """x (B,C,H,W) times style (B,C) float32, per sample and channel."""
+    """Multiply x (B,C,H,W) by style (B,C) float32 -> (B,C,H,W)."""
     return _Scale.apply(x, style)
 
 
 def scale_shift_activate(
     x: Tensor, gain: Tensor, bias: Tensor, strength: Tensor, noise: Tensor | None
 ) -> Tensor:
-    """leaky_relu(x * gain + noise * strength + bias), slope 0.2.
+    """Compute leaky_relu(x * gain + noise * strength + bias) with slope 0.2.
 
-    x (B,C,H,W); gain (B,C), bias (C,), strength (1,) and noise (B or 1,1,H,W) in float32.
+    Args:
+        x: (B,C,H,W) features.
+        gain: (B,C) float32.
+        bias: (C,) float32.
+        strength: (1,) float32.
+        noise: (B or 1,1,H,W) float32, or None for no noise.
+
+    Returns:
+        (B,C,H,W) in the dtype of x.
     """
     return _ScaleShiftActivate.apply(x, gain, bias, strength, noise)
 
 
 def channelwise_prelu(x: Tensor, slopes: Tensor) -> Tensor:
-    """PReLU: x (B,C,H,W) where positive, times slopes (C,) elsewhere."""
+    """Apply PReLU to x (B,C,H,W) with slopes (C,) -> (B,C,H,W)."""
     return _ChannelwisePrelu.apply(x, slopes)
 
 
 def blur(x: Tensor, kernel: Tensor) -> Tensor:
-    """Filters every channel of x (B,C,H+1,W+1) with a 4 x 4 kernel -> (B,C,H,W)."""
+    """Filter every channel of x (B,C,H+1,W+1) with a kernel (4,4) -> (B,C,H,W)."""
     return _Blur.apply(x, kernel)
 
 
 def mix_channels(x: Tensor, matrix: Tensor) -> Tensor:
-    """A 1 x 1 convolution of its own for each sample: x (B,C,H,W), matrix (B,C,K) -> (B,K,H,W)."""
+    """Convolve each sample 1 x 1 by its matrix: x (B,C,H,W), matrix (B,C,K) -> (B,K,H,W)."""
     mixed = torch.bmm(pixels(x), matrix.to(x.dtype))
     return mixed.view(len(mixed), *x.shape[2:], -1).permute(0, 3, 1, 2)

@@ -1,9 +1,10 @@
 """HFGI: high-fidelity GAN inversion (Wang et al. 2022, arXiv 2109.06590).
 
-A W+ code forgets what is special about an image. What the inversion missed is kept as an image,
-the residual; one network aligns it to an edited image (the paper's adaptive distortion
-alignment), another turns it into a scale and a shift of the generator's features (its consultation
-encoder), and the generator draws the edited code once more with them.
+A latent code in W+ loses details of an image. The residual, image minus inversion, keeps them. One
+network aligns the residual to an edited image (the paper's adaptive distortion alignment), another
+turns it into a scale and a shift of the generator's features (its consultation encoder), and the
+generator synthesises the edited code again with them. State-dict keys are those of the authors'
+published networks (Tengfei-Wang/HFGI).
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from tmsa_core.imaging.resize import fit_side
 from tmsa_core.networks.irse import Unit, stem
 from tmsa_core.networks.stylegan2 import Generator, activate
 
-Condition = tuple[Tensor, Tensor]
+Condition = tuple[Tensor, Tensor]  # scale and shift of features
 
 
 def avatar_architecture(channels: int) -> dict[str, Any]:
-    """Arguments of a small ``HFGI`` for 128-pixel images and a generator of few channels."""
+    """Return the arguments of an ``HFGI`` for 128-pixel images and a small generator."""
     return {
         "size": 128,
         "channels": channels,
@@ -37,7 +38,7 @@ def avatar_architecture(channels: int) -> dict[str, Any]:
 
 
 def chain(inputs: int, widths: Sequence[int], stride: int = 1) -> nn.Sequential:
-    """IR units one after the other, without squeeze and excitation; the first one strides."""
+    """Build IR units in sequence, without squeeze and excitation; the first one strides."""
     sides = pairwise((inputs, *widths))
     return nn.Sequential(
         *(Unit(a, b, stride if i == 0 else 1, squeeze=False) for i, (a, b) in enumerate(sides))
@@ -45,9 +46,11 @@ def chain(inputs: int, widths: Sequence[int], stride: int = 1) -> nn.Sequential:
 
 
 class Aligner(nn.Module):
-    """Moves a residual to where the edited image has what it belongs to; an hourglass.
+    """Moves each detail of a residual to its place in the edited image; an hourglass network.
 
-    widths: channels at full, half, quarter and eighth size. units: how many in each part.
+    Args:
+        widths: Channels at full, half, quarter and eighth size.
+        units: Residual units in each part.
     """
 
     def __init__(self, widths: Sequence[int], units: int) -> None:
@@ -62,7 +65,7 @@ class Aligner(nn.Module):
         self.dconv_layer3 = chain(full + full, [full, *[3] * (units - 1)])
 
     def forward(self, residual: Tensor, image: Tensor) -> Tensor:
-        """residual (B,3,S,S) and edited image (B,3,S,S) in [-1,1] -> (B,3,S,S) aligned residual."""
+        """Residual (B,3,S,S), edited image (B,3,S,S) in [-1,1] -> aligned residual (B,3,S,S)."""
         x = torch.cat([residual, image], dim=1).contiguous(memory_format=torch.channels_last)
         full = self.conv_layer1(x)
         half = self.conv_layer2(full)
@@ -92,7 +95,7 @@ class EqualConv(nn.Module):
 
 
 class Activation(nn.Module):
-    """The generator's activation, without a bias, as a layer."""
+    """The generator's activation as a layer, without a bias."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,C,H,W) -> (B,C,H,W)."""
@@ -100,10 +103,14 @@ class Activation(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """An aligned residual to a scale and a shift of the generator's features.
+    """Turns an aligned residual into a scale and a shift of the generator's features.
 
-    widths: channels of its three layers. channels: the generator's at ``side`` pixels. strides:
-    how much smaller each of the three layers makes its input.
+    Args:
+        widths: Channels of the three layers.
+        units: Residual units in each of the last two layers.
+        channels: The generator's channels at ``side`` pixels.
+        side: Side of the features in pixels.
+        strides: Strides of the three layers.
     """
 
     def __init__(
@@ -119,7 +126,7 @@ class ResidualEncoder(nn.Module):
         self.condition_shift3 = condition(third, channels)
 
     def forward(self, residual: Tensor) -> Condition:
-        """residual (B,3,S,S) -> scale and shift, each (B,channels,side,side)."""
+        """Aligned residual (B,3,S,S) -> scale and shift, each (B,channels,side,side)."""
         x = residual.contiguous(memory_format=torch.channels_last)
         x = self.conv_layer3(self.conv_layer2(self.conv_layer1(x)))
         scale, shift = self.condition_scale3(x), self.condition_shift3(x)
@@ -127,17 +134,24 @@ class ResidualEncoder(nn.Module):
 
 
 def condition(inputs: int, outputs: int) -> nn.Sequential:
-    """One branch of the residual encoder."""
+    """Build one branch of the residual encoder: (B,inputs,H,W) -> (B,outputs,H,W)."""
     return nn.Sequential(EqualConv(inputs, outputs), Activation(), EqualConv(outputs, outputs))
 
 
 class HFGI(nn.Module):
-    """Residual, alignment and fusion around a frozen generator, which comes as an argument.
+    """Residual, alignment and fusion around a frozen generator, which is an argument of calls.
 
-    size: side S of the images that residuals are taken at. side: the generator's resolution that
-    is modulated, between its two convolutions there. channels: how many features it has there.
-    aligner_widths, residual_widths, units: as in the two networks. strides: of the residual
-    encoder's layers. The defaults are those of the public network, and so are the keys.
+    The defaults are those of the published network.
+
+    Args:
+        size: Side S in pixels of residuals.
+        side: The generator's resolution at which its features are modulated, between its two
+            convolutions there.
+        channels: The generator's channels at that resolution.
+        aligner_widths: Channels of ``Aligner``.
+        residual_widths: Channels of ``ResidualEncoder``.
+        units: Residual units in each part of both networks.
+        strides: Strides of ``ResidualEncoder``.
     """
 
     def __init__(
@@ -156,46 +170,60 @@ class HFGI(nn.Module):
         self.residue = ResidualEncoder(residual_widths, units, channels, side, strides)
         self.grid_align = Aligner(aligner_widths, units)
 
-    def small(self, images: Tensor) -> Tensor:
-        """Generator output (B,3,R,R), clamped first and then brought to (B,3,S,S)."""
+    def downscale(self, images: Tensor) -> Tensor:
+        """Clamp generator output (B,3,R,R) to [-1,1], then resize it to (B,3,S,S)."""
         return bilinear(images.clamp(-1, 1), self.size)
 
     def residual(self, generator: Generator, images: Tensor, w_plus: Tensor) -> Tensor:
-        """The residual: images (B,3,H,W) in [-1,1] and their codes (B,L,512) -> (B,3,S,S).
+        """Compute image minus inversion.
 
-        Images whose longer side is not S are brought to it.
-        Images wider than high (cars) cover the middle rows of what the generator draws; above and
-        below them nothing is known to be missing.
+        Images wider than high (cars) cover the middle rows of the generator's image; the residual
+        is zero above and below them.
+
+        Args:
+            generator: The frozen generator.
+            images: (B,3,H,W) in [-1,1]; resized if the longer side is not S.
+            w_plus: (B,L,512) latent codes of the images.
+
+        Returns:
+            (B,3,S,S) residuals.
         """
         images = fit_side(images, self.size)
         above = (self.size - images.shape[2]) // 2
-        first = self.small(generator.synthesise(w_plus))
+        first = self.downscale(generator.synthesise(w_plus))
         residual = images.float() - first[:, :, above : above + images.shape[2]]
         return F.pad(residual, (0, 0, above, self.size - images.shape[2] - above))
 
     def conditions(self, residual: Tensor, preview: Tensor) -> Condition:
-        """residual (B,3,S,S), edited image (B,3,S,S) -> scale and shift at ``side`` pixels."""
+        """Residual (B,3,S,S), edited image (B,3,S,S) -> scale, shift (B,channels,side,side)."""
         dtype = next(self.residue.condition_scale3.parameters()).dtype
         return self.residue(self.grid_align(residual.to(dtype), preview.to(dtype)))
 
     def fuse(self, generator: Generator, residual: Tensor, w_edit: Tensor) -> Tensor:
-        """An edited code (B,L,512) with a residual (B,3,S,S) -> (B,3,R,R), not clamped.
+        """Synthesise an edited code with a residual in two passes of the generator.
 
-        Two passes of the generator: a preview of the edit, to which the residual is aligned, and
-        the image itself.
+        The first pass gives a preview, to which the residual is aligned; the second the image.
+
+        Args:
+            generator: The frozen generator.
+            residual: (B,3,S,S).
+            w_edit: (B,L,512) edited latent codes.
+
+        Returns:
+            (B,3,R,R) images, nominally in [-1,1], not clamped.
         """
         preview, redraw = generator.synthesise_with_redraw(w_edit, self.side)
-        return redraw(self.conditions(residual, self.small(preview)))
+        return redraw(self.conditions(residual, self.downscale(preview)))
 
     def forward(
         self, generator: Generator, images: Tensor, w_plus: Tensor, w_edit: Tensor
     ) -> Tensor:
-        """images (B,3,H,W) in [-1,1], their codes and edited codes (B,L,512) -> (B,3,R,R)."""
+        """Images (B,3,H,W) in [-1,1], w_plus and w_edit (B,L,512) -> (B,3,R,R), not clamped."""
         return self.fuse(generator, self.residual(generator, images, w_plus), w_edit)
 
 
 def bilinear(x: Tensor, side: int) -> Tensor:
-    """(B,C,H,W) -> (B,C,side,side): bilinear without antialiasing, pixel areas aligned."""
+    """Resize x (B,C,H,W) bilinearly to (B,C,side,side), without antialiasing."""
     if x.shape[-2:] == (side, side):
         return x
     return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)

@@ -1,7 +1,7 @@
-"""Identity: ArcFace (Deng et al. 2019) on an IR-SE trunk, crop and pooling included.
+"""Identity network: ArcFace (Deng et al. 2019) on an IR-SE trunk, with crop and pooling.
 
-Embeddings of the same person point the same way; the cosine between two of them says how much of
-an identity an edit keeps.
+Embeddings of the same person point in the same direction; the cosine of two embeddings measures
+how well an edit keeps the identity.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tmsa_core.networks.irse import UNITS, WIDTHS, body, stem
 
 
 def avatar_architecture() -> dict[str, Any]:
-    """Arguments of a small ``IdentityNet`` that looks at 64 pixels of a 128-pixel image."""
+    """Return the arguments of a small ``IdentityNet`` for 128-pixel images."""
     return {
         "frame": 128,
         "box": [16, 112, 16, 112],
@@ -29,11 +29,21 @@ def avatar_architecture() -> dict[str, Any]:
 
 
 class IdentityNet(nn.Module):
-    """FFHQ-aligned faces to unit vectors.
+    """Embeds FFHQ-aligned faces as unit vectors.
 
-    An image is brought to ``frame`` pixels, cut to ``box`` (top, bottom, left, right in pixels of
-    the frame) and brought to ``input_size`` pixels, each by adaptive average pooling. The
-    defaults are those of the public network and of the losses that use it.
+    An image is resized to ``frame``, cropped to ``box`` and resized to ``input_size``, each by
+    adaptive average pooling. The defaults are those of the published network and of the losses
+    that use it.
+
+    Args:
+        embedding_dim: Length of the embeddings.
+        frame: Side in pixels at which the crop is defined.
+        box: Top, bottom, left and right of the crop, in pixels of the frame.
+        input_size: Side in pixels of the trunk's input.
+        widths: Channels of the trunk's four stages.
+        units: Residual units of the four stages.
+        stem_stride: 2 halves the images in the first layer instead of in the first residual unit.
+        dropout: Dropout rate before the last layer, in training.
     """
 
     def __init__(
@@ -63,14 +73,14 @@ class IdentityNet(nn.Module):
         )
 
     def crop(self, images: Tensor) -> Tensor:
-        """(B,3,H,W) -> (B,3,input_size,input_size), what the network looks at."""
+        """(B,3,H,W) -> (B,3,input_size,input_size), the input of the trunk."""
         if images.shape[-2:] != (self.frame, self.frame):
             images = F.adaptive_avg_pool2d(images, self.frame)
         top, bottom, left, right = self.box
         return F.adaptive_avg_pool2d(images[:, :, top:bottom, left:right], self.input_size)
 
     def forward(self, images: Tensor) -> Tensor:
-        """images (B,3,H,W) in [-1,1], aligned as FFHQ is -> (B,embedding_dim) of unit length."""
+        """FFHQ-aligned images (B,3,H,W) in [-1,1] -> (B,embedding_dim) float32 unit vectors."""
         dtype = next(self.input_layer.parameters()).dtype
         x = self.crop(images).to(dtype, memory_format=torch.channels_last)
         x = self.output_layer(self.body(self.input_layer(x)))

@@ -1,8 +1,8 @@
 """IR-SE: residual units with squeeze and excitation, the trunk of ArcFace and of e4e.
 
 The improved residual unit is from ArcFace (Deng et al. 2019, section 3.2.2), squeeze and
-excitation from Hu et al. 2018. With the sizes of ``WIDTHS`` and ``UNITS`` the trunk is IR-SE50,
-and its keys are those of the public checkpoints.
+excitation from Hu et al. 2018. With ``WIDTHS`` and ``UNITS`` the trunk is IR-SE50, and its
+state-dict keys are those of the public checkpoints.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from tmsa_core.networks.fused_ops import channelwise_prelu
 
-WIDTHS = (64, 128, 256, 512)  # IR-SE50
-UNITS = (3, 4, 14, 3)
+WIDTHS = (64, 128, 256, 512)  # channels of IR-SE50's four stages
+UNITS = (3, 4, 14, 3)  # residual units of the four stages
 
 
 class ChannelSlopes(nn.PReLU):
-    """PReLU with one slope per channel, in the dtype of its input."""
+    """PReLU with one slope per channel, computed in the dtype of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,C,H,W) -> (B,C,H,W)."""
@@ -27,7 +27,7 @@ class ChannelSlopes(nn.PReLU):
 
 
 class SqueezeExcite(nn.Module):
-    """Weights each channel by what the whole image says about it."""
+    """Weights each channel by a function of all channels' means."""
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Subsample(nn.Module):
-    """Keeps every ``stride``-th pixel: the shortcut between layers of equal width."""
+    """Keeps every ``stride``-th pixel; the shortcut between layers of equal width."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -54,14 +54,18 @@ class Subsample(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias that keeps the size, up to its stride."""
+    """Build a convolution without bias, padded to keep the size apart from the stride."""
     return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
 
 
 class Unit(nn.Module):
-    """shortcut + residual; no activation after the sum. The second convolution strides.
+    """Residual unit: shortcut + residual, without activation after the sum.
 
-    squeeze: end the residual with squeeze and excitation (IR-SE) or without (IR).
+    Args:
+        inputs: Channels of the input.
+        outputs: Channels of the output.
+        stride: Stride of the second convolution.
+        squeeze: Whether the residual ends with squeeze and excitation (IR-SE) or not (IR).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, squeeze: bool = True) -> None:
@@ -83,19 +87,19 @@ class Unit(nn.Module):
         self.res_layer = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B,in,H,W) -> (B,out,H/stride,W/stride)."""
+        """(B,inputs,H,W) -> (B,outputs,H/stride,W/stride)."""
         return self.shortcut_layer(x) + self.res_layer(x)
 
 
 def stem(width: int, stride: int = 1, inputs: int = 3) -> nn.Sequential:
-    """The first layer: RGB, or another number of inputs, to ``width`` channels."""
+    """Build the first layer: (B,inputs,H,W) -> (B,width,H/stride,W/stride)."""
     return nn.Sequential(
         convolution(inputs, width, stride=stride), nn.BatchNorm2d(width), ChannelSlopes(width)
     )
 
 
 def body(widths: Sequence[int], units: Sequence[int], first_stride: int = 2) -> nn.Sequential:
-    """The units, stage by stage; each stage halves the size (the first by ``first_stride``)."""
+    """Build the trunk's stages; each halves the size, the first divides it by ``first_stride``."""
     blocks = []
     inputs = widths[0]
     for stage, (width, count) in enumerate(zip(widths, units, strict=True)):

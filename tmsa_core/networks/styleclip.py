@@ -1,5 +1,6 @@
-"""StyleCLIP's latent mapper ("StyleCLIP: Text-Driven Manipulation of StyleGAN Imagery",
-Patashnik et al. 2021, section 5): from a code to the step that one text asks of it.
+"""StyleCLIP's latent mapper: maps a latent code to the shift of one prompt.
+
+Patashnik et al. 2021, "StyleCLIP: Text-Driven Manipulation of StyleGAN Imagery", section 5.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from torch import Tensor, nn
 
 from tmsa_core.networks.stylegan2 import EqualLinear, PixelNorm
 
-RATE = 0.01  # of the equalised layers; it calls for learning rates of about 0.5
+RATE = 0.01  # learning-rate multiplier of the layers; it needs learning rates of about 0.5
 LAYERS = 4
+# The rows of W+ that each network moves; published files spell "course" so.
 GROUPS = {"course": slice(0, 4), "medium": slice(4, 8), "fine": slice(8, None)}
-"""Rows of W+ that each network moves. ``course`` is how published files spell it."""
 
 
 class GroupMapper(nn.Module):
-    """The network of one group of rows: a pixel norm, then four fully connected layers."""
+    """The network of one group of rows: a pixel norm and four fully connected layers."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -26,29 +27,31 @@ class GroupMapper(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(B,rows,width) -> (B,rows,width).
 
-        The norm runs over the rows, feature by feature: that is how the published weights were
-        trained.
+        The norm runs over the rows of each feature, as in the training of the published weights.
         """
         return self.mapping(rows)
 
 
 class LevelsMapper(nn.Module):
-    """Coarse, medium and fine networks side by side.
+    """The coarse, medium and fine networks.
 
-    The state dict is that of published checkpoints without the prefix ``mapper.``. A group that is
-    left out of ``groups`` does not exist and moves nothing.
+    The state dict is that of published checkpoints without the prefix ``mapper.``.
+
+    Args:
+        w_dim: Length of a row of W+.
+        groups: The groups of ``GROUPS`` that have a network; the rows of others do not move.
     """
 
     def __init__(self, w_dim: int = 512, groups: tuple[str, ...] = tuple(GROUPS)) -> None:
         super().__init__()
         self.groups = tuple(groups)
         for name in self.groups:
-            setattr(self, f"{name}_mapping", GroupMapper(w_dim))
+            self.add_module(f"{name}_mapping", GroupMapper(w_dim))
 
     def forward(self, w_plus: Tensor) -> Tensor:
-        """w_plus (B,L,w_dim) -> (B,L,w_dim), the raw step; an edit adds 0.1 times it."""
-        step = torch.zeros_like(w_plus)
+        """Latent codes w_plus (B,L,w_dim) -> raw shift (B,L,w_dim); an edit adds 0.1 times it."""
+        shift = torch.zeros_like(w_plus)
         for name in self.groups:
             rows = GROUPS[name]
-            step[:, rows] = getattr(self, f"{name}_mapping")(w_plus[:, rows])
-        return step
+            shift[:, rows] = self.get_submodule(f"{name}_mapping")(w_plus[:, rows])
+        return shift

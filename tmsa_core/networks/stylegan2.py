@@ -1,8 +1,8 @@
 """StyleGAN2 generator (Karras et al. 2020, arXiv 1912.04958).
 
-The three latent spaces are three methods: ``map`` (Z to W), ``to_styles`` (W+ to the style
-space S) and ``synthesise`` (W+ to pixels). State-dict keys follow the widespread PyTorch
-checkpoints of the architecture, so those load strictly.
+The latent spaces are separate methods: ``map`` (Z to W), ``to_styles`` (W+ to the style space S)
+and ``synthesise`` (W+ to pixels). State-dict keys are those of the common PyTorch checkpoints
+(rosinality/stylegan2-pytorch), so these load strictly.
 
 The modulated convolution scales its input by the style and its output by the demodulation
 coefficients (section 2.2, equations 1 and 3) around one convolution that the whole batch shares.
@@ -23,33 +23,33 @@ from tmsa_core.networks.fused_ops import SLOPE, blur, mix_channels, scale, scale
 
 Noise = Literal["buffers", "random", "none"]
 Change = tuple[Tensor, Tensor]  # scale and shift of features: x (1 + scale) + shift
-Features = Mapping[int, Change]
+Features = Mapping[int, Change]  # resolution -> change of its features
 Redraw = Callable[[Change], Tensor]
-NoiseMaps = Sequence[Tensor | None]
+NoiseMaps = Sequence[Tensor | None]  # (B or 1,1,r,r) per layer; None for no noise
 
-GAIN = math.sqrt(2.0)  # keeps the variance that the leaky ReLU takes away
-EPS = 1e-8
+GAIN = math.sqrt(2.0)  # restores the variance that the leaky ReLU removes
+EPS = 1e-8  # the public value, against division by zero
 
 
 def channels_at(resolution: int, channel_multiplier: float, channel_max: int) -> int:
-    """Feature channels at one resolution; multiplier 2 and maximum 512 give the public table."""
+    """Return the channels at one resolution; multiplier 2 and maximum 512 are the public ones."""
     return max(1, min(channel_max, int(16384 * channel_multiplier) // resolution))
 
 
 def fir_kernel(gain: float = 1.0) -> Tensor:
-    """The 4 x 4 binomial low-pass filter; it sums to ``gain``."""
+    """Return the (4,4) binomial low-pass filter, which sums to ``gain``."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
     kernel = torch.outer(taps, taps)
     return kernel * (gain / kernel.sum())
 
 
 def activate(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2, scaled by sqrt(2)."""
+    """Apply leaky ReLU of slope 0.2 and scale by sqrt(2); any shape."""
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
 def pixel_norm(z: Tensor) -> Tensor:
-    """Scales each row of (B, D) to a root mean square of one."""
+    """Scale each row of z (B,D) to a root mean square of one -> (B,D)."""
     return z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + EPS)
 
 
@@ -62,7 +62,15 @@ class PixelNorm(nn.Module):
 
 
 class EqualLinear(nn.Module):
-    """Linear layer with equalised learning rate: weights of unit variance, scaled at run time."""
+    """Linear layer with equalised learning rate: weights of unit variance, scaled at run time.
+
+    Args:
+        inputs: Length of the input.
+        outputs: Length of the output.
+        bias_init: Initial value of the bias.
+        lr_mul: Learning-rate multiplier.
+        activation: Whether ``activate`` follows.
+    """
 
     def __init__(
         self,
@@ -79,7 +87,7 @@ class EqualLinear(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) -> (..., outputs), always in float32: codes are small, errors are not."""
+        """(..., inputs) -> (..., outputs), always in float32, as rounding errors would add up."""
         with torch.autocast(x.device.type, enabled=False):
             scale = self.lr_mul / math.sqrt(self.weight.shape[1])
             bias = self.bias.float() * self.lr_mul
@@ -118,8 +126,14 @@ class Upsample(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """A convolution whose weights are scaled per sample by a style, then brought to unit norm:
-    equations 1 to 3.
+    """Convolution with weights scaled per sample by a style, then normalised: equations 1 to 3.
+
+    Args:
+        inputs: Channels of the input.
+        outputs: Channels of the output.
+        size: Side of the kernel.
+        w_dim: Length of a row of W+.
+        up: Whether the output is twice as large.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, w_dim: int, up: bool = False) -> None:
@@ -132,8 +146,9 @@ class ModulatedConv(nn.Module):
             self.blur = Blur(gain=4.0)
 
     def demodulation(self, style: Tensor) -> Tensor:
-        """(B,in) -> (B,out): 1 / sigma of equation 2, which brings each output channel to unit
-        variance; in float32.
+        """Style (B,in) -> (B,out) float32: 1 / sigma of equation 2.
+
+        Multiplied by it, each output channel has unit variance.
         """
         with torch.autocast(style.device.type, enabled=False):
             energy = self.weight[0].float().square().sum(dim=(2, 3))  # (out,in)
@@ -141,9 +156,9 @@ class ModulatedConv(nn.Module):
             return torch.rsqrt(scaled.square() @ energy.T + EPS)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """3 x 3: x (B or 1,in,H,W), style (B,in) -> (B,out,H,W), twice as large if ``up``.
+        """Convolve 3 x 3: x (B or 1,in,H,W), style (B,in) -> (B,out,H,W), or 2H x 2W if ``up``.
 
-        The result is not yet demodulated: its caller joins that with bias and noise.
+        The caller demodulates the result together with bias and noise.
         """
         x = scale(x.expand(style.shape[0], -1, -1, -1), style * self.scale)
         weight = self.weight[0]
@@ -153,7 +168,7 @@ class ModulatedConv(nn.Module):
 
 
 class NoiseStrength(nn.Module):
-    """The learnt strength of one layer's noise."""
+    """The learned strength of one layer's noise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +176,7 @@ class NoiseStrength(nn.Module):
 
 
 class Bias(nn.Module):
-    """The per-channel bias in front of an activation."""
+    """The bias (C,) before an activation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -178,8 +193,8 @@ class StyledConv(nn.Module):
         self.activate = Bias(outputs)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
-        """x (B or 1,in,H,W), style (B,in), noise (B or 1,1,H',W') -> (B,out,H',W')."""
-        # sqrt(2) may go before the activation, which is homogeneous: it then costs nothing
+        """Input x (B or 1,in,H,W), style (B,in), noise (B or 1,1,H',W') -> (B,out,H',W')."""
+        # sqrt(2) is applied before the activation, which is homogeneous; there it costs nothing
         gain = self.conv.demodulation(style) * GAIN  # (B,out)
         bias = self.activate.bias.float() * GAIN
         strength = self.noise.weight.float() * GAIN
@@ -197,7 +212,7 @@ class ToRGB(nn.Module):
             self.upsample = Upsample()
 
     def forward(self, x: Tensor, style: Tensor, skip: Tensor | None) -> Tensor:
-        """x (B,in,H,W), style (B,in), skip (B,3,H/2,W/2) -> (B,3,H,W) float32."""
+        """Input x (B,in,H,W), style (B,in), skip (B,3,H/2,W/2) or None -> (B,3,H,W) float32."""
         weight = self.conv.weight[0, :, :, 0, 0].T.float()  # (in,3)
         matrix = (style * self.conv.scale)[:, :, None] * weight  # (B,in,3)
         rgb = mix_channels(x, matrix).float() + self.bias.float()
@@ -208,7 +223,7 @@ class ToRGB(nn.Module):
 
 
 class ConstantInput(nn.Module):
-    """The learnt 4 x 4 tensor that synthesis starts from."""
+    """The learned tensor (1,C,4,4) from which synthesis starts."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -218,10 +233,19 @@ class ConstantInput(nn.Module):
 class Generator(nn.Module):
     """StyleGAN2 generator with skip connections.
 
-    resolution: output side R, a power of two from 8. Channels at resolution r are
-    ``min(channel_max, 16384 * channel_multiplier // r)``. W+ has L = ``levels`` =
-    2 log2(R) - 2 rows. ``latent_avg`` (w_dim,) is the mean of W that truncation pulls towards;
-    it is no part of the state dict, and zero until somebody sets it.
+    W+ has L = ``levels`` = 2 log2(R) - 2 rows. The buffer ``latent_avg`` (w_dim,) is the mean of
+    W, to which truncation pulls. It is not in the state dict and is zero until it is set.
+
+    Args:
+        resolution: Side R of the images in pixels, a power of two from 8.
+        w_dim: Length of z, of w and of a row of W+.
+        channel_multiplier: Channels at resolution r are
+            ``min(channel_max, 16384 * channel_multiplier // r)``.
+        channel_max: Upper limit of the channels.
+        mapping_layers: Layers of the mapping network from Z to W.
+
+    Raises:
+        ValueError: If the resolution is not a power of two from 8.
     """
 
     latent_avg: Tensor
@@ -237,7 +261,7 @@ class Generator(nn.Module):
         super().__init__()
         depth = int(math.log2(resolution))
         if resolution != 2**depth or depth < 3:
-            raise ValueError(f"resolution must be a power of two from 8 on, not {resolution}")
+            raise ValueError(f"resolution must be a power of two from 8, not {resolution}")
         self.resolution = resolution
         self.w_dim = w_dim
         self.levels = 2 * depth - 2
@@ -266,16 +290,21 @@ class Generator(nn.Module):
 
     @property
     def resolutions(self) -> list[int]:
-        """4, 8, ... up to the output resolution."""
+        """The resolutions 4, 8, ... R."""
         return [2**i for i in range(2, int(math.log2(self.resolution)) + 1)]
 
     def map(
         self, z: Tensor, truncation_psi: float = 1.0, truncation_latent: Tensor | None = None
     ) -> Tensor:
-        """Z to W: z (B,w_dim) standard normal -> w (B,w_dim).
+        """Map Z to W.
 
-        With ``truncation_psi`` below 1, w is pulled towards ``truncation_latent`` ((w_dim,) or
-        (1,w_dim); by default the module's ``latent_avg``).
+        Args:
+            z: (B,w_dim), standard normal.
+            truncation_psi: Below 1, w moves towards ``truncation_latent``; 0 gives that.
+            truncation_latent: (w_dim,) or (1,w_dim); None takes ``latent_avg``.
+
+        Returns:
+            w, (B,w_dim).
         """
         w = self.style(z)
         if truncation_psi < 1:
@@ -284,14 +313,21 @@ class Generator(nn.Module):
         return w
 
     def broadcast(self, w: Tensor) -> Tensor:
-        """W to W+: w (B,w_dim) -> (B,L,w_dim), the same row at every level."""
+        """Repeat w (B,w_dim) at every level -> w_plus (B,L,w_dim)."""
         return w[:, None, :].expand(-1, self.levels, -1)
 
     def to_styles(self, w_plus: Tensor) -> list[Tensor]:
-        """W+ to the style space: w_plus (B,L,w_dim) -> one (B,channels) vector per layer.
+        """Map W+ to the style space.
 
-        The order is that of synthesis: conv1, to_rgb1, then up-convolution, convolution and
-        to-RGB per resolution. Each vector is as long as its layer has input channels.
+        Args:
+            w_plus: (B,L,w_dim) latent codes.
+
+        Returns:
+            One (B,channels) vector per layer, as long as the layer has input channels. The order
+            is conv1, to_rgb1, then up-convolution, convolution and to-RGB of each resolution.
+
+        Raises:
+            ValueError: If ``w_plus`` has another shape.
         """
         if w_plus.ndim != 3 or w_plus.shape[1:] != (self.levels, self.w_dim):
             expected = f"(B, {self.levels}, {self.w_dim})"
@@ -314,9 +350,10 @@ class Generator(nn.Module):
         features: Features | None = None,
         up_to: int | None = None,
     ) -> Tensor:
-        """W+ to pixels: w_plus (B,L,w_dim) -> (B,3,R,R) float32, nominally in [-1,1], not clamped.
+        """Synthesise images from w_plus (B,L,w_dim) -> (B,3,R,R) float32.
 
-        The keywords are those of ``synthesise_styles``.
+        The values are nominally in [-1,1] and not clamped. The keywords are those of
+        ``synthesise_styles``.
         """
         return self.synthesise_styles(
             self.to_styles(w_plus),
@@ -335,12 +372,21 @@ class Generator(nn.Module):
         features: Features | None = None,
         up_to: int | None = None,
     ) -> Tensor:
-        """Style space to pixels: the list of ``to_styles``, perhaps edited -> (B,3,R,R) float32.
+        """Synthesise images from styles.
 
-        noise: the stored maps, fresh ones drawn from ``generator``, or none at all.
-        features: resolution -> (scale, shift), each broadcastable to (B,C,r,r); between the two
-        convolutions of that resolution x becomes x * (1 + scale) + shift.
-        up_to: stop there and return that resolution's image.
+        Args:
+            styles: The list of ``to_styles``, possibly edited.
+            noise: "buffers" for the stored maps, "random" for new ones, "none" for no noise.
+            generator: Source of random noise.
+            features: Resolution r -> (scale, shift), each broadcastable to (B,C,r,r). Between the
+                two convolutions of that resolution x becomes x * (1 + scale) + shift.
+            up_to: Resolution at which to stop; None goes to R.
+
+        Returns:
+            (B,3,r,r) float32 images of the last resolution, nominally in [-1,1], not clamped.
+
+        Raises:
+            ValueError: If ``up_to`` or ``noise`` is another value.
         """
         features = features or {}
         last = up_to or self.resolution
@@ -352,10 +398,18 @@ class Generator(nn.Module):
         return self._blocks(blocks, x, image, styles, maps, features)[1]
 
     def synthesise_with_redraw(self, w_plus: Tensor, side: int) -> tuple[Tensor, Redraw]:
-        """The skip of w_plus (B,L,w_dim), and what draws it anew with the features of ``side``
-        scaled and shifted: ``synthesise`` without and with ``features``.
+        """Synthesise images, and return a function that repeats it with changed features.
 
-        The second drawing begins at those features, and so costs little more than half.
+        The images are those of ``synthesise`` without and with ``features={side: change}``. The
+        repetition starts at the features of ``side``, so it costs little more than half.
+
+        Args:
+            w_plus: (B,L,w_dim) latent codes.
+            side: Resolution of the changed features, from 8.
+
+        Returns:
+            The images (B,3,R,R) float32, and a function from a change of the features, scale and
+            shift (B,C,side,side), to the changed images (B,3,R,R).
         """
         styles = self.to_styles(w_plus)
         maps = self._noise_maps("buffers", w_plus.shape[0], None)
@@ -364,14 +418,14 @@ class Generator(nn.Module):
         x = self._upsample(start, x, styles, maps)
         above = range(start + 1, len(self.to_rgbs))
 
-        def drawn(change: Change | None) -> Tensor:
+        def finish(change: Change | None) -> Tensor:
             y, skip = self._finish_block(start, x, image, styles, maps, change)
             return self._blocks(above, y, skip, styles, maps, {})[1]
 
-        return drawn(None), drawn
+        return finish(None), finish
 
     def _lowest(self, styles: Sequence[Tensor], maps: NoiseMaps) -> tuple[Tensor, Tensor]:
-        """Features (B,C,4,4) and image (B,3,4,4)."""
+        """Compute the features (B,C,4,4) and the image (B,3,4,4)."""
         x = self.input.input.contiguous(memory_format=torch.channels_last)
         x = self.conv1(x, styles[0], maps[0])
         return x, self.to_rgb1(x, styles[1], None)
@@ -385,7 +439,7 @@ class Generator(nn.Module):
         maps: NoiseMaps,
         features: Features,
     ) -> tuple[Tensor, Tensor]:
-        """Whole blocks, each twice as large: features (B,C,r,r) and image (B,3,r,r) after them."""
+        """Run whole blocks; returns features (B,C,r,r) and image (B,3,r,r) after the last."""
         for b in blocks:
             x = self._upsample(b, x, styles, maps)
             change = features.get(self.resolutions[b + 1])
@@ -393,7 +447,7 @@ class Generator(nn.Module):
         return x, image
 
     def _upsample(self, b: int, x: Tensor, styles: Sequence[Tensor], maps: NoiseMaps) -> Tensor:
-        """The first convolution of block ``b``: (B,C,r/2,r/2) -> (B,C',r,r)."""
+        """Run the first convolution of block ``b``: (B,C,r/2,r/2) -> (B,C',r,r)."""
         return self.convs[2 * b](x, styles[3 * b + 2], maps[2 * b + 1])
 
     def _finish_block(
@@ -405,7 +459,10 @@ class Generator(nn.Module):
         maps: NoiseMaps,
         change: Change | None,
     ) -> tuple[Tensor, Tensor]:
-        """The second one, after a change of the features, and the image with the block's part."""
+        """Change the features x (B,C',r,r), run the second convolution, and add to the image.
+
+        Returns features (B,C',r,r) and image (B,3,r,r).
+        """
         if change is not None:
             scale, shift = change
             x = x * (1 + scale).to(x.dtype) + shift.to(x.dtype)
@@ -413,15 +470,15 @@ class Generator(nn.Module):
         return x, self.to_rgbs[b](x, styles[3 * b + 4], image)
 
     def forward(self, w_plus: Tensor) -> Tensor:
-        """``synthesise`` with its defaults."""
+        """Call ``synthesise`` with its defaults: (B,L,w_dim) -> (B,3,R,R)."""
         return self.synthesise(w_plus)
 
     def _noise_maps(
         self, noise: Noise, batch: int, generator: torch.Generator | None
     ) -> list[Tensor | None]:
-        stored = [getattr(self.noises, f"noise_{i}").float() for i in range(self.levels - 1)]
+        stored = [noise_map.float() for noise_map in self.noises.buffers()]
         if noise == "buffers":
-            return stored
+            return list[Tensor | None](stored)
         if noise == "none":
             return [None] * len(stored)
         if noise != "random":

@@ -1,9 +1,9 @@
-"""TMSA's mapping network M ("Towards Arbitrary Text-driven Image Manipulation via Space
-Alignment", section 3): from a CLIP embedding to StyleGAN2's W+.
+"""TMSA's mapping network M: maps a CLIP embedding to StyleGAN2's W+.
 
-L small fully connected networks, one for each row of W+, read the same embedding. Each is a linear
-path, which a closed form can set, plus a hidden layer for what is not linear. All L run as one
-batched matrix product per layer.
+"Towards Arbitrary Text-driven Image Manipulation via Space Alignment" (arXiv 2301.10670),
+section 3. L small fully connected networks, one for each row of W+, read the same embedding. Each
+is a linear path, which a closed form can set, plus a nonlinear path with hidden layers. All L run
+as one batched matrix product per layer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 
 class LevelLinear(nn.Module):
-    """One linear layer for each of L levels: (L,B,inputs) -> (L,B,outputs)."""
+    """One linear layer for each of L levels."""
 
     def __init__(self, levels: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -25,21 +25,29 @@ class LevelLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(levels, 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (L,B,inputs) -> (L,B,outputs)."""
+        """(L,B,inputs) -> (L,B,outputs)."""
         return torch.baddbmm(self.bias, x, self.weight)
 
 
 class Mapper(nn.Module):
-    """M: CLIP embedding -> W+.
+    """The mapping network M from CLIP embeddings to W+.
 
-    levels: rows of W+. hidden: widths of the hidden layers beside the linear path, empty for none.
-    ``clip_mean`` (clip_dim,) is taken from the unit embedding first and the result divided by
-    ``clip_spread``, so that the networks see centred inputs of about unit variance;
-    ``latent_avg`` (L,w_dim) is added to what they put out. All three are set before training.
-    ``gap`` (clip_dim,) is the mean image minus the mean text embedding; ``shift_length`` the
-    calibrated length of a text shift (zero: the raw difference). Both are set after training, and
-    so are the ``references``: so many images' unit embeddings ``reference_embeddings``
-    (references,clip_dim) with the codes ``reference_codes`` (references,w_dim) they were made from.
+    Buffers set before training:
+        ``clip_mean`` (clip_dim,) is subtracted from the unit embedding and the result divided by
+        ``clip_spread`` (), so that the networks' inputs are centred with about unit variance.
+        ``latent_avg`` (L,w_dim) is added to the output.
+    Buffers set after training:
+        ``gap`` (clip_dim,) is the mean image embedding minus the mean text embedding.
+        ``shift_length`` () is the calibrated length of a shift; zero keeps the raw difference.
+        ``reference_embeddings`` (K,clip_dim) are unit embeddings of K reference images, and
+        ``reference_codes`` (K,w_dim) the latent codes of these images.
+
+    Args:
+        levels: Rows L of W+.
+        hidden: Widths of the hidden layers next to the linear path; empty for none.
+        clip_dim: Length of CLIP's embeddings.
+        w_dim: Length of a row of W+.
+        references: Number K of reference images.
     """
 
     clip_mean: Tensor
@@ -75,16 +83,16 @@ class Mapper(nn.Module):
 
     @property
     def references(self) -> int:
-        """How many reference images the mapper carries."""
+        """Number K of reference images."""
         return len(self.reference_codes) if "reference_codes" in self._buffers else 0
 
     def set_references(self, embeddings: Tensor, codes: Tensor) -> None:
-        """Carry these images: embeddings (K,clip_dim) and codes (K,w_dim)."""
+        """Store reference images: unit embeddings (K,clip_dim) and latent codes (K,w_dim)."""
         self.register_buffer("reference_embeddings", embeddings.clone())
         self.register_buffer("reference_codes", codes.clone())
 
     def architecture(self) -> dict[str, object]:
-        """The constructor's arguments, for the weights file."""
+        """Return the constructor's arguments, for the weights file."""
         levels, clip_dim, w_dim = self.linear.weight.shape
         return {
             "levels": levels,
@@ -95,15 +103,15 @@ class Mapper(nn.Module):
         }
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """embedding (B,clip_dim), any length -> w_plus (B,L,w_dim)."""
+        """Image embeddings (B,clip_dim) of any length -> w_plus (B,L,w_dim)."""
         return self.from_point(F.normalize(embedding, dim=1))
 
     def from_text(self, embedding: Tensor) -> Tensor:
-        """Text embeddings (B,clip_dim), moved across the gap to where images lie -> (B,L,w_dim)."""
+        """Text embeddings (B,clip_dim), moved by the gap to the images' -> w_plus (B,L,w_dim)."""
         return self.from_point(F.normalize(embedding, dim=1) + self.gap)
 
     def from_point(self, x: Tensor) -> Tensor:
-        """Points of CLIP's space as they are, off the sphere too: (B,clip_dim) -> (B,L,w_dim)."""
+        """Points of CLIP's space (B,clip_dim), not normalised -> w_plus (B,L,w_dim)."""
         x = ((x - self.clip_mean) / self.clip_spread).to(self.linear.weight.dtype)
         x = x.expand(self.levels, -1, -1)  # (L,B,clip_dim)
         w_plus = self.linear(x)

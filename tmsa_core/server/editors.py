@@ -42,7 +42,7 @@ class Editors:
             if key not in self._loaded:
                 _check_complete(key)
                 self._loaded[key] = load_editor(
-                    key, device=self.first.device, report=say, on_gpu=self.first.models.on_gpu
+                    key, device=self.first.device, progress=say, on_gpu=self.first.models.on_gpu
                 )
         return self._loaded[key]
 
@@ -70,16 +70,16 @@ class Editors:
             self._aligners.pop(domain, None)
 
 
-def say(sentence: str, done: int, total: int) -> None:
+def say(done: int, total: int, message: str) -> None:
     """Tell whoever runs the page what is found while a domain is loaded, but not each byte.
 
     Args:
-        sentence: The news.
         done: Bytes of a download that have arrived.
-        total: Bytes of a download, 0 for any other news.
+        total: Bytes of a download, 0 for any other message.
+        message: The message.
     """
     if not total:
-        print(sentence.rstrip(".") + ".", file=sys.stderr)
+        print(message.rstrip(".") + ".", file=sys.stderr)
 
 
 def _check_complete(domain: str) -> None:
@@ -95,12 +95,12 @@ def first_editor(domain: str) -> Editor:
     Why not is said on standard error. Raises RequestError for an unknown domain.
     """
     try:
-        return load_editor(domain, report=say, on_gpu=on_gpu())
+        return load_editor(domain, progress=say, on_gpu=on_gpu())
     except BundleError as error:
         if domain == FALLBACK:
             raise
         print(f"{error} The page starts with drawn portraits.", file=sys.stderr)
-        return load_editor(FALLBACK, report=say, on_gpu=on_gpu())
+        return load_editor(FALLBACK, progress=say, on_gpu=on_gpu())
 
 
 def device_words(device: str) -> str:

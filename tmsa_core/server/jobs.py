@@ -124,7 +124,7 @@ def download_work(domain: str) -> Work:
         complete(
             bundle,
             needed_roles(find_domain(domain), bundle),
-            lambda message, done, total: report(done / total if total else 0.0, message),
+            lambda done, total, message: report(done / total if total else 0.0, message),
         )
 
     return work

@@ -1,8 +1,8 @@
-"""Checkpoint files, read without running anything that is in them.
+"""Reads checkpoint files without running any code in them.
 
 PyTorch's files are pickles, and a pickle may run code when it is read. PyTorch's restricted reader
-admits tensors and plain values only; what remains are tensors that are not what they seem.
-Safetensors files hold tensors alone.
+admits tensors and plain values only; ``is_plain`` then refuses tensors that claim more numbers
+than the file holds. Safetensors files hold tensors only.
 """
 
 from __future__ import annotations
@@ -21,23 +21,21 @@ from torch import Tensor
 from tmsa_core.errors import BundleError
 from tmsa_core.weights.harmless_pickles import ALLOWED, with_tensors
 
-_SMALL = 1 << 20  # bytes that a tensor may take without having them in the file
-_HEAD = 1 << 20  # bytes at the beginning of a pickle that tell who wrote it
+_SMALL = 1 << 20  # bytes that a tensor may take although the file does not hold them
+_HEAD = 1 << 20  # bytes of a pickle that are searched for its author
 
 
 def read_checkpoint(file: Path) -> Any:
-    """What a checkpoint file holds, tensors memory-mapped where its format allows it.
-
-    Nothing in it is run. Arrays of NumPy are given as tensors.
+    """Read a checkpoint; its tensors are memory-mapped where the format allows it.
 
     Args:
-        file: A file of PyTorch (``.pt``, ``.pth``) or of safetensors, whatever its name.
+        file: A PyTorch or safetensors file; its content decides, not its name.
 
     Returns:
-        What was saved: mostly a mapping; of a safetensors file a mapping of tensors.
+        The saved object, usually a mapping, with tensors in place of NumPy arrays.
 
     Raises:
-        BundleError: In one sentence, for a file of another kind, and one that is damaged or unsafe.
+        BundleError: If the file is missing, of another kind, damaged or unsafe.
     """
     if not file.is_file():
         raise BundleError(f"There is no file {file}.")
@@ -47,33 +45,29 @@ def read_checkpoint(file: Path) -> Any:
         return _read_safetensors(file)
     try:
         _refuse_other_kinds(file)
-        return _read_pytorch(file)
+        with warnings.catch_warnings(), torch.serialization.safe_globals(list(ALLOWED)):
+            warnings.simplefilter("ignore")  # PyTorch warns of unusual pickles
+            mmap = _can_be_mapped(file)
+            return with_tensors(torch.load(file, map_location="cpu", weights_only=True, mmap=mmap))
     except BundleError:
         raise
-    except Exception as error:  # whatever a damaged pickle or archive leads to
+    except Exception as error:  # a damaged pickle or archive may raise anything
         raise BundleError(_reason(file, error)) from error
-
-
-def _read_pytorch(file: Path) -> Any:
-    with warnings.catch_warnings(), torch.serialization.safe_globals(list(ALLOWED)):
-        warnings.simplefilter("ignore")  # of odd pickles, in PyTorch's own terms
-        mapped = _can_be_mapped(file)
-        return with_tensors(torch.load(file, map_location="cpu", weights_only=True, mmap=mapped))
 
 
 def _reason(file: Path, error: Exception) -> str:
     unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and unsafe:
         return (
-            f"{file.name} was refused, and nothing in it was run: reading it asks for "
-            f"{unsafe[1][:60]}, which no weights file needs."
+            f"{file.name} was refused, and nothing in it was run: it asks for {unsafe[1][:60]}, "
+            "which a weights file never needs."
         )
     size = file.stat().st_size
-    return f"{file.name} ({size} bytes) is no PyTorch file or an incomplete one: get it again."
+    return f"{file.name} ({size} bytes) is not a complete PyTorch file: get it again."
 
 
 def _is_safetensors(file: Path) -> bool:
-    """Whether a file begins as safetensors do: the length of a header in JSON, and its bracket."""
+    """Whether a file begins like safetensors: the length of a JSON header and its bracket."""
     with file.open("rb") as opened:
         head = opened.read(9)
     return len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32
@@ -90,7 +84,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 
 def _refuse_other_kinds(file: Path) -> None:
-    """Raise BundleError for files that are no checkpoints and can be told by their content."""
+    """Raise BundleError for known kinds of files that are not checkpoints."""
     if zipfile.is_zipfile(file):
         _refuse_other_archives(file)
         return
@@ -99,7 +93,7 @@ def _refuse_other_kinds(file: Path) -> None:
     if head[:1] == b"\x80" and (b"torch_utils" in head or b"dnnlib" in head):
         raise BundleError(
             f"{file.name} is a pickle of NVIDIA's StyleGAN code, which only that code can read, by "
-            "running what is in it: save its weights as a .pt file in the layout of "
+            "running the pickle: save its weights as a .pt file in the layout of "
             "rosinality's stylegan2-pytorch (its convert_weight.py), and convert that."
         )
 
@@ -118,16 +112,16 @@ def _refuse_other_archives(file: Path) -> None:
     weights = [n for n in names if n.lower().endswith((".pt", ".pth", ".safetensors", ".pkl"))]
     found = f" (it holds {weights[0][-60:]!r})" if weights else ""
     raise BundleError(
-        f"{file.name} is an ordinary ZIP archive{found} and no checkpoint: unpack it, and convert "
-        "the .pt, .pth or .safetensors file that is inside."
+        f"{file.name} is an ordinary ZIP archive{found}, not a checkpoint: unpack it, and convert "
+        "the .pt, .pth or .safetensors file inside."
     )
 
 
 def _can_be_mapped(file: Path) -> bool:
-    """Whether tensors lie in a file as they are in memory.
+    """Whether tensors have the same bytes in the file as in memory.
 
-    Files from before PyTorch 1.6 are no archives; of an archive that somebody has packed again,
-    compressed, PyTorch would map the compressed bytes and take them for numbers.
+    Files from before PyTorch 1.6 are not archives. In an archive that was compressed later,
+    PyTorch would map the compressed bytes and take them for numbers.
     """
     if not zipfile.is_zipfile(file):
         return False
@@ -136,10 +130,10 @@ def _can_be_mapped(file: Path) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is a tensor whose numbers all lie in the file, one after the other.
+    """Whether a value is a tensor (any shape) with all its numbers in the file, in sequence.
 
-    A pickle of few bytes can hold tensors of any size: without numbers, sparse, or one number
-    seen many times.
+    A small pickle can hold tensors of any size: without numbers, sparse, or one number repeated
+    by its strides.
     """
     return (
         isinstance(value, Tensor)

@@ -1,8 +1,8 @@
-"""Architecture numbers, read off the shapes of a public state dict.
+"""Derives a network's architecture from the shapes of a public state dict.
 
-A checkpoint does not say how many levels, channels or units its network has, but its tensors do.
-Each function takes key -> shape and returns the constructor's arguments; a LookupError or a
-ValueError, also from the constructor, means that the tensors are of another layout.
+A checkpoint does not state how many levels, channels or units its network has, but its shapes do.
+Each function takes key -> shape and returns the constructor's arguments. A LookupError or a
+ValueError, also from the constructor, means that the tensors have another layout.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-MAX_BLOCKS = 10  # of a generator: 4096 pixels
+MAX_BLOCKS = 10  # of a generator; gives 4096 pixels
 
 
 def count(shapes: Shapes, pattern: str) -> int:
-    """How many keys match a regular expression as a whole."""
+    """Count the keys that match a whole regular expression."""
     return sum(re.fullmatch(pattern, key) is not None for key in shapes)
 
 
 def stylegan2(shapes: Shapes) -> dict[str, Any]:
-    """Arguments of ``Generator``; the last layer tells the multiplier, the first the maximum."""
+    """Arguments of ``Generator``: the last layer gives the multiplier, the first the maximum."""
     blocks = count(shapes, r"to_rgbs\.\d+\.bias")
     if blocks > MAX_BLOCKS:
-        raise ValueError(f"{blocks} blocks would draw images that nobody can hold")
+        raise ValueError(f"{blocks} blocks would make images too large for any memory")
     resolution = 4 * 2**blocks
     narrowest = shapes[f"to_rgbs.{blocks - 1}.conv.weight"][2]
     return {
@@ -40,7 +40,7 @@ def stylegan2(shapes: Shapes) -> dict[str, Any]:
 
 
 def e4e(shapes: Shapes) -> dict[str, Any]:
-    """Arguments of ``Encoder``; the first head halves its features down to one pixel."""
+    """Arguments of ``Encoder``: the first head halves its features down to one pixel."""
     halvings = count(shapes, r"styles\.0\.convs\.\d+\.weight")
     w_dim, head_width = shapes["styles.0.linear.weight"]
     return {
@@ -53,7 +53,7 @@ def e4e(shapes: Shapes) -> dict[str, Any]:
 
 
 def arcface(shapes: Shapes) -> dict[str, Any]:
-    """Arguments of ``IdentityNet``; the last layer sees all pixels of the trunk's output."""
+    """Arguments of ``IdentityNet``: the last layer reads all pixels of the trunk's output."""
     embedding_dim, inputs = shapes["output_layer.3.weight"]
     trunk = _trunk(shapes)
     side = math.isqrt(inputs // trunk["widths"][-1])
@@ -92,10 +92,10 @@ ARCHITECTURES: dict[str, Callable[[Shapes], dict[str, Any]]] = {
     "hfgi": hfgi,
     "arcface": arcface,
 }
+# The published architectures: the comparison where shapes give none.
 PUBLIC: dict[str, dict[str, Any]] = {
     "stylegan2": {"resolution": 1024},
     "e4e": {"levels": 18},
     "hfgi": {},
     "arcface": {},
 }
-"""What to compare with where the shapes tell nothing."""

@@ -1,8 +1,8 @@
-"""One file from the Hugging Face Hub: resumed, and checked by size and SHA-256 before it is used.
+"""Downloads one file from the Hugging Face Hub, resumes it, and checks its size and SHA-256.
 
-huggingface_hub knows where the Hub is, whether it may be asked (offline mode), who asks and when
-to try again, and its cache is looked into first. The bytes are received here, because a file of a
-gigabyte must go on where an earlier process stopped, which ``hf_hub_download`` does not.
+huggingface_hub decides where the Hub is, whether it may be contacted (offline mode), the
+credentials and the retries, and its cache is searched first. The bytes are received here, because
+``hf_hub_download`` does not resume a file that an earlier process left incomplete.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tmsa_core.errors import DownloadError, shortened
+from tmsa_core.progress import Progress
 
-Report = Callable[[str, int, int], None]
-"""Told what is going on, as (sentence, bytes done, bytes in all); all is 0 for mere news."""
-
-TRIES = 4  # in a row without a byte received
-MAX_BREAKS = 200  # of one file's connection, each after some bytes
+TRIES = 4  # failures in a row, without a byte received, before a download is given up
+MAX_BREAKS = 200  # interruptions of one file's download
 PAUSE = 0.5  # seconds before the second try; doubled each time
 TIMEOUT = 20.0  # seconds without an answer
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -31,7 +28,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file lies on the Hub. revision: a commit, or a branch where the hash decides."""
+    """A location on the Hub.
+
+    Attributes:
+        repo: Repository, such as "user/name".
+        file: Path inside it.
+        revision: A commit, or a branch if the hash of the file is known.
+    """
 
     repo: str
     file: str
@@ -43,11 +46,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Download:
-    """A file to download, and what it must be.
+    """A file to download and how to recognise it.
 
-    places: tried in order. layout: the public checkpoint layout that it is converted from, empty
-    where it is used as it is. sha256 is None where nobody has stated it: then the file must be
-    the one that the Hub names for the pinned commit of the first place.
+    Attributes:
+        name: Name of the file on this machine.
+        bytes: Its size, None if unknown.
+        sha256: Its hexadecimal SHA-256. None if unknown: then the file must be the one that the
+            Hub states for the pinned commit of the first place.
+        places: Where to get it, tried in order.
+        licence: Name of its licence.
+        layout: Layout of the public checkpoint that it is converted from; empty if the file is
+            used as it is.
     """
 
     name: str
@@ -59,26 +68,30 @@ class Download:
 
     @property
     def key(self) -> str:
-        """Twelve digits that name this very file, for its folder in the cache."""
+        """Twelve digits that identify the content; the name of its folder in the cache."""
         text = self.sha256 or hashlib.sha256(repr(self.places[:1]).encode()).hexdigest()
         return text[:12]
 
 
-class _Unusable(Exception):
-    """Why a place cannot give the file."""
+class _Unusable(Exception):  # noqa: N818
+    """A place cannot give the file; the message is the reason."""
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file; computed again only where the file has changed."""
+    """Return the hexadecimal SHA-256 of a file; unchanged files are not read again."""
     stat = path.stat()
-    # Times are coarse: a file that has just been written may change once more without a trace.
-    settled = time.time() - stat.st_mtime > 2
-    digest = _sha256 if settled else _sha256.__wrapped__
-    return digest(path, stat.st_size, stat.st_mtime_ns)
+    if time.time() - stat.st_mtime < 2:  # times are coarse: a later write may not change them
+        return _hash(path)
+    return _cached_hash(path, stat.st_size, stat.st_mtime_ns)
 
 
 @functools.lru_cache(256)
-def _sha256(path: Path, _size: int, _changed: int) -> str:
+def _cached_hash(path: Path, size: int, modified: int) -> str:
+    """The hash; size and modification time are only keys of the cache."""
+    return _hash(path)
+
+
+def _hash(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -87,7 +100,15 @@ def _sha256(path: Path, _size: int, _changed: int) -> str:
 
 
 def difference(path: Path, download: Download) -> str:
-    """How a file differs from the one wanted, as part of a sentence; empty if it does not."""
+    """Compare a file with a download by size and hash.
+
+    Args:
+        path: An existing file.
+        download: What it should be.
+
+    Returns:
+        The difference as part of a sentence; empty if there is none.
+    """
     size = path.stat().st_size
     if download.bytes is not None and size != download.bytes:
         return f"it has {size:,} bytes instead of {download.bytes:,}"
@@ -96,12 +117,23 @@ def difference(path: Path, download: Download) -> str:
     return ""
 
 
-def fetch(download: Download, folder: Path, report: Report, endpoint: str | None = None) -> Path:
-    """The file, from huggingface_hub's cache or else from the Hub into ``folder``.
+def fetch(
+    download: Download, folder: Path, progress: Progress, endpoint: str | None = None
+) -> Path:
+    """Return the file from ``folder`` or huggingface_hub's cache, or else download it.
 
-    A file there or in the cache that is not the one wanted is named in a report and not used.
-    endpoint: the Hub's address, by default huggingface_hub's own setting. Raises DownloadError
-    in one sentence, and OSError where ``folder`` cannot be written.
+    Args:
+        download: The file.
+        folder: Where a download goes. An interrupted download is resumed there.
+        progress: Receives the bytes, and a message about each wrong file that is not used.
+        endpoint: The Hub's address; None uses huggingface_hub's own setting.
+
+    Returns:
+        The path of the checked file.
+
+    Raises:
+        DownloadError: If no place gives the file.
+        OSError: If ``folder`` cannot be written.
     """
     target = folder / download.name
     for path in (target, *_cached_copies(download)):
@@ -109,19 +141,19 @@ def fetch(download: Download, folder: Path, report: Report, endpoint: str | None
             wrong = difference(path, download)
             if not wrong:
                 return path
-            report(f"{path} is not the file it should be ({wrong}): it is fetched again", 0, 0)
+            progress(0, 0, f"{path} is a wrong file ({wrong}) and is fetched again")
     folder.mkdir(parents=True, exist_ok=True)
     problems = []
     for place in download.places if download.sha256 else download.places[:1]:
         try:
-            _fetch_from(place, download, target, report, endpoint)
+            _fetch_from(place, download, target, progress, endpoint)
         except _Unusable as problem:
             problems.append(f"{shortened(place)}: {problem}")
         else:
             return target
     raise DownloadError(
         f"{download.name} could not be fetched ({'; '.join(problems)}): "
-        "try again later, what has arrived is kept."
+        "try again later, the received part is kept."
     )
 
 
@@ -133,9 +165,9 @@ def _cached_copies(download: Download) -> list[Path]:
 
 
 def _fetch_from(
-    place: Place, download: Download, target: Path, report: Report, endpoint: str | None
+    place: Place, download: Download, target: Path, progress: Progress, endpoint: str | None
 ) -> None:
-    """Receive the file into ``target``, by way of a part file that survives a failure."""
+    """Receive the file into ``target`` through a ``.part`` file, which survives a failure."""
     from huggingface_hub import hf_hub_url
 
     url = hf_hub_url(place.repo, place.file, revision=place.revision, endpoint=endpoint)
@@ -143,21 +175,19 @@ def _fetch_from(
     part = target.with_name(f"{target.name}.part")
     old = part.stat().st_size if part.exists() else 0
     _check_space(target, (wanted.bytes or 0) - old)
-    _receive(url, part, wanted, report)
+    _receive(url, part, wanted, progress)
     if wrong := difference(part, wanted):
         part.unlink()
         if not old:
-            raise _Unusable(f"what came is not the file wanted, {wrong}")
-        report(f"{part.name} was damaged ({wrong}): it is fetched from the start", 0, 0)
-        _fetch_from(place, download, target, report, endpoint)
+            raise _Unusable(f"it sent a wrong file, {wrong}")
+        progress(0, 0, f"{part.name} was damaged ({wrong}) and is fetched from the start")
+        _fetch_from(place, download, target, progress, endpoint)
         return
     part.replace(target)
 
 
 def _ask(url: str, place: Place, download: Download, endpoint: str | None) -> Download:
-    """What the Hub says of a file, before a gigabyte of another one is received."""
-    from dataclasses import replace
-
+    """Check the Hub's own size and hash of the file; return the download completed by them."""
     from huggingface_hub import get_hf_file_metadata
     from huggingface_hub.errors import OfflineModeIsEnabled
 
@@ -165,8 +195,8 @@ def _ask(url: str, place: Place, download: Download, endpoint: str | None) -> Do
         stated = get_hf_file_metadata(url, timeout=TIMEOUT, endpoint=endpoint)
     except OfflineModeIsEnabled as error:
         raise DownloadError(
-            f"{download.name} is not on this machine, and the Hub may not be asked because "
-            "HF_HUB_OFFLINE is set: unset it, or download on another machine and copy the cache."
+            f"{download.name} is not on this machine, and HF_HUB_OFFLINE forbids downloads: "
+            "unset it, or download on another machine and copy the cache."
         ) from error
     except network_errors() as error:
         raise _Unusable(_words(error)) from error
@@ -182,15 +212,15 @@ def _ask(url: str, place: Place, download: Download, endpoint: str | None) -> Do
     return download
 
 
-def _receive(url: str, part: Path, wanted: Download, report: Report) -> None:
-    """Append to ``part`` until it is whole, through any number of broken connections."""
+def _receive(url: str, part: Path, wanted: Download, progress: Progress) -> None:
+    """Append to ``part`` until it is complete, across broken connections."""
     failures = 0
     for _ in range(MAX_BREAKS):
         old = part.stat().st_size if part.exists() else 0
         if wanted.bytes is not None and old >= wanted.bytes:
             return
         try:
-            _append(url, part, old, wanted, report)
+            _append(url, part, old, wanted, progress)
             if wanted.bytes is None or part.stat().st_size >= wanted.bytes:
                 return
             reason = "the connection ended early"
@@ -204,13 +234,18 @@ def _receive(url: str, part: Path, wanted: Download, report: Report) -> None:
     raise _Unusable("the connection broke too often")
 
 
-def _append(url: str, part: Path, old: int, wanted: Download, report: Report) -> None:
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
+def _append(url: str, part: Path, old: int, wanted: Download, progress: Progress) -> None:
+    """Append what one connection sends after the first ``old`` bytes."""
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        build_hf_headers,
+        hf_raise_for_status,
+        http_stream_backoff,
+    )
 
     headers = build_hf_headers() | {"Accept-Encoding": "identity"}
     if old:
         headers["Range"] = f"bytes={old}-"
-    # Broken streams are taken up again by our caller, which knows how much has arrived.
+    # The caller resumes a broken stream, because it knows how many bytes have arrived.
     retries: dict[str, Any] = {"retry_on_exceptions": (), "retry_on_status_codes": (429,)}
     with http_stream_backoff("GET", url, headers=headers, timeout=TIMEOUT, **retries) as response:
         hf_raise_for_status(response)
@@ -220,7 +255,7 @@ def _append(url: str, part: Path, old: int, wanted: Download, report: Report) ->
             for chunk in response.iter_bytes():
                 file.write(chunk)
                 done += len(chunk)
-                report(f"Downloading {wanted.name}", done, wanted.bytes or done)
+                progress(done, wanted.bytes or done, f"Downloading {wanted.name}")
                 if wanted.bytes is not None and done > wanted.bytes:
                     return
 
@@ -236,7 +271,11 @@ def _check_space(target: Path, needed: int) -> None:
 
 
 def network_errors() -> tuple[type[Exception], ...]:
-    """What a request raises: the base of httpx's or httpx2's errors, whichever the Hub uses."""
+    """Return the exceptions that a request to the Hub raises.
+
+    huggingface_hub uses httpx or httpx2, depending on its version; the base class of their errors
+    is found by its name.
+    """
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError
 
     base = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
@@ -244,7 +283,7 @@ def network_errors() -> tuple[type[Exception], ...]:
 
 
 def _words(error: Exception) -> str:
-    """The first line of what a request raised; it may be long and hold addresses."""
+    """The status or the first line of a request's error, which may be long."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
         return f"the Hub answered {status}"

@@ -1,9 +1,9 @@
-"""Plain values of Python and NumPy in PyTorch's checkpoint files, rebuilt without NumPy's own code.
+"""Stand-ins that rebuild Python's and NumPy's plain values in PyTorch's checkpoint files.
 
-Checkpoints often hold a loss as a NumPy number, a mean code as a NumPy array, or a path among
-their options. PyTorch's restricted reader knows none of these. Here each name that such a pickle
-asks for is given a small stand-in that can do nothing but keep bytes and numbers; NumPy's functions
-for unpickling were never meant for data from strangers.
+Checkpoints often hold a loss as a NumPy number, a mean latent code as a NumPy array, or a path in
+their options, and PyTorch's restricted reader admits none of these. NumPy's own functions for
+unpickling are not safe for untrusted data, so each name that such a pickle asks for gets a small
+stand-in here that only keeps bytes and numbers.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
+# NumPy's codes of the number types that are read; arrays of other types stay stand-ins.
 NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")
-"""NumPy's codes of the number types that are read; values of other types are kept unread."""
 
 
 class DType:
-    """What a pickle says of a NumPy type: its code, and later the order of its bytes."""
+    """Stand-in for ``numpy.dtype``: a type's code, and its byte order, which follows later."""
 
     def __init__(self, code: object = "", *_: object) -> None:
         self.code = code if isinstance(code, str) else ""
@@ -33,7 +33,7 @@ class DType:
             self.order = "<" if state[1] in ("|", "=") else state[1]
 
     def read(self, data: object) -> np.ndarray | None:
-        """The numbers that bytes hold, one after the other; None where they cannot be read."""
+        """Read bytes as numbers, (N,); None where they cannot be read."""
         if self.code not in NUMBERS or not isinstance(data, bytes):
             return None
         kind = np.dtype(self.order + self.code)
@@ -43,7 +43,7 @@ class DType:
 
 
 class Array:
-    """A NumPy array as a pickle describes it; ``value`` is its tensor, None where it has none."""
+    """Stand-in for ``numpy.ndarray``; ``value`` is its tensor, None if it cannot be read."""
 
     value: torch.Tensor | None = None
 
@@ -59,30 +59,31 @@ class Array:
 
 
 def new_array(*_: object) -> Array:
-    """An empty array, whose content the pickle gives next."""
+    """Return an empty array; its content follows in the pickle."""
     return Array()
 
 
 def new_number(dtype: object, data: object = b"") -> bool | int | float | None:
-    """A NumPy number as a plain one; None for what is no number."""
+    """Return a NumPy number as a plain one; None for any other value."""
     numbers = dtype.read(data) if isinstance(dtype, DType) else None
     return numbers[0].item() if numbers is not None and len(numbers) == 1 else None
 
 
 def new_dict(*_: object) -> dict[Any, Any]:
-    """A plain dict in place of a ``defaultdict``, whose factory is never called."""
+    """Return a plain dict in place of a ``defaultdict``; its factory is never called."""
     return {}
 
 
 def no_bytes(*_: object) -> bytes:
-    """How pickles of old protocols spell a text of no bytes, such as an empty array's."""
+    """Return empty bytes, which old protocols write as a call."""
     return b""
 
 
 def no_call(*_: object) -> None:
-    """In place of types that a ``defaultdict`` may name as its factory."""
+    """Stand in for types that a ``defaultdict`` may name as its factory."""
 
 
+# (stand-in, name that pickles use)
 ALLOWED: tuple[tuple[Callable[..., object], str], ...] = (
     (argparse.Namespace, "argparse.Namespace"),
     (new_dict, "collections.defaultdict"),
@@ -103,32 +104,35 @@ ALLOWED: tuple[tuple[Callable[..., object], str], ...] = (
     *((new_array, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
     *((new_number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
 )
-"""Stand-in and the name that a pickle asks for it by."""
 
 
-def with_tensors(value: Any) -> Any:
-    """What a checkpoint holds, its arrays as tensors: in mappings, lists and options at any depth.
+def with_tensors(value: Any, done: dict[int, Any] | None = None) -> Any:
+    """Replace arrays by tensors in mappings, lists and options at any depth.
 
-    Arrays that cannot be read, such as those of words, stay the stand-ins that they are. Raises
-    RecursionError for values that hold each other without end.
+    Args:
+        value: The content of a checkpoint.
+        done: Results by the identity of their source, as one list may be in many places.
+
+    Returns:
+        The content with tensors. Arrays that cannot be read, such as those of words, stay
+        stand-ins.
+
+    Raises:
+        RecursionError: If values contain each other without end.
     """
-    return _with_tensors(value, {})
-
-
-def _with_tensors(value: Any, done: dict[int, Any]) -> Any:
-    """done: results by the identity of what they are of, as one list may stand in many places."""
+    done = {} if done is None else done
     if isinstance(value, Array):
         return value if value.value is None else value.value
     if not isinstance(value, (Mapping, list, tuple, argparse.Namespace)):
         return value
     if id(value) not in done:
         if isinstance(value, argparse.Namespace):
-            named = _with_tensors(vars(value), done)
+            named = with_tensors(vars(value), done)
             result: Any = argparse.Namespace(**{str(key): item for key, item in named.items()})
         elif isinstance(value, Mapping):
-            result = {key: _with_tensors(item, done) for key, item in value.items()}
+            result = {key: with_tensors(item, done) for key, item in value.items()}
         else:
-            result = [_with_tensors(item, done) for item in value]
+            result = [with_tensors(item, done) for item in value]
         done[id(value)] = result
     return done[id(value)]
 

@@ -1,4 +1,4 @@
-"""Manifests: the ``bundle.json`` of a folder, which says what each file in it is and must be."""
+"""Manifests: the ``bundle.json`` of a folder, which describes each file of the bundle."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class BundleFile:
-    """One file of a bundle, as ``bundle.json`` has it.
+    """One file of a bundle.
 
-    file: its name in the bundle's folder. bytes and sha256 are those of a committed file and None
-    for one that comes into being on this machine: converted from ``download``, trained, or
-    supplied by the user as ``howto`` says. optional: whether editing does without it.
-    architecture: numbers that the network must have, such as its resolution. seconds: what its
-    training took, where that was measured.
+    Attributes:
+        kind: Kind of network or data in the file.
+        file: Name in the bundle's folder.
+        bytes: Size of a committed file. None for a file that this machine makes (converted from
+            ``download`` or trained) or that the user supplies as ``howto`` says.
+        sha256: Hexadecimal SHA-256 of a committed file, otherwise None.
+        source: Where the file comes from.
+        licence: Name of its licence.
+        download: Name of the download that it comes from, if any.
+        howto: What a user does to get the file, where no command of ours can.
+        optional: Whether editing works without the file.
+        architecture: Numbers that the network must have, such as its resolution.
+        seconds: How long the training took, if measured.
     """
 
     kind: str
@@ -42,7 +50,7 @@ class BundleFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a ``bundle.json`` says; see ``Bundle`` for its fields."""
+    """The content of a ``bundle.json``; the fields are those of ``Bundle``."""
 
     domain: str
     files: Mapping[str, BundleFile]
@@ -51,23 +59,33 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """A manifest; a BundleError says why it cannot be read."""
+    """Read a manifest.
+
+    Args:
+        path: The ``bundle.json``.
+
+    Returns:
+        Its content.
+
+    Raises:
+        BundleError: If it cannot be read or lacks a field.
+    """
     raw = _read(path)
     try:
-        return Manifest(
-            raw["domain"],
-            {role: BundleFile(**entry) for role, entry in raw["files"].items()},
-            {name: _download(name, e) for name, e in raw.get("downloads", {}).items()},
-            raw.get("notice", ""),
-        )
+        downloads = {}
+        for name, entry in raw.get("downloads", {}).items():
+            places = tuple(Place(**place) for place in entry["places"])
+            downloads[name] = Download(**{**entry, "name": name, "places": places})
+        files = {role: BundleFile(**entry) for role, entry in raw["files"].items()}
+        return Manifest(raw["domain"], files, downloads, raw.get("notice", ""))
     except (KeyError, TypeError, AttributeError) as error:
         raise _unreadable(path, error) from error
 
 
 def read_entries(folder: Path) -> Mapping[str, BundleFile]:
-    """The files that a folder of the cache describes; none where its manifest is no use.
+    """Read role -> file of a cache folder's manifest; empty if it is missing or damaged.
 
-    What a cache holds can be made again, so a damaged manifest there is as good as none.
+    Everything in a cache can be made again, so a damaged manifest there is treated as missing.
     """
     try:
         return read_manifest(folder / MANIFEST).files
@@ -86,9 +104,21 @@ def register_file(
     seconds: float | None = None,
     architecture: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write or replace one entry of a bundle's manifest from the file on disk.
+    """Write or replace one entry of a folder's manifest from the file on disk.
 
-    architecture: of a network, of which the manifest says the numbers.
+    Args:
+        folder: The folder of the manifest.
+        domain: Key of the domain.
+        role: The file's role in the bundle.
+        kind: Kind of network or data in the file.
+        file: Name in the folder.
+        source: Where the file comes from.
+        licence: Name of its licence.
+        seconds: How long the training took, if measured.
+        architecture: The network's arguments; the manifest keeps those that are numbers.
+
+    Raises:
+        BundleError: If the present manifest cannot be read or the new one cannot be written.
     """
     path = folder / MANIFEST
     raw: dict[str, Any] = {"domain": domain, "format": FORMAT, "files": {}}
@@ -112,16 +142,12 @@ def register_file(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
+    return content
 
 
 def _unreadable(path: Path, error: Exception) -> BundleError:
     place = shortened(f"{path.parent.name}/{path.name}")
     return BundleError(f"{place} cannot be read ({shortened(error)}): fetch the bundle again.")
-
-
-def _download(name: str, entry: Mapping[str, Any]) -> Download:
-    places = tuple(Place(**place) for place in entry["places"])
-    return Download(**{**entry, "name": name, "places": places})

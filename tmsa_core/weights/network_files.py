@@ -1,7 +1,7 @@
-"""Weights files: the only module that opens them.
+"""Weights files: the only module that reads and writes them.
 
-A weights file is safetensors whose metadata holds the kind and the architecture, so that every
-file describes itself. Loading is strict.
+A weights file is safetensors. Its metadata holds the network's kind, architecture and origin, so
+every file describes itself. Loading is strict.
 """
 
 from __future__ import annotations
@@ -13,15 +13,21 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from tmsa_core.errors import BundleError, shortened
-from tmsa_core.files import write_whole
+from tmsa_core.files import replacing
+from tmsa_core.progress import Progress, no_progress
 from tmsa_core.weights.architectures import PUBLIC_CLIPS, build_network
 
-SIDE_TENSORS = ("latent_avg",)  # belong to a network's use, not to its public state dict
-MAPPED = ("stylegan2", "e4e", "hfgi", "arcface")  # kinds whose every tensor comes from the file
+LATENT_AVG = "latent_avg"  # a buffer that files hold although the public state dict lacks it
+NUMBER_TYPES = {  # safetensors' names of the number types
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+}
 
 
 def save_network(
@@ -32,11 +38,20 @@ def save_network(
     origin: Mapping[str, Any],
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write a network as safetensors, floats as ``dtype``, with all that loading it needs.
+    """Write a network and everything that ``load_network`` needs as safetensors.
 
-    architecture: the constructor's arguments. origin: how the weights were made, for the reader.
+    Args:
+        kind: The network's kind.
+        module: The network.
+        path: The file to write.
+        architecture: Keyword arguments of the network's constructor.
+        origin: How the weights were made, for the reader of the file.
+        dtype: Type of the floating-point numbers in the file.
+
+    Raises:
+        BundleError: If the file cannot be written.
     """
-    tensors = {**module.state_dict(), **_side_tensors(module)}
+    tensors = {**module.state_dict(), **_side_buffers(module)}
     save_tensors(kind, tensors, path, origin, architecture, dtype)
 
 
@@ -46,47 +61,72 @@ def save_tensors(
     path: Path,
     origin: Mapping[str, Any],
     architecture: Mapping[str, Any] | None = None,
-    dtype: torch.dtype = torch.float16,
+    dtype: torch.dtype | None = torch.float16,
+    progress: Progress = no_progress,
 ) -> None:
-    """Write named tensors as safetensors, floats as ``dtype``, with what they are and whence.
+    """Write named tensors of any shape as safetensors, one after the other.
 
-    The file is written aside and moved into place. The same tensors and words give the same bytes.
-    Raises BundleError where the disk does not take it.
+    safetensors' own writer needs all tensors in memory and orders the metadata at random. Here
+    equal input gives equal bytes, because a bundle's fingerprint hashes its files.
+
+    Args:
+        kind: The kind of network or data.
+        tensors: Name -> tensor; the types of ``NUMBER_TYPES`` can be written.
+        path: The file to write; its folder is created. An earlier file is replaced as a whole.
+        origin: How the tensors were made, for the reader of the file.
+        architecture: Keyword arguments of the network's constructor.
+        dtype: Type of the floating-point numbers in the file; None keeps each tensor's own.
+        progress: Receives the bytes written.
+
+    Raises:
+        BundleError: If the file cannot be written.
     """
-    tensors = {
-        k: (v.to(dtype) if v.is_floating_point() else v).contiguous().cpu().clone()
-        for k, v in tensors.items()
-    }
+    types = {k: dtype if dtype and v.is_floating_point() else v.dtype for k, v in tensors.items()}
+    names = sorted(tensors, key=lambda name: (-types[name].itemsize, name))
     metadata = {
-        "kind": kind,
         "architecture": json.dumps(architecture or {}),
+        "kind": kind,
         "origin": json.dumps(origin),
     }
+    header: dict[str, Any] = {"__metadata__": metadata}
+    total = 0
+    for name in names:
+        begin, total = total, total + tensors[name].numel() * types[name].itemsize
+        header[name] = {
+            "dtype": NUMBER_TYPES[types[name]],
+            "shape": list(tensors[name].shape),
+            "data_offsets": [begin, total],
+        }
+    encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    encoded += b" " * (-len(encoded) % 8)  # aligns the numbers that follow
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _with_sorted_metadata(save(tensors, metadata)), BundleError)
-
-
-def _with_sorted_metadata(data: bytes) -> bytes:
-    """A safetensors file with its metadata in the order of their keys.
-
-    The library writes them in a random order. A bundle's fingerprint hashes its files, so equal
-    weights have to be equal files.
-    """
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
-    return data[:8] + text.encode().ljust(size) + data[8 + size :]
+    with replacing(path, BundleError) as file:
+        file.write(len(encoded).to_bytes(8, "little") + encoded)
+        for name in names:
+            numbers = tensors[name].detach().to("cpu", types[name])
+            numbers = numbers.clone(memory_format=torch.contiguous_format).flatten()
+            file.write(numbers.view(torch.uint8).numpy().data)
+            progress(header[name]["data_offsets"][1], total, f"Writing {path.name}")
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Kind, architecture and origin of a weights file."""
+    """Read what a weights file says about itself.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its ``kind`` (a string), ``architecture`` and ``origin`` (as they were saved).
+
+    Raises:
+        BundleError: If the file is missing or damaged, or lacks this metadata.
+    """
     with _open(path) as file:
         raw = file.metadata() or {}
     missing = {"kind", "architecture"} - raw.keys()
     if missing:
         raise BundleError(
-            f"{path.name} does not say its {' and '.join(sorted(missing))}: "
+            f"{path.name} lacks {' and '.join(sorted(missing))} in its metadata: "
             "make the file with `tmsa convert` or `tmsa train`."
         )
     try:
@@ -97,70 +137,101 @@ def read_metadata(path: Path) -> dict[str, Any]:
         }
     except (ValueError, RecursionError) as error:
         raise BundleError(
-            f"{path.name} describes itself in no JSON ({shortened(error)}): get it again."
+            f"{path.name} has invalid JSON metadata ({shortened(error)}): get it again."
         ) from error
 
 
 def load_network(
     kind: str, path: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> nn.Module:
-    """A network in evaluation mode from a file that ``save_network`` or ``convert`` wrote.
+    """Load a frozen network in evaluation mode.
 
     Weights that need no conversion stay memory-mapped: they are read when they are used, and
-    several processes share them. Raises BundleError if the file is missing, damaged, of another
-    kind, or does not fit its architecture key by key.
+    several processes share them.
+
+    Args:
+        kind: The network's kind.
+        path: A file that ``save_network`` or ``convert`` wrote, or open_clip's own for a kind of
+            ``PUBLIC_CLIPS``.
+        device: Where the network runs.
+        dtype: Type of its floating-point numbers.
+
+    Returns:
+        The network.
+
+    Raises:
+        BundleError: If the file is missing, damaged, of another kind, or does not fit its
+            architecture key by key.
     """
     path = Path(path)
-    if kind in PUBLIC_CLIPS:
-        return _public_clip(kind, path).to(device=device, dtype=dtype)
+    if kind not in PUBLIC_CLIPS:
+        network = _read_network(kind, path)
+    else:
+        from tmsa_core.networks.clip import public_clip
+
+        with _open(path):  # refuses a missing or damaged file
+            network = public_clip(PUBLIC_CLIPS[kind], path)
+    return network.requires_grad_(False).eval().to(device=device, dtype=dtype)
+
+
+def _read_network(kind: str, path: Path) -> nn.Module:
+    """A network with the tensors of a file, which may stay memory-mapped."""
     metadata = read_metadata(path)
     if metadata["kind"] != kind:
         raise BundleError(f"{path.name} holds a {shortened(metadata['kind'])} network, not {kind}.")
-    network = _unfilled(kind, metadata["architecture"], path)
-    with _open(path) as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    sides = _side_tensors(network)
-    given = {name: side for name, side in sides.items() if name in tensors}
-    _check_fit(path, {**network.state_dict(), **given}, tensors)
-    for name, side in sides.items():
-        setattr(network, name, tensors.pop(name, torch.zeros(side.shape)).float())
-    network.load_state_dict(tensors, strict=True, assign=kind in MAPPED)
-    network.requires_grad_(False)
-    return network.eval().to(device=device, dtype=dtype)
-
-
-def _side_tensors(network: nn.Module) -> dict[str, Tensor]:
-    own = network.state_dict()
-    found = {name: getattr(network, name, None) for name in SIDE_TENSORS if name not in own}
-    return {name: value for name, value in found.items() if isinstance(value, Tensor)}
-
-
-def _unfilled(kind: str, architecture: Mapping[str, Any], path: Path) -> nn.Module:
-    with torch.device("meta" if kind in MAPPED else "cpu"):
+    # CLIP computes buffers that its file lacks; all other networks take every tensor from theirs.
+    with torch.device("cpu" if kind == "clip" else "meta"):
         try:
-            return build_network(kind, architecture)
+            network = build_network(kind, metadata["architecture"])
         except (LookupError, TypeError, ValueError) as error:
             raise BundleError(
-                f"{path.name} states numbers that no {kind} network has ({shortened(error)}): make "
+                f"{path.name} declares an invalid {kind} architecture ({shortened(error)}): make "
                 "the file with `tmsa convert` or `tmsa train`."
             ) from error
+    tensors = _read_tensors(path)
+    side = _side_buffers(network)
+    expected = network.state_dict() | {key: side[key] for key in side if key in tensors}
+    if differences := key_differences(expected, tensors):
+        raise BundleError(f"{path.name} does not fit its architecture: {differences}.")
+    for name, buffer in side.items():
+        value = tensors.pop(name, torch.zeros(buffer.shape)).float()
+        network.register_buffer(name, value, persistent=False)
+    network.load_state_dict(tensors, strict=True, assign=True)
+    return network
 
 
-def _public_clip(kind: str, path: Path) -> nn.Module:
-    """A CLIP in the file that open_clip itself downloads."""
-    from tmsa_core.networks.clip import public_clip
-
-    _open(path)  # says what is wrong with a missing or damaged file
-    return public_clip(PUBLIC_CLIPS[kind], path).requires_grad_(False).eval()
+def _side_buffers(network: nn.Module) -> dict[str, Tensor]:
+    """``latent_avg``, (w_dim,) or (L,w_dim), of networks whose state dict lacks it."""
+    own = network.state_dict()
+    buffers = network.named_buffers(recurse=False)
+    return {name: value for name, value in buffers if name == LATENT_AVG and name not in own}
 
 
 def load_tensors(kind: str, path: Path, device: str = "cpu") -> dict[str, Tensor]:
-    """Named tensors that ``save_tensors`` wrote, floats as float32; a BundleError as above."""
+    """Load tensors that ``save_tensors`` wrote.
+
+    Args:
+        kind: The kind that the file must be of.
+        path: The file.
+        device: Where the tensors go.
+
+    Returns:
+        Name -> tensor of the saved shape; floating-point numbers are float32.
+
+    Raises:
+        BundleError: If the file is missing, damaged or of another kind.
+    """
     if (found := read_metadata(path)["kind"]) != kind:
         raise BundleError(f"{path.name} holds {shortened(found)}, not {kind}.")
+    return {
+        k: (v.float() if v.is_floating_point() else v).to(device)
+        for k, v in _read_tensors(path).items()
+    }
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
     with _open(path) as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    return {k: (v.float() if v.is_floating_point() else v).to(device) for k, v in tensors.items()}
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 
 def _open(path: Path) -> Any:
@@ -170,37 +241,40 @@ def _open(path: Path) -> Any:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise BundleError(
-            f"{path.name} is damaged or no safetensors file ({shortened(error)}): get it again."
+            f"{path.name} is damaged or not a safetensors file ({shortened(error)}): get it again."
         ) from error
 
 
 def key_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """How one state dict differs from another by keys, shapes and number types; empty if not."""
-    shaped = [
-        f"{k} {tuple(v.shape)} instead of {tuple(expected[k].shape)}"
-        for k, v in found.items()
-        if k in expected and v.shape != expected[k].shape
-    ]
+    """Compare two state dicts by keys, shapes and number types.
+
+    Args:
+        expected: The state dict of the network.
+        found: The state dict of a file.
+
+    Returns:
+        The differences as part of a sentence; empty if there are none.
+    """
+    shared = [key for key in found if key in expected]
     groups = {
         "missing": [k for k in expected if k not in found],
         "unexpected": [k for k in found if k not in expected],
-        "of another shape": shaped,
-        "of whole numbers instead of fractions": [
+        "of another shape": [
+            f"{k} {tuple(found[k].shape)} instead of {tuple(expected[k].shape)}"
+            for k in shared
+            if found[k].shape != expected[k].shape
+        ],
+        "with integers instead of floating-point numbers": [
             k
-            for k, v in found.items()
-            if k in expected and expected[k].is_floating_point() and not v.is_floating_point()
+            for k in shared
+            if expected[k].is_floating_point() and not found[k].is_floating_point()
         ],
     }
-    return "; ".join(f"{len(keys)} {what}: {few(keys)}" for what, keys in groups.items() if keys)
+    return "; ".join(
+        f"{len(keys)} {what}: {first_names(keys)}" for what, keys in groups.items() if keys
+    )
 
 
-def few(keys: Sequence[str], count: int = 3) -> str:
-    """The first names of a list, for a message: strangers chose them, so on one line and short."""
-    shown = [shortened(key) for key in keys[:count]]
-    return ", ".join([*shown, *(["..."] if len(keys) > count else [])])
-
-
-def _check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    differences = key_differences(expected, found)
-    if differences:
-        raise BundleError(f"{path.name} does not fit its architecture: {differences}.")
+def first_names(names: Sequence[str], count: int = 3) -> str:
+    """Join the first names of an untrusted list, each printable, on one line and truncated."""
+    return ", ".join([*map(shortened, names[:count]), *(["..."] if len(names) > count else [])])

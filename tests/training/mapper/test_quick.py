@@ -46,7 +46,7 @@ def run(bundle_folder):
 def test_the_mapper_is_in_the_bundle_with_its_provenance(run, bundle_folder):
     report, _ = run
     bundle = open_bundle("avatar", bundle_folder)
-    bundle.verify()
+    assert not any(bundle.problem(role, thorough=True) for role in bundle.files)
     origin = read_metadata(bundle.path("mapper"))["origin"]
     assert origin["pairs"] == 64 and "--quick" in origin["command"]
     assert origin["noise"] == report.noise in (0.6, 1.2)

@@ -296,7 +296,7 @@ class ComparisonRun:
             return edit.apply(self.world.generator, codes, alpha)
         if edit.w_shift is None:
             raise RequestError("HFGI needs edits in W+; leave out styleclip_global.")
-        images = self.hfgi.small(self.subjects.images[index])
+        images = self.hfgi.downscale(self.subjects.images[index])
         moved = codes + alpha * edit.w_shift
         return self.hfgi(self.world.generator, images, codes, moved).clamp(-1, 1)
 

@@ -109,7 +109,7 @@ def train_hfgi(options: Options) -> None:
                 w_edit = w_plus + shift[:, None]
                 residual = model.residual(generator, images, w_plus)
                 residual = torch.cat([distort(residual[:KEPT]), residual[KEPT:]])
-                edited = model.small(generator.synthesise(w_edit[KEPT:]))
+                edited = model.downscale(generator.synthesise(w_edit[KEPT:]))
                 preview = torch.cat([images[:KEPT] - residual[:KEPT], edited])
             # 3. Align the residual to the preview, and synthesise with it.
             aligned = model.grid_align(residual, preview)
