@@ -17,10 +17,10 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from tmsa_core import Editor
-from tmsa_core.api.lenient_blocks import NO_ROOM, LenientBlocks
+from tmsa_core.api.lenient_blocks import LenientBlocks
 from tmsa_core.errors import ImageError
-from tmsa_core.server.file_leases import NOT_SENT, Leases
-from tmsa_core.server.file_values import FILE_COMPONENTS, NO_FILE
+from tmsa_core.server.call_files import FILE_COMPONENTS, NO_FILE
+from tmsa_core.server.file_leases import NO_ROOM, NOT_SENT, Leases
 from tmsa_core.ui.page import build_ui, launch_options
 
 META = {"_type": "gradio.FileData"}

@@ -20,11 +20,11 @@ from tmsa_core.editing.batch import BatchOptions, run_batch
 from tmsa_core.editing.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.imaging.metadata import add_watermark, annotate, encode_png
+from tmsa_core.server.call_files import FileList
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.events import LONG, MODEL, image_input, show_errors
 from tmsa_core.server.fair_queue import is_awaited
-from tmsa_core.server.file_leases import Leases, write_whole
-from tmsa_core.server.file_lists import FileList
+from tmsa_core.server.file_leases import Leases, write_cached
 from tmsa_core.server.files import check_bytes, received
 from tmsa_core.validation import number, parse_levels, strengths, whole
 
@@ -307,7 +307,7 @@ def as_files(value: Any, leases: Leases) -> Any:
     """The same value with every image in it replaced by the path of its file."""
     if isinstance(value, Image):
         path = leases.new_folder() / "image.png"
-        write_whole(path, encode_png(value))
+        write_cached(path, encode_png(value))
         return str(path)
     if isinstance(value, (list, tuple)):
         return type(value)(as_files(item, leases) for item in value)

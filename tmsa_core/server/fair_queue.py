@@ -12,9 +12,8 @@ from gradio.context import LocalContext
 from gradio.queueing import Event, Queue
 
 from tmsa_core.errors import RequestError
-from tmsa_core.server.file_values import named_files
-
-KEEP_UNHEARD = 300.0  # seconds in which a caller may come to listen for its answer
+from tmsa_core.server import limits
+from tmsa_core.server.call_files import named_files
 
 
 def is_awaited() -> bool:
@@ -29,7 +28,7 @@ class FairQueue(Queue):
 
     Gradio drops the calls of a client that stops listening. One that vanishes before it began to
     listen is not noticed: its calls stay, but let those go first that somebody waits for, and are
-    dropped after ``KEEP_UNHEARD`` seconds.
+    dropped after ``limits.KEEP_UNHEARD`` seconds.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -94,7 +93,10 @@ class FairQueue(Queue):
         """Drop the calls that nobody has come to listen for."""
         now = time.monotonic()
         for event in self._waiting():
-            if not self.is_heard(event.session_hash) and now - event.enqueue_time > KEEP_UNHEARD:
+            if (
+                not self.is_heard(event.session_hash)
+                and now - event.enqueue_time > limits.KEEP_UNHEARD
+            ):
                 await self.clean_events(event_id=event._id)
                 self.pending_event_ids_session.pop(event.session_hash, None)
                 self.pending_messages_per_session.pop(event.session_hash, None)

@@ -1,8 +1,8 @@
-"""Which files of the cache there are, who may name them in a call, and when they are deleted.
+"""The registered files of the cache: who may name them in a call, and when they are deleted.
 
-A call can name only files that are registered here, by the very path that was handed out. Every
-path holds a random part, so it is known only to those who were told it; an upload belongs to the
-first client that uses it, a result to the session that it was made for.
+A call can name only registered files, by the exact path that the server gave out. Every path has a
+random part, so that nobody can guess it. An upload belongs to the first client that uses it, a
+result to the session that it was made for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
@@ -25,19 +24,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from tmsa_core.errors import ImageError
+from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.files import write_whole
 from tmsa_core.imaging.metadata import encode_png
+from tmsa_core.server import limits
 from tmsa_core.server.cache_folder import CacheFolder
 
-KEEP_SENT = 30.0  # seconds after a call, in which a script may send the path again
-KEEP_ANSWERED = 600.0  # seconds to fetch the result of a call
-KEEP_UNUSED = 600.0  # seconds in which a call or a page must use what was uploaded
-KEEP_UNKNOWN = 600.0  # seconds without a change, where a result is just being written
-KEEP_SHOWN = 3600.0  # seconds without use, on a page that is still open
 NOT_SENT = (
     "That file was not sent to this page by you, or has been deleted since: upload it again, and "
     "name the path that the upload answers."
 )
+NO_ROOM = "The server has no room for more files: try again in some minutes."
 log = logging.getLogger(__name__)
 
 
@@ -75,7 +72,7 @@ class CachedFile:
         if self.shared or self.calls:
             return False
         if self.pages:
-            return now > self.used + KEEP_SHOWN
+            return now > self.used + limits.KEEP_SHOWN
         return self.left or now > self.due
 
 
@@ -115,14 +112,14 @@ class Leases:
         now = time.monotonic()
         with self._lock:
             for path in paths:
-                self._files[path] = CachedFile(now + KEEP_UNUSED, now, client, sent=True)
+                self._files[path] = CachedFile(now + limits.KEEP_UNUSED, now, client, sent=True)
 
     def answer(self, *paths: str) -> None:
         """Register the files of a call's result: to be fetched, never to be named in a call."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
-                self._files[path] = CachedFile(now + KEEP_ANSWERED, now)
+                self._files[path] = CachedFile(now + limits.KEEP_ANSWERED, now)
 
     def share(self, *paths: str) -> None:
         """Register files that everybody may read and that stay as long as the page."""
@@ -142,7 +139,7 @@ class Leases:
                 if file.shared:
                     continue
                 pages = file.pages if owner in self._left else file.pages | {owner}
-                due = max(file.due, now + KEEP_SENT)
+                due = max(file.due, now + limits.KEEP_SENT)
                 left = owner in self._left
                 self._files[path] = replace(file, due=due, used=now, pages=pages, left=left)
 
@@ -159,7 +156,7 @@ class Leases:
         path = self.folder / name.hexdigest()[:32] / "image.png"
         self.take(owner, str(path))
         if not path.exists():
-            write_whole(path, data)
+            write_cached(path, data)
         return str(path)
 
     def refresh(self, path: str) -> str:
@@ -211,7 +208,7 @@ class Leases:
         """
         now = time.monotonic()
         with self._lock:
-            self._left = {k: at for k, at in self._left.items() if now - at < KEEP_SHOWN}
+            self._left = {k: at for k, at in self._left.items() if now - at < limits.KEEP_SHOWN}
             for path, file in list(self._files.items()):
                 if path not in waiting:
                     self._delete_if_over(path, file)
@@ -245,7 +242,7 @@ class Leases:
             for path in set(paths):
                 file = self._files[path]
                 self._files[path] = replace(
-                    file, calls=file.calls - 1, used=now, due=now + KEEP_SENT
+                    file, calls=file.calls - 1, used=now, due=now + limits.KEEP_SENT
                 )
 
     def _delete_if_over(self, path: str, file: CachedFile) -> None:
@@ -254,24 +251,28 @@ class Leases:
             return
         try:
             Path(path).unlink(missing_ok=True)
-            if not file.left or now > file.used + KEEP_SHOWN:
+            if not file.left or now > file.used + limits.KEEP_SHOWN:
                 del self._files[path]
             _delete_empty(Path(path).parent, self.folder)
         except OSError as error:
             log.warning("A file of the cache could not be deleted: %s.", error.strerror)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that nobody sees before it is complete, and that is not left half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = tempfile.NamedTemporaryFile(dir=path.parent, delete=False)  # noqa: SIM115 - is moved
+def write_cached(path: Path, data: bytes) -> None:
+    """Write a whole file of the cache, or none.
+
+    Args:
+        path: The file; its folder is created.
+        data: Its content.
+
+    Raises:
+        RequestError: The disk is full, or the cache cannot be written. The message names no path.
+    """
     try:
-        with file:
-            file.write(data)
-        os.replace(file.name, path)
-    except OSError:
-        Path(file.name).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except (OSError, RequestError) as error:
+        raise RequestError(NO_ROOM) from error
 
 
 def _is_regular(path: str) -> bool:
@@ -292,7 +293,7 @@ def _delete_old(folder: Path) -> None:
     """Delete a folder in which nothing has been written for a while."""
     try:
         newest = max(os.lstat(path).st_mtime for path in (folder, *folder.rglob("*")))
-        if time.time() - newest > KEEP_UNKNOWN:
+        if time.time() - newest > limits.KEEP_UNKNOWN:
             shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
     except OSError as error:
         log.warning("A folder of the cache could not be deleted: %s.", error.strerror)

@@ -9,8 +9,9 @@ from gradio.data_classes import ImageData
 from PIL import Image
 
 from tmsa_core.errors import ImageError
+from tmsa_core.server import limits
 
-MAX_BYTES = 20 << 20  # of one image's file
+MAX_BYTES = limits.IMAGE_BYTES
 SHOWN_SIDE = 1024  # px; larger images are shown reduced and downloaded whole
 
 

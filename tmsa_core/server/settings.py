@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tmsa_core.errors import RequestError
+from tmsa_core.errors import RequestError, quoted
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# Proxies of a Space have such addresses. Not "*": then a visitor could choose the address.
+PRIVATE_NETWORKS = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1,fc00::/7"
 SHARE_HOSTS = ".gradio.live"  # where Gradio's tunnel shows a shared page
-SHOWN = 60  # characters of an input that a message quotes
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def check_address(host: str, port: int | None) -> None:
             trial.bind((host, port or 0))
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        where = f"port {port} of {host[:SHOWN]!r}" if port else repr(host[:SHOWN])
+        where = f"port {port} of {quoted(host)}" if port else quoted(host)
         raise RequestError(
             f"The page cannot be served at {where} ({reason}): choose another address of this "
             "machine, such as 127.0.0.1, or another port."
@@ -106,8 +107,11 @@ def check_address(host: str, port: int | None) -> None:
 def prepare_environment() -> None:
     """Set what Gradio and huggingface_hub read while they are imported; call this before.
 
-    They send no telemetry then, and Gradio's look at its own page goes past any proxy.
+    They then send no telemetry, and Gradio opens its own page without a proxy. On a Space all requests
+    come through proxies; with this, the limits count the visitors' addresses.
     """
+    if os.environ.get("SPACE_ID"):
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", PRIVATE_NETWORKS)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     for name in ("NO_PROXY", "no_proxy"):
@@ -135,7 +139,7 @@ def _checked_host(name: str) -> str:
     found = host_name(f"[{bare}]" if bare.count(":") > 1 and "[" not in bare else bare)
     if not found or "/" in name or "@" in name or "*" in name or any(map(str.isspace, name)):
         raise RequestError(
-            f"{name[:SHOWN]!r} is no host name: give a name such as faces.example.org, or "
+            f"{quoted(name)} is no host name: give a name such as faces.example.org, or "
             ".example.org for all its subdomains."
         )
     return "." + found if name.startswith(".") else found

@@ -22,11 +22,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tmsa_core.server.file_leases import Leases
+from tmsa_core.server.file_leases import NO_ROOM, Leases
 
 CLIENT_GONE = 499  # as nginx has it; nobody reads it
 BAD_UPLOAD = "Send each file in a form field `files`, as multipart/form-data."
-NO_ROOM = "The server has no room for the file: try again in some minutes."
 NO_SUCH_FILE = "There is no such file, or it has been deleted."
 NOT_OFFERED = "This page does not offer that."
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, AssertionError)
