@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.fuzz.server import running_server
+from tests.live import running_server
 from tmsa_core import EditRequest, load_editor
 from tmsa_core.errors import NoFaceError
 

@@ -107,8 +107,8 @@ def check_address(host: str, port: int | None) -> None:
 def prepare_environment() -> None:
     """Set what Gradio and huggingface_hub read while they are imported; call this before.
 
-    They then send no telemetry, and Gradio opens its own page without a proxy. On a Space all requests
-    come through proxies; with this, the limits count the visitors' addresses.
+    They then send no telemetry, and Gradio opens its own page without a proxy. On a Space all
+    requests come through proxies; with this, the limits count the visitors' addresses.
     """
     if os.environ.get("SPACE_ID"):
         os.environ.setdefault("FORWARDED_ALLOW_IPS", PRIVATE_NETWORKS)
