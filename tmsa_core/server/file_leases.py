@@ -49,7 +49,7 @@ class CachedFile:
         sent: Whether it was uploaded. Without an owner, the first client that uses it is its owner.
         shared: Whether it belongs to the page itself: everybody may read it, and it stays.
         pages: The sessions whose pages show it.
-        calls: How many calls are at work with it.
+        calls: The number of running calls that use it.
         left: Whether the visitor who had it has left the page. The file is deleted, but its path
             is still known: after a break in the connection, the visitor's page names it again.
     """
@@ -68,7 +68,7 @@ class CachedFile:
         return self.shared or self.owner == client or (self.sent and self.owner is None)
 
     def is_over(self, now: float) -> bool:
-        """Whether nobody needs the file any more."""
+        """Whether the file can be deleted at the time ``now``."""
         if self.shared or self.calls:
             return False
         if self.pages:
@@ -91,45 +91,48 @@ class Leases:
 
     @property
     def folder(self) -> Path:
-        """The folder that holds all of them."""
+        """The folder that holds all files."""
         return self._cache.path
 
     def new_folder(self) -> Path:
-        """A folder that nobody else uses, and whose name nobody can guess."""
+        """Create a folder with a name that nobody can guess."""
         folder = self.folder / secrets.token_hex(16)
         folder.mkdir(parents=True)
         return folder
 
     def anonymous(self, host: str) -> str:
-        """The client behind calls without a session, by its network address.
+        """Return the client name for calls without a session.
 
-        The name holds a part that no client knows, so that none can claim it as its session.
+        The name holds a secret, so that no client can claim it as its session.
+
+        Args:
+            host: The network address and, for an MCP tool, the MCP session.
         """
         return f"{self._secret.hex()} {host}"
 
     def expect(self, *paths: str, client: str | None = None) -> None:
-        """Register files that have just been uploaded, where it is known by a ``client``."""
+        """Register uploaded files; without ``client``, their first user becomes their owner."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
                 self._files[path] = CachedFile(now + limits.KEEP_UNUSED, now, client, sent=True)
 
     def answer(self, *paths: str) -> None:
-        """Register the files of a call's result: to be fetched, never to be named in a call."""
+        """Register the files of a call's result: they are served, but no call may name them."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
                 self._files[path] = CachedFile(now + limits.KEEP_ANSWERED, now)
 
     def share(self, *paths: str) -> None:
-        """Register files that everybody may read and that stay as long as the page."""
+        """Register files that everybody may use and that stay as long as the page."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
                 self._files[path] = CachedFile(now, now, shared=True)
 
     def take(self, owner: str, *paths: str) -> None:
-        """Note that a visitor's page shows these files; those outside the cache are left alone."""
+        """Note that a visitor's page shows these files; paths outside the cache are ignored."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
@@ -160,7 +163,7 @@ class Leases:
         return str(path)
 
     def refresh(self, path: str) -> str:
-        """The same path, noted as used just now. Raises FileNotFoundError where it is deleted."""
+        """Note that a file is used now, and return its path; FileNotFoundError if it is deleted."""
         os.stat(path)
         with self._lock:
             if path in self._files:
@@ -168,12 +171,12 @@ class Leases:
         return path
 
     def knows(self, path: str) -> bool:
-        """Whether a path is that of a registered file that is a regular file."""
+        """Whether a path belongs to a registered and regular file."""
         return path in self._files and _is_regular(path)
 
     @contextmanager
     def using(self, client: str, paths: Collection[str]) -> Iterator[None]:
-        """Admit the files that a call names, and keep them until a while after the call.
+        """Admit the files that a call names, and keep them during the call and a while after it.
 
         Args:
             client: The session of the call, or ``anonymous``.
@@ -189,7 +192,7 @@ class Leases:
             self._release(paths)
 
     def leave(self, owner: str) -> None:
-        """Delete the files of a visitor who has left, but those that a call is at work with."""
+        """Delete the files of a visitor who has left, except those that a running call uses."""
         with self._lock:
             self._left[owner] = time.monotonic()
             for path, file in list(self._files.items()):
@@ -201,7 +204,7 @@ class Leases:
                 self._delete_if_over(path, self._files[path])
 
     def sweep(self, waiting: Collection[str] = ()) -> None:
-        """Delete what nobody needs any more, and what was never registered.
+        """Delete the files that nobody needs any more, and old files that are not registered.
 
         Args:
             waiting: Files that calls in the queue name.
@@ -218,7 +221,7 @@ class Leases:
                 _delete_old(folder)
 
     def close(self) -> None:
-        """Delete all files; those of an ended process are deleted by the next page to start."""
+        """Delete all files. The next page to start deletes those of a killed process."""
         self._cache.delete()
 
     def _admit(self, client: str, paths: Collection[str]) -> None:

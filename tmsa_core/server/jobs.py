@@ -1,4 +1,4 @@
-"""Who of the visitors has long work under way, and who wants no more of it."""
+"""Long work: cancellation flags of visitors, and the set-up of domains in the background."""
 
 from __future__ import annotations
 
@@ -15,34 +15,41 @@ Report = Callable[[float, str], None]
 
 
 class CancellationFlags:
-    """A wish to stop for each visitor whose work waits or runs; many threads may ask."""
+    """One flag per visitor whose work waits or runs; safe for several threads."""
 
     def __init__(self) -> None:
         self._events: dict[str, threading.Event] = {}
 
     def begin(self, owner: str) -> None:
-        """Before work waits for its turn: from now on it can be cancelled."""
+        """Create the flag of a visitor, before the work waits for its turn."""
         self._events[owner] = threading.Event()
 
     def of(self, owner: str) -> threading.Event:
-        """What work looks at, set once it is to stop."""
+        """Return the flag of a visitor, which is set when the work should stop."""
         return self._events.setdefault(owner, threading.Event())
 
     def cancel(self, owner: str) -> bool:
-        """Ask a visitor's work to stop; whether there is any."""
+        """Set the flag of a visitor; False where no work waits or runs."""
         event = self._events.get(owner)
         if event is not None:
             event.set()
         return event is not None
 
     def end(self, owner: str) -> None:
-        """The work is over: there is nothing to cancel any more."""
+        """Remove the flag of a visitor whose work has ended."""
         self._events.pop(owner, None)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work under way for a domain. share: done, from 0 to 1. failed: why it ended early."""
+    """The state of a domain's set-up.
+
+    Attributes:
+        share: The finished share, from 0 to 1.
+        words: The present step.
+        failed: The reason of a failure, or "".
+        done: Whether it has ended well.
+    """
 
     share: float = 0.0
     words: str = "Starting"
@@ -51,33 +58,33 @@ class Job:
 
     @property
     def busy(self) -> bool:
-        """Whether it is still under way."""
+        """Whether it still runs."""
         return not (self.done or self.failed)
 
 
 class SetupJobs:
-    """Downloads and alignments in the background, one at a time, seen by every visitor."""
+    """Downloads and quick alignments in the background, one at a time for all visitors."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
     def job(self, domain: str) -> Job | None:
-        """What is being done for a domain, or was last."""
+        """Return the running or last set-up of a domain."""
         return self._jobs.get(domain)
 
     def start(self, domain: str, work: Work) -> threading.Thread:
-        """Do the work of a domain in the background.
+        """Start the set-up of a domain in a thread.
 
         Args:
             domain: Its key.
-            work: What to do; it is given a function to report with.
+            work: The work; its argument is a function that reports progress.
 
         Returns:
-            The thread that does it.
+            The thread.
 
         Raises:
-            RequestError: Work for this domain or another is under way.
+            RequestError: A set-up of this or another domain still runs.
         """
         with self._lock:
             busy = [key for key, job in self._jobs.items() if job.busy]
@@ -99,7 +106,7 @@ class SetupJobs:
             work(report)
         except TmsaError as error:
             self._jobs[domain] = replace(self._jobs[domain], failed=str(error))
-        except Exception as error:  # the thread's last stop: whatever it was, the visitor is told
+        except Exception as error:  # at the end of the thread: the visitor gets any error
             self._jobs[domain] = replace(self._jobs[domain], failed=f"{error!r}.")
             raise
         else:
@@ -107,7 +114,7 @@ class SetupJobs:
 
 
 def download_work(domain: str) -> Work:
-    """Fetch and convert what a domain's bundle lacks."""
+    """Return the work that downloads and converts the missing files of a domain."""
 
     def work(report: Report) -> None:
         from tmsa_core.availability import needed_roles
@@ -124,7 +131,7 @@ def download_work(domain: str) -> Work:
 
 
 def align_work(domain: str, editors: Editors) -> Work:
-    """Make a first mapping network by the quick alignment."""
+    """Return the work that trains a first mapping network by the quick alignment."""
 
     def work(report: Report) -> None:
         from tmsa_core.training.mapper.quick import quick_align

@@ -1,4 +1,4 @@
-"""What the operator of a page decides: where it is served, for whom, and what it may change."""
+"""The operator's settings: address, allowed hosts, and whether visitors may set up domains."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def make_settings(
     allow_setup: bool | None,
     allowed_hosts: Sequence[str],
 ) -> Settings:
-    """The settings that options ask for, completed by what a Hugging Face Space says of itself.
+    """Make settings from options and from the environment of a Hugging Face Space.
 
     Args:
         host: The address to listen at.
         port: The port, or None for a free one.
         domain: The domain that the page starts with.
         share: Whether to open a public tunnel.
-        allow_setup: What the operator said, or None for the default: only where nobody but the
-            users of this machine can reach the page.
+        allow_setup: The operator's choice, or None for the default: only where the page can be
+            reached from this machine alone.
         allowed_hosts: Host names, several in one text separated by commas.
 
     Returns:
@@ -80,7 +80,7 @@ def make_settings(
 
 
 def check_address(host: str, port: int | None) -> None:
-    """Find out whether a server can listen at an address.
+    """Check that a server can listen at an address.
 
     Args:
         host: The address to listen at.
@@ -119,7 +119,7 @@ def prepare_environment() -> None:
 
 
 def host_name(address: str) -> str:
-    """The host of an address or of a Host header, in lower case and without its port.
+    """Return the host of an address or of a Host header, in lower case and without its port.
 
     Args:
         address: Such as "LocalHost:7860", "[::1]:7860" or "https://example.org".
@@ -139,7 +139,7 @@ def _checked_host(name: str) -> str:
     found = host_name(f"[{bare}]" if bare.count(":") > 1 and "[" not in bare else bare)
     if not found or "/" in name or "@" in name or "*" in name or any(map(str.isspace, name)):
         raise RequestError(
-            f"{quoted(name)} is no host name: give a name such as faces.example.org, or "
+            f"{quoted(name)} is not a host name: give a name such as faces.example.org, or "
             ".example.org for all its subdomains."
         )
     return "." + found if name.startswith(".") else found
