@@ -243,17 +243,6 @@ def test_only_registered_files_are_served(site: Site, address: str) -> None:
     for kind in ("the upload root", "the page's folder", "a link", "no file"):
         for form in ("file=", "file/"):
             assert httpx.get(f"{address}/{form}{site.forbidden[kind]}").status_code == 404
-    assert httpx.get(f"{address}/file=http://127.0.0.1:1/a.png").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("method", "route"),
-    [("GET", "deep_link?session_hash=a"), ("POST", "process_recording")],
-)
-def test_routes_that_write_and_that_the_page_does_not_use_are_closed(
-    address: str, method: str, route: str
-) -> None:
-    assert httpx.request(method, f"{address}/{route}").status_code == 404
 
 
 def test_unknown_names_get_a_sentence(address: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,6 @@ from tmsa_core.server.file_leases import NO_ROOM, Leases
 CLIENT_GONE = 499  # the code that nginx uses; no client reads it
 BAD_UPLOAD = "Send each file in a form field `files`, as multipart/form-data."
 NO_SUCH_FILE = "There is no such file, or it has been deleted."
-NOT_OFFERED = "This page does not offer that."
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, AssertionError)
 log = logging.getLogger(__name__)
 
@@ -39,9 +38,6 @@ def file_routes() -> list[Route]:
         Route(f"{API_PREFIX}/upload", upload, methods=["POST"]),
         Route(f"{API_PREFIX}/file={{path:path}}", serve_file, **served),
         Route(f"{API_PREFIX}/file/{{path:path}}", serve_file, **served),
-        # These two write values and files to the disk; the page does not use them.
-        Route("/gradio_api/deep_link", refuse, **served),
-        Route(f"{API_PREFIX}/process_recording", refuse, methods=["POST"]),
     ]
 
 
@@ -105,8 +101,3 @@ async def serve_file(request: Request) -> Response:
     if not blocks.leases.knows(path):
         return _refusal(NO_SUCH_FILE, 404)
     return await run_in_threadpool(file_fetch, path, request, blocks, str(blocks.leases.folder))
-
-
-async def refuse(request: Request) -> Response:
-    """Answer that this route is closed."""
-    return _refusal(NOT_OFFERED, 404)
