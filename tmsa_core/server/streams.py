@@ -6,6 +6,7 @@ import json
 from urllib.parse import parse_qs
 
 from gradio.routes import API_PREFIX
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,7 +34,13 @@ class Streams:
             await _nothing(kind)(scope, receive, send)
             return
         with queue.listening(session):
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            except RuntimeError as error:
+                # Gradio answers "not found" inside an open stream whose session has ended.
+                if not isinstance(error.__cause__, HTTPException):
+                    raise
+                await send({"type": "http.response.body", "body": b""})
 
 
 def _asked_for(scope: Scope) -> tuple[str, str]:
