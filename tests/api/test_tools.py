@@ -119,3 +119,8 @@ def test_every_tool_is_tried_here(server: str) -> None:
     }  # fmt: skip
     assert all(f'use(server, "{tool["name"]}"' in named for tool in described)
     assert "$ref" not in httpx.get(f"{server}gradio_api/mcp/schema").text
+    edit = next(tool for tool in described if tool["name"] == "edit")
+    assert "Edit the face in an image by two texts" in edit["description"]
+    properties = edit["inputSchema"]["properties"]
+    assert "human face with glasses" in properties["target_text"]["description"]
+    assert "target_text" in properties["more_edits"]["items"]["properties"]

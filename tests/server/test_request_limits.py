@@ -92,7 +92,7 @@ def test_a_body_beyond_the_limit_is_refused(client: httpx.Client) -> None:
         assert answer.json()["error"].startswith("The request has more than 32 MB")
 
 
-def test_a_image_of_20_mb_still_goes_in_as_a_data_url(client: httpx.Client) -> None:
+def test_an_image_of_20_mb_still_goes_in_as_a_data_url(client: httpx.Client) -> None:
     url = "data:image/png;base64," + "A" * (27 << 20)
     image = {"url": url, "meta": {"_type": "gradio.FileData"}}
     call = {"data": [image, "human face", "old human face"]}
