@@ -53,7 +53,7 @@ def main() -> int:
         ThreadPoolExecutor(len(photos)) as pool,
     ):
         address = server.address
-        _visit(address, photos[0], 300.0)  # what is loaded once shall not count
+        _visit(address, photos[0], 300.0)  # loads everything, outside the measured time
         visits = list(pool.map(lambda photo: _visit(address, photo, options.seconds), photos))
     wrong = [
         f"visitor {i}: {words}" for i, v in enumerate(visits) if (words := _wrong(i, v, alone))

@@ -307,7 +307,7 @@ def test_a_raw_call_without_an_image_is_told_so(server: str) -> None:
 )
 def test_a_file_in_the_wrong_form_is_told_so(server: str, name: str, value: object) -> None:
     answer = post(server, name, [value, *TEXTS])
-    assert "event: error" in answer and f"What /{name} was sent as a file is none" in answer
+    assert "event: error" in answer and f"What /{name} was sent as a file is not one" in answer
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_batch(server: str, data_url: str, portrait: Image.Image) -> None:
     ("file", "reason"),
     [
         ("data:image/png;base64,abcde", "data URL cannot be decoded"),
-        ("/etc/hostname", "What /batch was sent as a file is none"),
+        ("/etc/hostname", "What /batch was sent as a file is not one"),
         ("http://127.0.0.1:9/a.png", ""),
     ],
 )

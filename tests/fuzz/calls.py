@@ -1,4 +1,4 @@
-"""The table of calls: each draws its values, and raises where what comes back is no sentence."""
+"""The table of calls: each draws its values, and raises where an answer is not a sentence."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def own_file(d: Draw, v: Visitor) -> None:
 
 
 def odd_body(d: Draw, v: Visitor) -> None:
-    """A body that is no call."""
+    """A body that is not a call."""
     headers = {"Content-Type": d.pick(*KINDS)} | d.pick({}, {}, {"Content-Encoding": "gzip"})
     v.ask("POST", f"/gradio_api/{d.pick(*POSTS)}", content=d.pick(*BODIES), headers=headers)
 

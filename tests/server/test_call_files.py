@@ -84,7 +84,7 @@ def test_an_address_inside_another_value_is_refused_too(
     assert not contacted(silent)
 
 
-def test_edits_go_on_beside_a_silent_address(
+def test_edits_continue_next_to_a_silent_address(
     client: httpx.Client, silent: socket.socket, portrait: Image.Image, tmp_path: Path
 ) -> None:
     address = f"http://127.0.0.1:{silent.getsockname()[1]}/face.png"

@@ -67,7 +67,7 @@ class LenientBlocks(gr.Blocks):
 
         Args:
             args: As of Gradio's ``launch``.
-            allowed_hosts: Names that the page answers to beside those of this machine.
+            allowed_hosts: Names that the page answers to, besides those of this machine.
             options: As of Gradio's ``launch``.
 
         Returns:

@@ -1,6 +1,6 @@
 """A folder for visitors' files that is deleted with its process, also after a kill.
 
-Every page keeps its files in a folder of its own below Gradio's upload folder, beside a locked
+Every page keeps its files in a folder of its own below Gradio's upload folder, next to a locked
 file. The operating system frees the lock when the process ends in any way; the next page to start
 deletes the folders whose lock is free.
 """

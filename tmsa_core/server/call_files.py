@@ -30,7 +30,7 @@ FILE_COMPONENTS = (
     gr.Audio, gr.Video, gr.ImageEditor, gr.Model3D, gr.MultimodalTextbox, gr.FileExplorer,
 )  # fmt: skip
 NO_FILE = (
-    'What /{0} was sent as a file is none: upload it first, then send {{"path": the path that the '
+    'What /{0} was sent as a file is not one: upload it first, then send {{"path": the path that the '
     'upload answered, "meta": {{"_type": "gradio.FileData"}}}}, several in a list.'
 )
 NO_DATA_URL = "The image's data URL cannot be decoded; send base64."
@@ -131,7 +131,7 @@ def named_files(parts: Sequence[Block], values: Sequence[Any], name: str = "") -
 
 
 class _NoFile(Exception):
-    """A value that should be a file is none."""
+    """A value that should be a file is not one."""
 
 
 def _file_objects(value: Any) -> Any:

@@ -32,7 +32,7 @@ class HostGuard:
 
     Args:
         app: The application behind it.
-        allowed_hosts: Names beside those of this machine; one with a leading dot stands for all
+        allowed_hosts: Names besides those of this machine; one with a leading dot stands for all
             its subdomains.
     """
 

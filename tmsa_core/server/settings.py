@@ -26,7 +26,7 @@ class Settings:
         domain: The domain that the page starts with.
         share: Whether to show the page through Gradio's public tunnel.
         allow_setup: Whether visitors may start downloads and quick alignments.
-        allowed_hosts: Names that the page answers to beside those of this machine; one with a
+        allowed_hosts: Names that the page answers to, besides those of this machine; one with a
             leading dot stands for all its subdomains.
     """
 
@@ -61,7 +61,7 @@ def make_settings(
         The settings.
 
     Raises:
-        RequestError: A name among ``allowed_hosts`` is no host name.
+        RequestError: A name among ``allowed_hosts`` is not a host name.
     """
     host = host.strip().strip("[]")
     private = host in LOOPBACK and not share and not os.environ.get("SPACE_ID")

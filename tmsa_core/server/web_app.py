@@ -5,7 +5,7 @@ A request passes these from the outside to the inside; this is their only list:
 1. ``HostGuard`` refuses unknown hosts, and calls from other sites' pages. It comes before Gradio's
    CORS handling, which would answer preflights and add its headers to refusals.
 2. ``RequestLimits`` closes unused routes and bounds bodies and waiting calls, before any is read.
-3. ``Streams`` notes which callers listen for answers, and answers those who ask for no known call.
+3. ``Streams`` notes which callers listen for answers, and answers requests for unknown calls.
 4. Gradio's own middleware.
 5. ``refuse_call`` turns errors of requests that do not fit into one sentence.
 6. ``file_routes`` stand before the routes of Gradio with the same paths.
@@ -64,7 +64,7 @@ class WebApp(App):
     """Gradio's web application in the stack that the module describes.
 
     Args:
-        allowed_hosts: Names that the page answers to beside those of this machine.
+        allowed_hosts: Names that the page answers to, besides those of this machine.
     """
 
     def __init__(self, allowed_hosts: Collection[str] = ()) -> None:
@@ -110,7 +110,7 @@ async def refuse_call(request: Request, error: Exception) -> JSONResponse:
         One sentence with status 400, or 422 for values of a wrong kind.
 
     Raises:
-        Exception: ``error``, where the request is no call: then the fault is the server's.
+        Exception: ``error``, where the request is not a call: then the fault is the server's.
     """
     is_validation = isinstance(error, RequestValidationError)
     is_call = request.method == "POST" and _CALLS.search(request.url.path)
