@@ -112,7 +112,8 @@ def test_a_seed_gives_the_same_cases_again(
             folder.mkdir(parents=True)
             draw = Draw(seed, "any", index, portrait, folder)
             line = " ".join(command_line(draw)).replace(str(folder), "")
-            made.append(f"{line} {request(draw)!r:.200} {draw.archive()!r}")
+            draw.archive()  # some formats of images hold the time, so only the start is compared
+            made.append(f"{line} {request(draw)!r:.200} {draw.drawn}")
         return made
 
     assert World(editor, avatar_face).face is avatar_face

@@ -75,7 +75,7 @@ def test_a_body_that_does_not_fit_gets_one_short_sentence(
 def test_events_of_the_page_with_wrong_values_get_a_sentence(
     server: str, client: httpx.Client, value: Any
 ) -> None:
-    for event in httpx.get(f"{server}config").json()["dependencies"]:
+    for event in client.get(f"{server}config").json()["dependencies"]:
         if event["queue"] is False:
             body = {"data": [value] * len(event["inputs"]), "fn_index": event["id"]}
             answer = post(client, "run/x", body | {"session_hash": f"s{event['id']}"})

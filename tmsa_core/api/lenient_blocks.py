@@ -100,13 +100,13 @@ class LenientBlocks(gr.Blocks):
         paths: list[str] = []
         try:
             with gradio_errors():
-                if function.fn is None:
-                    raise RequestError(NO_FUNCTION)
                 if iterator is None:  # a further step has the values of the first one
                     inputs = await run_sync(self._with_files, function, inputs, client)
                     name = str(function.api_name or function.name)
                     paths = named_files(function.inputs, inputs, name)
                 with self.leases.using(client, paths):
+                    if function.fn is None:
+                        raise RequestError(NO_FUNCTION)
                     return await super().process_api(function, inputs, *args, **settings)
         except Exception as error:
             if not is_page_event:

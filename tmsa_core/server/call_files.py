@@ -30,8 +30,8 @@ FILE_COMPONENTS = (
     gr.Audio, gr.Video, gr.ImageEditor, gr.Model3D, gr.MultimodalTextbox, gr.FileExplorer,
 )  # fmt: skip
 NO_FILE = (
-    'What /{0} was sent as a file is not one: upload it first, then send {{"path": the path that the '
-    'upload answered, "meta": {{"_type": "gradio.FileData"}}}}, several in a list.'
+    'What /{0} was sent as a file is not one: upload it first, then send {{"path": the path that '
+    'the upload answered, "meta": {{"_type": "gradio.FileData"}}}}, several in a list.'
 )
 NO_DATA_URL = "The image's data URL cannot be decoded; send base64."
 NOT_FETCHED = (
