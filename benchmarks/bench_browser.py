@@ -9,18 +9,14 @@ time between two images is given, and how long after the last move the newest on
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
+
+from tests.live import running_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -67,7 +63,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="of the slider, one at a time")
     parser.add_argument("--address", help="of a page that runs already")
     options = parser.parse_args()
-    with _address(options.address) as address, _opened(address) as page:
+    running = nullcontext(options.address) if options.address else running_app()
+    with running as address, _opened(address) as page:
         steps = _steps(page, options.steps)
         late, between = _drag(page)
     print(f"{len(steps)} single steps, from the slider's event to the image decoded:")
@@ -123,40 +120,6 @@ def _opened(address: str) -> Iterator[Page]:
         page.evaluate(WATCH)
         yield page
         browser.close()
-
-
-@contextmanager
-def _address(running: str | None) -> Iterator[str]:
-    """The address of a page: the one given, or one of our own for the time being."""
-    if running:
-        yield running
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
-    server = subprocess.Popen(
-        [sys.executable, "app.py"], env=environment, stdout=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for_answer(address)
-        yield address
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait_for_answer(address: str) -> None:
-    deadline = monotonic() + PATIENCE / 1000
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            if monotonic() > deadline:
-                raise
-            sleep(0.2)
 
 
 if __name__ == "__main__":

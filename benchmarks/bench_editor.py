@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def main() -> None:
     def step(face: PreparedFace) -> float:
         """Median over strengths, of an edit whose inversion and shift are known."""
         requests = [EditRequest("human face", "face with glasses", i / STEPS) for i in range(STEPS)]
-        return statistics.median(seconds(lambda r=r: editor.edit(face, r)) for r in requests)
+        return statistics.median(seconds(partial(editor.edit, face, r)) for r in requests)
 
     detailed = editor.prepare(face.crop, "hfgi", aligned=True)
     w_plus = face.w_plus[None]

@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.fuzz.server import running_server
+from tests.live import running_server
 from tmsa_core import EditRequest, load_editor
 from tmsa_core.errors import NoFaceError
 
@@ -53,7 +53,7 @@ def main() -> int:
         ThreadPoolExecutor(len(photos)) as pool,
     ):
         address = server.address
-        _visit(address, photos[0], 300.0)  # what is loaded once shall not count
+        _visit(address, photos[0], 300.0)  # loads everything, outside the measured time
         visits = list(pool.map(lambda photo: _visit(address, photo, options.seconds), photos))
     wrong = [
         f"visitor {i}: {words}" for i, v in enumerate(visits) if (words := _wrong(i, v, alone))

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,19 +18,12 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from tests.live import running_server
 from tmsa_core.bundles import open_bundle
 
 PERIOD = 2.4  # seconds from one edit to the next
 REPORT_EVERY = 60.0  # seconds
-START_SECONDS = 180.0
 TEXTS = ("human face", "human face with glasses")
-SERVER = """
-import sys
-from tmsa_core import load_editor
-from tmsa_core.ui.page import build_ui, launch_options
-page = build_ui(load_editor("avatar", device="cpu"))
-page.launch(server_port=int(sys.argv[1]), quiet=True, **launch_options())
-"""
 
 
 def resident_megabytes(process: int) -> float:
@@ -73,18 +64,6 @@ def edit(server: httpx.Client, image: bytes) -> None:
         raise RuntimeError(f"the edit failed: {events[-300:]}")
 
 
-def wait_for_server(server: httpx.Client) -> None:
-    """Wait until the page answers."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        try:
-            server.get("config").raise_for_status()
-            return
-        except httpx.HTTPError:
-            time.sleep(0.5)
-    raise RuntimeError("the server did not start")
-
-
 def soak(process: int, cache: Path, server: httpx.Client, seconds: float, period: float) -> None:
     """Edit once per period and print what the server uses."""
     portrait = Image.open(sorted(open_bundle("avatar").folder.glob("samples/*.png"))[0])
@@ -111,19 +90,12 @@ def soak(process: int, cache: Path, server: httpx.Client, seconds: float, period
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
     period = float(sys.argv[2]) if len(sys.argv) > 2 else PERIOD
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as cache:
-        settings = os.environ | {"GRADIO_TEMP_DIR": cache, "GRADIO_ANALYTICS_ENABLED": "False"}
-        child = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], env=settings)
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as server:
-                wait_for_server(server)
-                soak(child.pid, Path(cache), server, seconds, period)
-        finally:
-            child.terminate()
-            child.wait(timeout=30)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_server(Path(folder)) as server,
+        httpx.Client(base_url=server.address, timeout=60) as client,
+    ):
+        soak(server.process.pid, server.cache, client, seconds, period)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ WIDE = SMALL | {"arcface": SMALL["arcface"] | {"widths": [48, 64, 128, 256]}}
 
 
 class Event(Protocol):
-    """What tells the parent that a process has begun its work."""
+    """What tells the parent that a process has begun its job."""
 
     def set(self) -> None: ...
 
@@ -85,7 +85,7 @@ def training(folder: Path, address: str, ready: Event) -> None:
     align.train_alignment(bundle, replace(preset, hidden=(8,)), options, None, "mapper")
 
 
-WORKS: dict[str, Callable[[Path, str, Event], None]] = {
+JOBS: dict[str, Callable[[Path, str, Event], None]] = {
     "batch": batch,
     "download": download,
     "conversion": conversion,
@@ -100,18 +100,18 @@ def _run(name: str, folder: Path, address: str, ready: Event) -> None:
     with (folder / "log.txt").open("a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        WORKS[name](folder, address, ready)
+        JOBS[name](folder, address, ready)
 
 
 @dataclass(frozen=True)
 class Running:
-    """A process at work, and the time when it began (seconds of ``time.monotonic``)."""
+    """A running process, and the time when it began (seconds of ``time.monotonic``)."""
 
     process: BaseProcess
     began: float
 
     def end(self) -> float:
-        """Wait for the end, which must be a good one; how long the work took, in seconds."""
+        """Wait for the end, which must be a good one; the time that the job took, in seconds."""
         self.process.join()
         assert self.process.exitcode == 0
         return time.monotonic() - self.began
@@ -124,7 +124,7 @@ class Running:
 
 
 def start(name: str, folder: Path, address: str) -> Running:
-    """Begin a work below ``folder``; returns when everything that it needs is loaded."""
+    """Start a job below ``folder``, and return when everything that it needs is loaded."""
     CONTEXT.set_forkserver_preload(["tests.kill_work_preload"])
     ready = CONTEXT.Event()
     process = CONTEXT.Process(target=_run, args=(name, folder, address, ready))

@@ -1,4 +1,4 @@
-"""Loads what the works of ``kill_work`` need, once for all of their processes."""
+"""Loads what the jobs of ``kill_work`` need, once for all of their processes."""
 
 import accelerate  # noqa: F401
 import huggingface_hub  # noqa: F401

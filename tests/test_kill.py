@@ -1,4 +1,4 @@
-"""Kill -9 at random moments: nothing is lost or half-written, and the same command goes on."""
+"""Kill -9 at random moments: nothing is lost or half-written, and the same command resumes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def address() -> Iterator[str]:
 
 
 def prepare(name: str, folder: Path, portrait: Image.Image) -> None:
-    """What a work starts from."""
+    """Write the files that a job starts from."""
     (folder / "out").mkdir(parents=True)
     if name == "conversion":
         write_checkpoint("arcface", folder / "public.pt", WIDE)
@@ -87,7 +87,7 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def result(name: str, folder: Path) -> dict[str, object]:
-    """What a work made, to be compared."""
+    """Return the result of a job, to be compared."""
     if name == "batch":
         with zipfile.ZipFile(folder / "out.zip") as archive:
             return {n: archive.read(n) for n in archive.namelist() if n.endswith(".jpg")}
@@ -121,7 +121,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_work_that_is_killed_leaves_nothing_half_and_goes_on(
+def test_a_killed_job_leaves_no_half_file_and_can_be_resumed(
     name: str, kills: int, tmp_path: Path, address: str, portrait: Image.Image
 ) -> None:
     rng = random.Random(f"{name} {kills}")

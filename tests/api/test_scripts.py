@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import csv
 import inspect
 import io
@@ -120,29 +118,3 @@ def test_example_runs(
     wanted = client.edit(file, "human face", "human face with glasses")
     assert np.array_equal(pixels(output), pixels(wanted))
     assert read_recipe(output)["edits"][0]["target_text"] == "human face with glasses"
-
-
-def test_agents_find_the_same_functions_as_tools(server: str, file: Path) -> None:
-    mcp = pytest.importorskip("mcp", reason="the mcp package is not installed")
-    from mcp.client.streamable_http import streamable_http_client
-
-    async def use() -> tuple[dict, list]:
-        async with (
-            streamable_http_client(f"{server}gradio_api/mcp/") as (read, write, _),
-            mcp.ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-            drawn = await session.call_tool("sample", {"seed": 3})
-            return tools, drawn.content
-
-    tools, content = asyncio.run(use())
-    assert set(tools) >= {"edit", "align", "invert", "sweep", "sample", "batch", "domains"}
-    assert "Edit the face in an image by two texts" in tools["edit"].description
-    described = tools["edit"].inputSchema["properties"]["target_text"]["description"]
-    assert "human face with glasses" in described
-    more = tools["edit"].inputSchema["properties"]["more_edits"]
-    assert more["type"] == "array" and "target_text" in more["items"]["properties"]
-    part = next(item for item in content if item.type == "image")
-    with Image.open(io.BytesIO(base64.b64decode(part.data))) as image:
-        assert image.size == (128, 128)

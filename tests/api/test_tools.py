@@ -96,7 +96,7 @@ def test_batch(server: str, data_url: str, portrait: Image.Image) -> None:
     ("file", "reason"),
     [
         ("data:image/png;base64,abcde", "data URL cannot be decoded"),
-        ("/etc/hostname", "What /batch was sent as a file is none"),
+        ("/etc/hostname", "What /batch was sent as a file is not one"),
         ("http://127.0.0.1:9/a.png", ""),
     ],
 )
@@ -119,3 +119,8 @@ def test_every_tool_is_tried_here(server: str) -> None:
     }  # fmt: skip
     assert all(f'use(server, "{tool["name"]}"' in named for tool in described)
     assert "$ref" not in httpx.get(f"{server}gradio_api/mcp/schema").text
+    edit = next(tool for tool in described if tool["name"] == "edit")
+    assert "Edit the face in an image by two texts" in edit["description"]
+    properties = edit["inputSchema"]["properties"]
+    assert "human face with glasses" in properties["target_text"]["description"]
+    assert "target_text" in properties["more_edits"]["items"]["properties"]

@@ -10,72 +10,53 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
 from PIL import Image
 
-from tests.fuzz import commands, python_calls
-from tests.fuzz.harness import Outcome, Report, run_cases
-from tests.fuzz.http_calls import Traffic
-from tests.fuzz.server import ROOT, hashes, running_server
-from tests.fuzz.worker import Worker
+from tests.fuzz.runners import Report, Traffic, Worker, run_cases
+from tests.live import ROOT, hashes, running_server
 
-SHARES = {"python": 0.45, "command": 0.4, "shell": 0.15}
+SHARES = {"python": 0.5, "command": 0.4, "shell": 0.1}
 """Of the time: these run one after another, beside the requests to a server."""
-MAKERS = {"python": python_calls.make, "command": commands.make, "shell": commands.make_shell}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to be run. base: a portrait. indices: of the cases."""
-
-    seed: int
-    seconds: float
-    base: Image.Image
-    folder: Path
-    indices: Sequence[int] = range(100_000)
-
-    def run(self, family: str) -> Report:
-        """Run the cases of a family until its time is over."""
-        return self._requests() if family == "http" else self._calls(family)
-
-    def _calls(self, family: str) -> Report:
-        worker = Worker(family, MAKERS[family], self.seed, self.folder)
+def run_kind(kind: str, seed: int, seconds: float, folder: Path, indices: Sequence[int]) -> Report:
+    """Run the cases of a kind until its time is over."""
+    if kind != "http":
+        worker = Worker(kind, seed, folder)
         try:
-            return run_cases(worker, family, self.indices, self.seconds * SHARES[family])
+            return run_cases(worker, kind, indices, seconds * SHARES[kind])
         finally:
             worker.close()
-
-    def _requests(self) -> Report:
-        with running_server(self.folder) as server:
-            before = hashes(server.checkpoints)
-            traffic = Traffic(server, self.seed, self.base)
-            indices = takewhile(lambda _: server.process.poll() is None, self.indices)
-            report = run_cases(traffic, "http", indices, self.seconds)
-            if hashes(server.checkpoints) != before:
-                report.add(-1, Outcome("", "the checkpoints were changed by one of the cases", 0.0))
-        return report
+    samples = ROOT / "checkpoints" / "avatar" / "samples"
+    with running_server(folder) as server, Image.open(min(samples.glob("*.png"))) as portrait:
+        before = hashes(server.checkpoints)
+        traffic = Traffic(server, seed, portrait.convert("RGB"), folder)
+        alive = takewhile(lambda _: server.process.poll() is None, indices)
+        report = run_cases(traffic, kind, alive, seconds)
+        if hashes(server.checkpoints) != before:
+            report.faults["the checkpoints were changed by one of the cases"] = [(-1, "")]
+    return report
 
 
 def main() -> int:
     """Run the cases; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of all that is random")
-    parser.add_argument("--seconds", type=float, default=600.0, help="how long to go on")
-    parser.add_argument("--only", metavar="FAMILY:INDEX", help="run one case again")
+    parser.add_argument("--seconds", type=float, default=600.0, help="the time for all cases")
+    parser.add_argument("--only", metavar="KIND:INDEX", help="run one case again")
     options = parser.parse_args()
-    portrait = sorted((ROOT / "checkpoints" / "avatar" / "samples").glob("*.png"))[0]
-    with tempfile.TemporaryDirectory(prefix="tmsa-fuzz-") as folder, Image.open(portrait) as base:
-        plan = Plan(options.seed, options.seconds, base.convert("RGB"), Path(folder))
+    with tempfile.TemporaryDirectory(prefix="tmsa-fuzz-") as name, ThreadPoolExecutor() as pool:
+        rest = options.seed, options.seconds, Path(name)
         if options.only:
-            family, _, index = options.only.partition(":")
-            reports = [replace(plan, indices=[int(index)]).run(family)]
+            kind, _, index = options.only.partition(":")
+            reports = [run_kind(kind, *rest, [int(index)])]
         else:
-            with ThreadPoolExecutor() as pool:
-                web = pool.submit(plan.run, "http")
-                reports = [*(plan.run(family) for family in SHARES), web.result()]
+            http = pool.submit(run_kind, "http", *rest, range(10**6))
+            reports = [run_kind(kind, *rest, range(10**6)) for kind in SHARES]
+            reports.append(http.result())
     for report in reports:
         print(*report.lines(options.seed), sep="\n")
     print(f"{sum(report.count for report in reports)} cases, seed {options.seed}")

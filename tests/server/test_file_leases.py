@@ -21,7 +21,7 @@ from PIL import Image
 
 from tmsa_core import Editor
 from tmsa_core.errors import ImageError, RequestError
-from tmsa_core.server import cleaner, fair_queue, file_leases
+from tmsa_core.server import limits
 from tmsa_core.server.cache_folder import CacheFolder
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.ui.page import build_ui, launch_options
@@ -36,10 +36,10 @@ def client(
 ) -> Iterator[Client]:
     """A client of a page with a cache of its own, which forgets quickly."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(file_leases, "KEEP_SENT", KEEP)
-    monkeypatch.setattr(file_leases, "KEEP_ANSWERED", 10 * KEEP)
-    monkeypatch.setattr(file_leases, "KEEP_UNUSED", 10 * KEEP)
-    monkeypatch.setattr(cleaner, "CLEAN_EVERY", KEEP)
+    monkeypatch.setattr(limits, "KEEP_SENT", KEEP)
+    monkeypatch.setattr(limits, "KEEP_ANSWERED", 10 * KEEP)
+    monkeypatch.setattr(limits, "KEEP_UNUSED", 10 * KEEP)
+    monkeypatch.setattr(limits, "CLEAN_EVERY", KEEP)
     blocks = build_ui(editor)
     options = {"prevent_thread_lock": True, "quiet": True, "server_port": port}
     _, address, _ = blocks.launch(**options, **launch_options())
@@ -151,7 +151,7 @@ def test_a_caller_who_listens_goes_before_those_who_vanished(
     client.predict(seed=2, api_name="/sample")
     status = httpx.get(f"{address}/queue/status").json()
     assert status["queue_size"] > 5, "the edit did not wait for theirs"
-    monkeypatch.setattr(fair_queue, "KEEP_UNHEARD", 0.0)
+    monkeypatch.setattr(limits, "KEEP_UNHEARD", 0.0)
     wait_for(lambda: httpx.get(f"{address}/queue/status").json()["queue_size"] == 0)
 
 
@@ -207,7 +207,7 @@ def test_files_that_others_use_or_call_with_stay(
     portrait: Image.Image, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr(file_leases, "KEEP_SENT", -1.0)
+    monkeypatch.setattr(limits, "KEEP_SENT", -1.0)
     leases = Leases()
     shown, busy, alone = (leases.new_folder() / f"{name}.png" for name in "abc")
     for path in (shown, busy, alone):
@@ -275,7 +275,7 @@ def test_what_was_never_registered_goes_when_it_is_old(tmp_path: Path) -> None:
     old, new = (leases.new_folder() / "result.zip" for _ in range(2))
     for path in (old, new):
         path.write_bytes(b"a result")
-    past = time.time() - 2 * file_leases.KEEP_UNKNOWN
+    past = time.time() - 2 * limits.KEEP_UNKNOWN
     for path in (old, old.parent):
         os.utime(path, (past, past))
     leases.sweep()

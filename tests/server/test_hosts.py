@@ -1,4 +1,4 @@
-"""Which hosts a page answers to, and from which other pages it takes orders."""
+"""Which hosts a page answers to, and from which other pages it takes calls."""
 
 from __future__ import annotations
 
@@ -186,5 +186,5 @@ def test_hosts_are_what_the_operator_and_the_space_name(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["*", "*.example", "a b", "http://a.example", "a/b", "a@b", "["])
 def test_what_is_no_host_name_is_refused(name: str) -> None:
-    with pytest.raises(RequestError, match="is no host name"):
+    with pytest.raises(RequestError, match="is not a host name"):
         make_settings("127.0.0.1", None, "avatar", False, None, (name,))

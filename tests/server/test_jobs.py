@@ -1,4 +1,4 @@
-"""A visitor's wish to stop reaches that visitor's work alone."""
+"""A visitor cancels only the own work."""
 
 from tmsa_core.server.jobs import CancellationFlags
 
@@ -12,7 +12,7 @@ def test_only_what_is_under_way_can_be_cancelled():
     assert not stops.cancel("me") and not stops.of("me").is_set()
 
 
-def test_others_go_on_and_a_new_start_forgets_the_last_wish():
+def test_a_flag_concerns_one_visitor_and_a_new_start_clears_it():
     stops = CancellationFlags()
     stops.begin("me")
     stops.begin("you")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.fuzz.server import Server, hashes, running_server
+from tests.live import Server, hashes, running_server
 
 TEXTS = ("human face", "human face with sunglasses")
 AFTER = (0.0, 1.5)  # seconds of an edit's life in which the server is killed

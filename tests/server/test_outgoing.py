@@ -91,7 +91,7 @@ def test_start_page_edit_refused_address_and_first_tool_call_stay_here(
 def test_a_lookup_that_fails_asks_no_public_service() -> None:
     script = (
         "import asyncio, safehttpx, sys\n"
-        "from tmsa_core.server.outgoing import keep_lookups_local\n"
+        "from tmsa_core.server.web_app import keep_lookups_local\n"
         "sys.addaudithook(lambda e, a: e == 'socket.connect' and print('CONNECT', a[1]))\n"
         "keep_lookups_local()\n"
         "try:\n"

@@ -1,4 +1,4 @@
-"""The named HTTP endpoints of the app: one edit from one image, nothing kept in between."""
+"""The named HTTP endpoints of the app; the server keeps nothing between two calls."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from tmsa_core.editing.batch import BatchOptions, run_batch
 from tmsa_core.editing.editor import TRUNCATION, Editor
 from tmsa_core.errors import ImageError, RequestError
 from tmsa_core.imaging.metadata import add_watermark, annotate, encode_png
+from tmsa_core.server.call_files import FileList
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.events import LONG, MODEL, image_input, show_errors
 from tmsa_core.server.fair_queue import is_awaited
-from tmsa_core.server.file_leases import Leases, write_whole
-from tmsa_core.server.file_lists import FileList
+from tmsa_core.server.file_leases import Leases, write_cached
 from tmsa_core.server.files import check_bytes, received
 from tmsa_core.validation import number, parse_levels, strengths, whole
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """What scripts call. Parameters are as in ``EditRequest`` and ``Editor.prepare``.
+    """The functions that scripts call.
 
     Attributes:
-        editors: The worlds.
+        editors: Of all domains.
         leases: The files of calls and of their results.
     """
 
@@ -70,16 +70,16 @@ class Endpoints:
             inversion: How the image is brought into the latent space: e4e or hfgi.
             face: Which face to edit where there are several; 0 is the largest.
             aligned: Whether the image already is an aligned crop of a face.
-            paste_back: Whether to give the whole image back, or the edited crop alone.
+            paste_back: Whether to return the whole image, or the edited crop alone.
             notice: Whether to write on the image that it is edited.
-            domain: Which world of images, as listed by `domains`; empty for the app's own.
+            domain: Which domain, as listed by `domains`; empty for the app's own.
             more_edits: Further edits, applied together with the first: a list of up to 7 objects
                 with target_text and, where wanted, neutral_text, alpha, levels and threshold, such
                 as [{"target_text": "old human face", "alpha": 0.5}].
 
         Returns:
-            The edited image; its metadata carries the recipe, and what is to be noted, such as
-            words that the text encoder does not know.
+            The edited image. Its metadata holds the recipe and notes, such as words that the text
+            encoder does not know.
         """
         editor = self.editors.get(domain)
         first = _request(neutral_text, target_text, alpha, levels, threshold, bool(paste_back))
@@ -96,7 +96,7 @@ class Endpoints:
         Args:
             image: The image, uploaded or as a data URL; other addresses are not fetched.
             face: Which face to crop where there are several; 0 is the largest.
-            domain: Which world of images, as listed by `domains`; empty for the app's own.
+            domain: Which domain, as listed by `domains`; empty for the app's own.
 
         Returns:
             The aligned crop, and a table: the faces' boxes (left, top, right, bottom) in pixels,
@@ -125,10 +125,10 @@ class Endpoints:
             inversion: How: e4e, or hfgi where the domain has it.
             face: Which face where there are several; 0 is the largest.
             aligned: Whether the image already is an aligned crop of a face.
-            domain: Which world of images, as listed by `domains`; empty for the app's own.
+            domain: Which domain, as listed by `domains`; empty for the app's own.
 
         Returns:
-            What the generator makes of the code, and the code: w_plus, one row per level.
+            The generator's image of the code, and the code: w_plus, of shape (levels, 512).
         """
         editor = self.editors.get(domain)
         prepared = _prepare(editor, image, inversion, face, aligned)
@@ -148,7 +148,7 @@ class Endpoints:
         aligned: bool = False,
         domain: str = "",
     ) -> list[tuple[Image, str]]:
-        """The same edit at evenly spaced strengths.
+        """Make the same edit at evenly spaced strengths.
 
         Args:
             image: The image, uploaded or as a data URL; other addresses are not fetched.
@@ -160,7 +160,7 @@ class Endpoints:
             inversion: How the image is brought into the latent space: e4e or hfgi.
             face: Which face where there are several; 0 is the largest.
             aligned: Whether the image already is an aligned crop of a face.
-            domain: Which world of images, as listed by `domains`; empty for the app's own.
+            domain: Which domain, as listed by `domains`; empty for the app's own.
 
         Returns:
             The edited crops, each with its strength as caption.
@@ -194,7 +194,7 @@ class Endpoints:
         more_edits: Any = (),
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> tuple[str, list[dict[str, Any]]]:
-        """Edit many images alike; one that cannot be edited does not stop the others.
+        """Edit many images in the same way; an image that fails does not stop the others.
 
         Args:
             files: Images and ZIP archives of images, uploaded; addresses are not fetched.
@@ -208,7 +208,7 @@ class Endpoints:
             aligned: Whether the images already are aligned crops of faces.
             format: Of the edited images: png, jpg or webp.
             notice: Whether to write on each image that it is edited.
-            domain: Which world of images, as listed by `domains`; empty for the app's own.
+            domain: Which domain, as listed by `domains`; empty for the app's own.
             more_edits: Further edits of each image, as in `edit`.
 
         Returns:
@@ -234,12 +234,12 @@ class Endpoints:
         return str(out), rows
 
     def sample(self, seed: int = 0, truncation: float = TRUNCATION, domain: str = "") -> Image:
-        """Draw a portrait of nobody from the generator.
+        """Draw a random portrait from the generator.
 
         Args:
             seed: The same seed gives the same portrait.
-            truncation: From 0 (always the average face) to 1 (as varied as it gets).
-            domain: Which world of images, as listed by `domains`; empty for the app's own.
+            truncation: From 0 (always the average face) to 1 (the most varied).
+            domain: Which domain, as listed by `domains`; empty for the app's own.
 
         Returns:
             The portrait.
@@ -249,7 +249,7 @@ class Endpoints:
         return _generated(editor, prepared.crop)
 
     def domains(self) -> list[dict[str, Any]]:
-        """List the domains, and why those that cannot be used cannot.
+        """List the domains, with a reason for each that cannot be used.
 
         Returns:
             One row per domain: key, title, available (images can be inverted), can_edit (a
@@ -304,10 +304,10 @@ def _generated(editor: Editor, crop: Image) -> Image:
 
 
 def as_files(value: Any, leases: Leases) -> Any:
-    """The same value with every image in it replaced by the path of its file."""
+    """Return a value with every image in it replaced by the path of a new file."""
     if isinstance(value, Image):
         path = leases.new_folder() / "image.png"
-        write_whole(path, encode_png(value))
+        write_cached(path, encode_png(value))
         return str(path)
     if isinstance(value, (list, tuple)):
         return type(value)(as_files(item, leases) for item in value)
@@ -315,7 +315,7 @@ def as_files(value: Any, leases: Leases) -> Any:
 
 
 def files_in(value: Any) -> list[str]:
-    """The paths in what an endpoint gives."""
+    """Return the paths in the result of an endpoint."""
     if isinstance(value, str):
         return [value] if Path(value).is_absolute() else []
     if isinstance(value, (list, tuple)):
@@ -324,7 +324,7 @@ def files_in(value: Any) -> list[str]:
 
 
 def add_endpoints(endpoints: Endpoints) -> None:
-    """Register the public endpoints on the surrounding Blocks, on parts that nobody sees."""
+    """Register the public endpoints on the surrounding Blocks, on hidden components."""
     with gr.Column(visible=False):
         image = image_input(received, label="image")
         files = FileList(label="files")

@@ -1,4 +1,4 @@
-"""What scripts send as JSON, read into values, or refused in one sentence."""
+"""The list of further edits that scripts send as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORM = 'a list such as [{"target_text": "old human face", "alpha": 0.5}]'
 
 
 def edit_list(**settings: Any) -> gr.JSON:
-    """An input for a list of edits, which tells scripts and agents what is in one."""
+    """Create an input for a list of edits, with a JSON schema for scripts and agents."""
     item = {"type": "object", "properties": FIELDS, "required": ["target_text"]}
     schema = {"type": "array", "items": item, "maxItems": MAX_LAYERS - 1}
     component = gr.JSON([], **settings)
@@ -32,10 +32,18 @@ def edit_list(**settings: Any) -> gr.JSON:
 
 
 def stacked(first: EditRequest, more: Any) -> list[EditRequest]:
-    """The first edit and those that ``more`` lists, as JSON text or as a list of mappings.
+    """Return the first edit followed by further ones.
 
-    What an edit leaves out is as in ``EditRequest``, its neutral text that of the first edit.
-    Raises RequestError where the list cannot be read or is too long.
+    Args:
+        first: The first edit, whose neutral text is the default of the others.
+        more: The others: a list of mappings with the fields of ``FIELDS``, or such a list as JSON
+            text. The defaults of the other fields are those of ``EditRequest``.
+
+    Returns:
+        The edits.
+
+    Raises:
+        RequestError: The list cannot be read, or has more than ``MAX_LAYERS - 1`` edits.
     """
     edits = _read(more)
     if len(edits) >= MAX_LAYERS:

@@ -1,1 +1,1 @@
-"""What the page and the HTTP API share on the server: files, hosts, limits and jobs."""
+"""The server behind the page and the HTTP API: web app, files, queue, limits and jobs."""

@@ -1,8 +1,8 @@
-"""A folder for visitors' files that goes with its process, even after a kill.
+"""A folder for visitors' files that is deleted with its process, also after a kill.
 
-Every page keeps its files in a folder of its own below Gradio's upload folder, beside a locked
-file. The operating system frees the lock when the process ends, however it ends; the next page to
-start deletes the folders whose lock is free.
+Every page keeps its files in a folder of its own below Gradio's upload folder, next to a locked
+file. The operating system frees the lock when the process ends in any way; the next page to start
+deletes the folders whose lock is free.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The task that deletes, while the server runs, what nobody needs any more."""
+"""The background task that deletes files and calls that nobody needs any more."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-CLEAN_EVERY = 5.0  # seconds
+from tmsa_core.server import limits
+
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def cleaning(app: Any) -> AsyncIterator[None]:
-    """The lifespan of Gradio's app: files are cleared away while it lasts, and all at its end."""
+    """The lifespan of Gradio's app: old files are deleted regularly, and all files at the end."""
     blocks = app.get_blocks()
     app.uploaded_file_dir = str(blocks.leases.folder)
     task = asyncio.create_task(_clean_regularly(blocks))
@@ -31,13 +32,13 @@ async def cleaning(app: Any) -> AsyncIterator[None]:
 
 async def _clean_regularly(blocks: Any) -> None:
     while True:
-        await asyncio.sleep(CLEAN_EVERY)
+        await asyncio.sleep(limits.CLEAN_EVERY)
         try:
             await blocks._queue.drop_unheard()
             await run_in_threadpool(blocks.leases.sweep, blocks._queue.files())
-        except Exception as error:  # whatever it was, the next round must come
+        except Exception as error:  # after any error the next round must follow
             log.warning(
                 "Clearing the cache failed (%s); the next try follows.", type(error).__name__
             )
-        for paths in blocks.temp_file_sets:  # which Gradio would only ever add to
+        for paths in blocks.temp_file_sets:  # to which Gradio only adds
             paths.clear()

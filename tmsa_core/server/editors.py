@@ -1,4 +1,4 @@
-"""The editors of one process: every domain is loaded once, when it is first asked for."""
+"""The editors of one process: each domain is loaded once, when it is first used."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from tmsa_core.editing.editor import Editor
 from tmsa_core.editing.load import load_aligner, load_editor
 from tmsa_core.errors import BundleError
 
-SECONDS = 10  # asked for per call: an edit takes one, and short calls wait least
+SECONDS = 10  # of GPU time per call on ZeroGPU: an edit takes one, and short calls wait least
 
 FALLBACK = "avatar"  # its weights come with the repository
 
 
 class Editors:
-    """All visitors share these, one set of networks per domain; ``first`` is loaded already."""
+    """The editors that all visitors share, one per domain.
+
+    Args:
+        first: The editor of the domain that the page starts with.
+    """
 
     def __init__(self, first: Editor) -> None:
         self.first = first
@@ -30,10 +34,18 @@ class Editors:
         self._lock = threading.Lock()
 
     def get(self, domain: str = "") -> Editor:
-        """The editor of a domain, "" being the first one.
+        """Return the editor of a domain and load it if needed.
 
-        Raises RequestError for an unknown domain, BundleError where its files are not complete:
-        to download them here would keep every visitor waiting, see ``ui_worlds``.
+        Args:
+            domain: Its key; "" for that of the first editor.
+
+        Returns:
+            The editor.
+
+        Raises:
+            RequestError: There is no such domain.
+            BundleError: Files are missing. They are not downloaded here, because every visitor
+                would have to wait; ``ui.domain_panel`` offers the download.
         """
         key = domain or self.first.domain.key
         if key in self._loaded:
@@ -47,9 +59,17 @@ class Editors:
         return self._loaded[key]
 
     def aligner(self, domain: str = "") -> Aligner:
-        """What aligns images of a domain, whether or not its networks are here.
+        """Return the aligner of a domain, which needs none of the domain's networks.
 
-        Raises RequestError for an unknown domain, BundleError where what finds faces is missing.
+        Args:
+            domain: Its key; "" for that of the first editor.
+
+        Returns:
+            The aligner.
+
+        Raises:
+            RequestError: There is no such domain.
+            BundleError: The files that find faces are missing.
         """
         facts = find_domain(domain or self.first.domain.key)
         key = facts.key
@@ -59,19 +79,21 @@ class Editors:
             if key not in self._aligners:
                 bundle = open_bundle(key)
                 for role in align_roles(facts, bundle):
-                    bundle.path(role)  # says what is missing; nothing is downloaded here
+                    bundle.path(
+                        role
+                    )  # raises BundleError for a missing file; nothing is downloaded
                 self._aligners[key] = load_aligner(key)
         return self._aligners[key]
 
     def forget(self, domain: str) -> None:
-        """Load a domain anew when it is next asked for: its files have changed."""
+        """Load a domain again at its next use, because its files have changed."""
         with self._lock:
             self._loaded.pop(domain, None)
             self._aligners.pop(domain, None)
 
 
 def say(done: int, total: int, message: str) -> None:
-    """Tell whoever runs the page what is found while a domain is loaded, but not each byte.
+    """Print progress on standard error for the operator, except the bytes of a download.
 
     Args:
         done: Bytes of a download that have arrived.
@@ -86,13 +108,22 @@ def _check_complete(domain: str) -> None:
     find_domain(domain)
     status = next(status for status in list_domains() if status.key == domain)
     if not status.available:
-        raise BundleError(f"The world “{status.title}” cannot be used here yet. {status.reason}")
+        raise BundleError(f"The domain “{status.title}” cannot be used here yet. {status.reason}")
 
 
 def first_editor(domain: str) -> Editor:
-    """What a page starts with: a domain, or the avatars where its weights cannot be had.
+    """Load the editor that a page starts with.
 
-    Why not is said on standard error. Raises RequestError for an unknown domain.
+    Args:
+        domain: The key of its domain.
+
+    Returns:
+        The editor, of ``FALLBACK`` where the domain cannot be loaded; standard error then holds
+        the reason.
+
+    Raises:
+        RequestError: There is no such domain.
+        BundleError: The fallback cannot be loaded either.
     """
     try:
         return load_editor(domain, progress=say, on_gpu=on_gpu())
@@ -104,7 +135,7 @@ def first_editor(domain: str) -> Editor:
 
 
 def device_words(device: str) -> str:
-    """Where the networks run, in words."""
+    """Describe a device, such as "cuda:0", for visitors."""
     kinds = {"cuda": "a graphics card (CUDA)", "mps": "the Mac's graphics (MPS)", "cpu": "the CPU"}
     return kinds.get(device.split(":")[0], device)
 
@@ -116,5 +147,5 @@ except ImportError:
 
 
 def on_gpu() -> Callable[..., Any] | None:
-    """What makes a function run on a ZeroGPU Space's GPU; None anywhere else."""
+    """Return the wrapper that runs a function on a ZeroGPU Space's GPU; None anywhere else."""
     return spaces.GPU(duration=SECONDS) if spaces else None

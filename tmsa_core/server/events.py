@@ -1,4 +1,4 @@
-"""Settings of page events, and how errors reach a visitor."""
+"""Settings of page events, inputs that read files, and errors as Gradio shows them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from gradio.data_classes import FileData, ListFiles
 from tmsa_core.errors import TmsaError
 from tmsa_core.server.files import uploaded
 
-MODEL = "model"  # the concurrency group of quick events that run a network
-LONG = "long"  # of those that take many seconds: they do not keep quick ones waiting
+# Names of concurrency groups: quick events do not wait for long ones.
+MODEL = "model"  # events that run a network for about a second
+LONG = "long"  # events that run for many seconds
 HIDDEN = {"api_name": False, "api_visibility": "private"}
 ON_MODEL = {"concurrency_id": MODEL, "concurrency_limit": 1}
 ON_LONG = {"concurrency_id": LONG, "concurrency_limit": 1}
-ON_TRAINING = {"concurrency_id": "training", "concurrency_limit": 1}  # minutes, of one visitor
-# Gradio drops a press while the last one is still at work, unless an event says otherwise.
-# "always_last" reads the inputs anew but repeats the first press's own data, so an event that
-# looks at which button was pressed must count each press.
+ON_TRAINING = {"concurrency_id": "training", "concurrency_limit": 1}  # minutes
+# By default Gradio drops a press while the event still runs. "always_last" reads the inputs again
+# but repeats the data of the first press, so an event that depends on the pressed button must run
+# for each press.
 EACH_PRESS = {"trigger_mode": "multiple"}
 LAST_PRESS = {"trigger_mode": "always_last"}
 P = ParamSpec("P")
@@ -28,7 +29,7 @@ R = TypeVar("R")
 
 
 def show_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, with our errors turned into what Gradio shows a visitor or a script."""
+    """Wrap a function so that Gradio shows our errors to visitors and scripts."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -41,7 +42,7 @@ def show_errors(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def show_errors_streaming(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
-    """``show_errors`` for a function that yields."""
+    """Wrap a generator function as ``show_errors`` does."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
@@ -54,15 +55,21 @@ def show_errors_streaming(function: Callable[P, Iterator[R]]) -> Callable[P, Ite
 
 
 def as_gradio_error(error: TmsaError) -> gr.Error:
-    """One of our errors as Gradio shows it."""
+    """Convert one of our errors into the one that Gradio shows."""
     return gr.Error(str(error), title="That did not work", print_exception=False)
 
 
 def image_input(read: Callable[..., Any] = uploaded, **settings: Any) -> gr.Image:
-    """An image input that hands over the file that was sent, unread. read: ``uploaded`` or alike.
+    """Create an image input whose value is the path of the uploaded file, unread.
 
-    An event may set it, but must not leave it out of the outputs that it lists: Gradio then makes
-    the component anew for the visitor, and this one's way of reading is lost.
+    An event must not return a new component for it: Gradio would then read the file itself.
+
+    Args:
+        read: Returns the path of what was sent: ``uploaded`` or ``received``.
+        settings: As of ``gr.Image``.
+
+    Returns:
+        The input.
     """
     component = gr.Image(type="filepath", image_mode=None, format="png", **settings)
     component.preprocess = show_errors(read)  # type: ignore[method-assign]
@@ -70,9 +77,9 @@ def image_input(read: Callable[..., Any] = uploaded, **settings: Any) -> gr.Imag
 
 
 def files_input(**settings: Any) -> gr.File:
-    """An input for several files that hands over their paths.
+    """Create an input for several files whose value is their paths.
 
-    Gradio's own would leave an empty file on the disk for each.
+    Gradio's own ``preprocess`` would leave an empty file on the disk for each.
     """
     component = gr.File(**settings)
     component.preprocess = paths_of  # type: ignore[method-assign]
@@ -80,7 +87,7 @@ def files_input(**settings: Any) -> gr.File:
 
 
 def paths_of(payload: ListFiles | FileData | None) -> list[str] | None:
-    """The paths of the files that a file component received, unread."""
+    """Return the paths of the files that a file component received, unread."""
     if payload is None:
         return None
     return [file.path for file in (payload.root if isinstance(payload, ListFiles) else [payload])]

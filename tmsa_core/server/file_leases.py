@@ -1,8 +1,8 @@
-"""Which files of the cache there are, who may name them in a call, and when they are deleted.
+"""The registered files of the cache: who may name them in a call, and when they are deleted.
 
-A call can name only files that are registered here, by the very path that was handed out. Every
-path holds a random part, so it is known only to those who were told it; an upload belongs to the
-first client that uses it, a result to the session that it was made for.
+A call can name only registered files, by the exact path that the server gave out. Every path has a
+random part, so that nobody can guess it. An upload belongs to the first client that uses it, a
+result to the session that it was made for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
@@ -25,19 +24,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from tmsa_core.errors import ImageError
+from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.files import write_whole
 from tmsa_core.imaging.metadata import encode_png
+from tmsa_core.server import limits
 from tmsa_core.server.cache_folder import CacheFolder
 
-KEEP_SENT = 30.0  # seconds after a call, in which a script may send the path again
-KEEP_ANSWERED = 600.0  # seconds to fetch the result of a call
-KEEP_UNUSED = 600.0  # seconds in which a call or a page must use what was uploaded
-KEEP_UNKNOWN = 600.0  # seconds without a change, where a result is just being written
-KEEP_SHOWN = 3600.0  # seconds without use, on a page that is still open
 NOT_SENT = (
     "That file was not sent to this page by you, or has been deleted since: upload it again, and "
     "name the path that the upload answers."
 )
+NO_ROOM = "The server has no room for more files: try again in some minutes."
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +49,7 @@ class CachedFile:
         sent: Whether it was uploaded. Without an owner, the first client that uses it is its owner.
         shared: Whether it belongs to the page itself: everybody may read it, and it stays.
         pages: The sessions whose pages show it.
-        calls: How many calls are at work with it.
+        calls: The number of running calls that use it.
         left: Whether the visitor who had it has left the page. The file is deleted, but its path
             is still known: after a break in the connection, the visitor's page names it again.
     """
@@ -71,11 +68,11 @@ class CachedFile:
         return self.shared or self.owner == client or (self.sent and self.owner is None)
 
     def is_over(self, now: float) -> bool:
-        """Whether nobody needs the file any more."""
+        """Whether the file can be deleted at the time ``now``."""
         if self.shared or self.calls:
             return False
         if self.pages:
-            return now > self.used + KEEP_SHOWN
+            return now > self.used + limits.KEEP_SHOWN
         return self.left or now > self.due
 
 
@@ -94,45 +91,48 @@ class Leases:
 
     @property
     def folder(self) -> Path:
-        """The folder that holds all of them."""
+        """The folder that holds all files."""
         return self._cache.path
 
     def new_folder(self) -> Path:
-        """A folder that nobody else uses, and whose name nobody can guess."""
+        """Create a folder with a name that nobody can guess."""
         folder = self.folder / secrets.token_hex(16)
         folder.mkdir(parents=True)
         return folder
 
     def anonymous(self, host: str) -> str:
-        """The client behind calls without a session, by its network address.
+        """Return the client name for calls without a session.
 
-        The name holds a part that no client knows, so that none can claim it as its session.
+        The name holds a secret, so that no client can claim it as its session.
+
+        Args:
+            host: The network address and, for an MCP tool, the MCP session.
         """
         return f"{self._secret.hex()} {host}"
 
     def expect(self, *paths: str, client: str | None = None) -> None:
-        """Register files that have just been uploaded, where it is known by a ``client``."""
+        """Register uploaded files; without ``client``, their first user becomes their owner."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
-                self._files[path] = CachedFile(now + KEEP_UNUSED, now, client, sent=True)
+                self._files[path] = CachedFile(now + limits.KEEP_UNUSED, now, client, sent=True)
 
     def answer(self, *paths: str) -> None:
-        """Register the files of a call's result: to be fetched, never to be named in a call."""
+        """Register the files of a call's result: they are served, but no call may name them."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
-                self._files[path] = CachedFile(now + KEEP_ANSWERED, now)
+                self._files[path] = CachedFile(now + limits.KEEP_ANSWERED, now)
 
     def share(self, *paths: str) -> None:
-        """Register files that everybody may read and that stay as long as the page."""
+        """Register files that everybody may use and that stay as long as the page."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
                 self._files[path] = CachedFile(now, now, shared=True)
 
     def take(self, owner: str, *paths: str) -> None:
-        """Note that a visitor's page shows these files; those outside the cache are left alone."""
+        """Note that a visitor's page shows these files; paths outside the cache are ignored."""
         now = time.monotonic()
         with self._lock:
             for path in paths:
@@ -142,7 +142,7 @@ class Leases:
                 if file.shared:
                     continue
                 pages = file.pages if owner in self._left else file.pages | {owner}
-                due = max(file.due, now + KEEP_SENT)
+                due = max(file.due, now + limits.KEEP_SENT)
                 left = owner in self._left
                 self._files[path] = replace(file, due=due, used=now, pages=pages, left=left)
 
@@ -159,11 +159,11 @@ class Leases:
         path = self.folder / name.hexdigest()[:32] / "image.png"
         self.take(owner, str(path))
         if not path.exists():
-            write_whole(path, data)
+            write_cached(path, data)
         return str(path)
 
     def refresh(self, path: str) -> str:
-        """The same path, noted as used just now. Raises FileNotFoundError where it is deleted."""
+        """Note that a file is used now, and return its path; FileNotFoundError if it is deleted."""
         os.stat(path)
         with self._lock:
             if path in self._files:
@@ -171,12 +171,12 @@ class Leases:
         return path
 
     def knows(self, path: str) -> bool:
-        """Whether a path is that of a registered file that is a regular file."""
+        """Whether a path belongs to a registered and regular file."""
         return path in self._files and _is_regular(path)
 
     @contextmanager
     def using(self, client: str, paths: Collection[str]) -> Iterator[None]:
-        """Admit the files that a call names, and keep them until a while after the call.
+        """Admit the files that a call names, and keep them during the call and a while after it.
 
         Args:
             client: The session of the call, or ``anonymous``.
@@ -192,7 +192,7 @@ class Leases:
             self._release(paths)
 
     def leave(self, owner: str) -> None:
-        """Delete the files of a visitor who has left, but those that a call is at work with."""
+        """Delete the files of a visitor who has left, except those that a running call uses."""
         with self._lock:
             self._left[owner] = time.monotonic()
             for path, file in list(self._files.items()):
@@ -204,14 +204,14 @@ class Leases:
                 self._delete_if_over(path, self._files[path])
 
     def sweep(self, waiting: Collection[str] = ()) -> None:
-        """Delete what nobody needs any more, and what was never registered.
+        """Delete the files that nobody needs any more, and old files that are not registered.
 
         Args:
             waiting: Files that calls in the queue name.
         """
         now = time.monotonic()
         with self._lock:
-            self._left = {k: at for k, at in self._left.items() if now - at < KEEP_SHOWN}
+            self._left = {k: at for k, at in self._left.items() if now - at < limits.KEEP_SHOWN}
             for path, file in list(self._files.items()):
                 if path not in waiting:
                     self._delete_if_over(path, file)
@@ -221,7 +221,7 @@ class Leases:
                 _delete_old(folder)
 
     def close(self) -> None:
-        """Delete all files; those of an ended process are deleted by the next page to start."""
+        """Delete all files. The next page to start deletes those of a killed process."""
         self._cache.delete()
 
     def _admit(self, client: str, paths: Collection[str]) -> None:
@@ -245,7 +245,7 @@ class Leases:
             for path in set(paths):
                 file = self._files[path]
                 self._files[path] = replace(
-                    file, calls=file.calls - 1, used=now, due=now + KEEP_SENT
+                    file, calls=file.calls - 1, used=now, due=now + limits.KEEP_SENT
                 )
 
     def _delete_if_over(self, path: str, file: CachedFile) -> None:
@@ -254,24 +254,28 @@ class Leases:
             return
         try:
             Path(path).unlink(missing_ok=True)
-            if not file.left or now > file.used + KEEP_SHOWN:
+            if not file.left or now > file.used + limits.KEEP_SHOWN:
                 del self._files[path]
             _delete_empty(Path(path).parent, self.folder)
         except OSError as error:
             log.warning("A file of the cache could not be deleted: %s.", error.strerror)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that nobody sees before it is complete, and that is not left half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = tempfile.NamedTemporaryFile(dir=path.parent, delete=False)  # noqa: SIM115 - is moved
+def write_cached(path: Path, data: bytes) -> None:
+    """Write a whole file of the cache, or none.
+
+    Args:
+        path: The file; its folder is created.
+        data: Its content.
+
+    Raises:
+        RequestError: The disk is full, or the cache cannot be written. The message names no path.
+    """
     try:
-        with file:
-            file.write(data)
-        os.replace(file.name, path)
-    except OSError:
-        Path(file.name).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except (OSError, RequestError) as error:
+        raise RequestError(NO_ROOM) from error
 
 
 def _is_regular(path: str) -> bool:
@@ -292,7 +296,7 @@ def _delete_old(folder: Path) -> None:
     """Delete a folder in which nothing has been written for a while."""
     try:
         newest = max(os.lstat(path).st_mtime for path in (folder, *folder.rglob("*")))
-        if time.time() - newest > KEEP_UNKNOWN:
+        if time.time() - newest > limits.KEEP_UNKNOWN:
             shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
     except OSError as error:
         log.warning("A folder of the cache could not be deleted: %s.", error.strerror)

@@ -9,18 +9,19 @@ from gradio.data_classes import ImageData
 from PIL import Image
 
 from tmsa_core.errors import ImageError
+from tmsa_core.server import limits
 
-MAX_BYTES = 20 << 20  # of one image's file
+MAX_BYTES = limits.IMAGE_BYTES
 SHOWN_SIDE = 1024  # px; larger images are shown reduced and downloaded whole
 
 
 def data_url(jpeg: bytes) -> str:
-    """A JPEG as an address that holds it: shown without a file and without a second request."""
+    """Return a JPEG as a data URL, which needs no file and no second request."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def shown(image: Image.Image) -> Image.Image:
-    """The image, reduced to what fits a screen, metadata kept."""
+    """Return the image, reduced to at most ``SHOWN_SIDE`` pixels a side, with its metadata."""
     if max(image.size) <= SHOWN_SIDE:
         return image
     smaller = image.copy()
@@ -29,11 +30,19 @@ def shown(image: Image.Image) -> Image.Image:
 
 
 def uploaded(payload: ImageData | None) -> str | None:
-    """The file that a visitor or a script sent, unread.
+    """Return the path of an image that a visitor or a script sent, unread.
 
-    Gradio would open it, drop transparency on the way, and answer a broken file with an error
-    that says nothing; the editor reads it once, with all its checks. ``LenientBlocks`` has
-    admitted the file before. Raises ImageError for a file of more than ``MAX_BYTES``.
+    Gradio would open it, drop its transparency, and answer a broken file with an unclear error.
+    The editor reads it once, with all its checks. ``LenientBlocks`` has admitted it before.
+
+    Args:
+        payload: The value of an image input.
+
+    Returns:
+        The path, or None where nothing was sent.
+
+    Raises:
+        ImageError: The file has more than ``MAX_BYTES``, or an address names it.
     """
     path = received(payload)
     if path:
@@ -42,7 +51,7 @@ def uploaded(payload: ImageData | None) -> str | None:
 
 
 def received(payload: ImageData | None) -> str | None:
-    """``uploaded`` without the check of the size."""
+    """Return the same as ``uploaded``, without the check of the size."""
     if payload is None:
         return None
     if payload.url and not payload.path:
@@ -51,7 +60,7 @@ def received(payload: ImageData | None) -> str | None:
 
 
 def check_bytes(path: str) -> None:
-    """Raise ImageError for a file of more than ``MAX_BYTES``."""
+    """Check that a file has at most ``MAX_BYTES``; ImageError otherwise."""
     if Path(path).is_file() and Path(path).stat().st_size > MAX_BYTES:
         raise ImageError(
             f"The image has more than {MAX_BYTES >> 20} MB: save it smaller, or as a JPEG."

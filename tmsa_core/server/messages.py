@@ -1,4 +1,4 @@
-"""Messages of the page: Gradio shows them as HTML, so what they quote is escaped here, once.
+"""Messages of the page: Gradio shows them as HTML, so foreign text is escaped here, once.
 
 All messages of the page's events pass through this module. Those of the named endpoints do not:
 a script reads them as plain text.
@@ -11,22 +11,22 @@ from html import escape
 
 import gradio as gr
 
-# Every ASCII sign may stand behind a backslash in Markdown, and then means nothing but itself.
+# In Markdown a backslash before any ASCII sign makes the sign plain.
 _SIGNS = re.compile(r"([!-/:-@\[-`{-~])")
 
 
 def warn(words: str) -> None:
-    """Show a warning."""
+    """Show a warning, escaped."""
     gr.Warning(escape(words, quote=False))
 
 
 def inform(words: str) -> None:
-    """Show an information."""
+    """Show an information, escaped."""
     gr.Info(escape(words, quote=False))
 
 
 def toast_error(error: Exception) -> gr.Error:
-    """The error as the page shows it.
+    """Convert an error into the escaped one that the page shows.
 
     Args:
         error: Any error of an event, Gradio's own included.
@@ -46,5 +46,5 @@ def toast_error(error: Exception) -> gr.Error:
 
 
 def plain_markdown(text: str) -> str:
-    """The text as Markdown that shows it letter by letter, on one line, addresses unlinked."""
+    """Return Markdown that shows a text as it is, on one line, with no links."""
     return _SIGNS.sub(r"\\\1", " ".join(text.split()))

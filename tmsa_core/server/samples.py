@@ -1,4 +1,4 @@
-"""The sample portraits of a domain: ours, the same for everybody, prepared once."""
+"""The sample portraits of a domain: the same for all visitors, prepared once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ DRAWN = {f"portrait-{seed}": seed for seed in range(1, MAX_SAMPLES + 1)}  # wher
 
 
 class Samples:
-    """Named portraits to start from; ``leases`` holds their files."""
+    """Named portraits that a visitor can start from.
+
+    Args:
+        editor: Of their domain.
+        leases: Holds their files.
+    """
 
     def __init__(self, editor: Editor, leases: Leases) -> None:
         self._editor = editor
@@ -31,11 +36,11 @@ class Samples:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Their names, in the order shown."""
+        """The names, in the order of the page."""
         return tuple(self.portraits)
 
     def file(self, name: str) -> str:
-        """The portrait as a file, for the page to open like any image."""
+        """Return the path of a portrait's file, which the page opens like any image."""
         path = self._files.get(name)
         if path is None or not Path(path).exists():  # the system may clear its temporary files
             path = self._leases.keep("", self.portraits[name])
@@ -44,7 +49,7 @@ class Samples:
         return path
 
     def named(self, path: str | None) -> str | None:
-        """The name of the sample that a file is, None where it is none."""
+        """Return the name of the sample at a path; None for any other file."""
         return next((name for name in self.names if self.file(name) == path), None)
 
     def _prepare(self, name: str, inversion: str) -> PreparedFace:
@@ -53,10 +58,10 @@ class Samples:
 
 
 def sample_names(domain: str) -> tuple[str, ...]:
-    """The names of a domain's samples, without loading or drawing any."""
+    """Return the names of a domain's samples, without loading or drawing them."""
     try:
         files = _files(open_bundle(domain).folder)
-    except BundleError:  # the names do not matter: an edit will say what is missing
+    except BundleError:  # the names do not matter: an edit will raise this error
         files = []
     return tuple(file.stem for file in files) or tuple(DRAWN)
 

@@ -1,4 +1,4 @@
-"""What the operator of a page decides: where it is served, for whom, and what it may change."""
+"""The operator's settings: address, allowed hosts, and whether visitors may set up domains."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tmsa_core.errors import RequestError
+from tmsa_core.errors import RequestError, quoted
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# Proxies of a Space have such addresses. Not "*": then a visitor could choose the address.
+PRIVATE_NETWORKS = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1,fc00::/7"
 SHARE_HOSTS = ".gradio.live"  # where Gradio's tunnel shows a shared page
-SHOWN = 60  # characters of an input that a message quotes
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Settings:
         domain: The domain that the page starts with.
         share: Whether to show the page through Gradio's public tunnel.
         allow_setup: Whether visitors may start downloads and quick alignments.
-        allowed_hosts: Names that the page answers to beside those of this machine; one with a
+        allowed_hosts: Names that the page answers to, besides those of this machine; one with a
             leading dot stands for all its subdomains.
     """
 
@@ -45,22 +46,22 @@ def make_settings(
     allow_setup: bool | None,
     allowed_hosts: Sequence[str],
 ) -> Settings:
-    """The settings that options ask for, completed by what a Hugging Face Space says of itself.
+    """Make settings from options and from the environment of a Hugging Face Space.
 
     Args:
         host: The address to listen at.
         port: The port, or None for a free one.
         domain: The domain that the page starts with.
         share: Whether to open a public tunnel.
-        allow_setup: What the operator said, or None for the default: only where nobody but the
-            users of this machine can reach the page.
+        allow_setup: The operator's choice, or None for the default: only where the page can be
+            reached from this machine alone.
         allowed_hosts: Host names, several in one text separated by commas.
 
     Returns:
         The settings.
 
     Raises:
-        RequestError: A name among ``allowed_hosts`` is no host name.
+        RequestError: A name among ``allowed_hosts`` is not a host name.
     """
     host = host.strip().strip("[]")
     private = host in LOOPBACK and not share and not os.environ.get("SPACE_ID")
@@ -79,7 +80,7 @@ def make_settings(
 
 
 def check_address(host: str, port: int | None) -> None:
-    """Find out whether a server can listen at an address.
+    """Check that a server can listen at an address.
 
     Args:
         host: The address to listen at.
@@ -96,7 +97,7 @@ def check_address(host: str, port: int | None) -> None:
             trial.bind((host, port or 0))
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        where = f"port {port} of {host[:SHOWN]!r}" if port else repr(host[:SHOWN])
+        where = f"port {port} of {quoted(host)}" if port else quoted(host)
         raise RequestError(
             f"The page cannot be served at {where} ({reason}): choose another address of this "
             "machine, such as 127.0.0.1, or another port."
@@ -106,8 +107,11 @@ def check_address(host: str, port: int | None) -> None:
 def prepare_environment() -> None:
     """Set what Gradio and huggingface_hub read while they are imported; call this before.
 
-    They send no telemetry then, and Gradio's look at its own page goes past any proxy.
+    They then send no telemetry, and Gradio opens its own page without a proxy. On a Space all
+    requests come through proxies; with this, the limits count the visitors' addresses.
     """
+    if os.environ.get("SPACE_ID"):
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", PRIVATE_NETWORKS)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     for name in ("NO_PROXY", "no_proxy"):
@@ -115,7 +119,7 @@ def prepare_environment() -> None:
 
 
 def host_name(address: str) -> str:
-    """The host of an address or of a Host header, in lower case and without its port.
+    """Return the host of an address or of a Host header, in lower case and without its port.
 
     Args:
         address: Such as "LocalHost:7860", "[::1]:7860" or "https://example.org".
@@ -135,7 +139,7 @@ def _checked_host(name: str) -> str:
     found = host_name(f"[{bare}]" if bare.count(":") > 1 and "[" not in bare else bare)
     if not found or "/" in name or "@" in name or "*" in name or any(map(str.isspace, name)):
         raise RequestError(
-            f"{name[:SHOWN]!r} is no host name: give a name such as faces.example.org, or "
+            f"{quoted(name)} is not a host name: give a name such as faces.example.org, or "
             ".example.org for all its subdomains."
         )
     return "." + found if name.startswith(".") else found

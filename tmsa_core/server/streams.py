@@ -1,4 +1,4 @@
-"""The streams by which callers listen for their answers."""
+"""Middleware for the streams by which callers listen for answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from urllib.parse import parse_qs
 
 from gradio.routes import API_PREFIX
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,9 +14,9 @@ NO_CALL = "There is no such call, or its answer has been collected."
 
 
 class Streams:
-    """ASGI middleware: notes who listens, and answers those who ask for what does not exist.
+    """ASGI middleware that counts listeners, and answers requests for unknown streams.
 
-    Gradio would raise an error inside the open stream, and write a traceback for each.
+    For those Gradio would raise an error inside the open stream, and log a traceback.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,11 +34,17 @@ class Streams:
             await _nothing(kind)(scope, receive, send)
             return
         with queue.listening(session):
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            except RuntimeError as error:
+                # Gradio answers "not found" inside an open stream whose session has ended.
+                if not isinstance(error.__cause__, HTTPException):
+                    raise
+                await send({"type": "http.response.body", "body": b""})
 
 
 def _asked_for(scope: Scope) -> tuple[str, str]:
-    """("session", its name), ("call", its number), or ("", "") for any other request."""
+    """Return ("session", name), ("call", id), or ("", "") for any other request."""
     if scope["type"] != "http" or scope["method"] != "GET":
         return "", ""
     _, _, path = scope["path"].partition(f"{API_PREFIX}/")
@@ -51,10 +58,10 @@ def _asked_for(scope: Scope) -> tuple[str, str]:
 
 
 def _nothing(kind: str) -> Response:
-    """The message by which Gradio's clients learn that there is no such stream."""
+    """Return the message that Gradio's clients expect for an unknown stream."""
     message = {"msg": "unexpected_error", "message": NO_CALL, "success": False}
     message["session_not_found"] = True
-    show_errors = f"data: {json.dumps(message)}\n\n"
+    event = f"data: {json.dumps(message)}\n\n"
     if kind == "call":
-        show_errors = f"event: error\ndata: {json.dumps(NO_CALL)}\n\n"
-    return Response(show_errors, media_type="text/event-stream")
+        event = f"event: error\ndata: {json.dumps(NO_CALL)}\n\n"
+    return Response(event, media_type="text/event-stream")

@@ -1,7 +1,7 @@
-"""The routes by which files come to the server and leave it, in the place of Gradio's own.
+"""The routes for uploads and downloads, which replace Gradio's own.
 
 Gradio names an upload by its content and serves every file of its upload folder. Here every upload
-gets a folder that nobody can guess, and only registered files are served.
+gets a folder with a random name, and only registered files are served.
 """
 
 from __future__ import annotations
@@ -22,32 +22,27 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tmsa_core.server.file_leases import Leases
+from tmsa_core.server.file_leases import NO_ROOM, Leases
 
-CLIENT_GONE = 499  # as nginx has it; nobody reads it
+CLIENT_GONE = 499  # the code that nginx uses; no client reads it
 BAD_UPLOAD = "Send each file in a form field `files`, as multipart/form-data."
-NO_ROOM = "The server has no room for the file: try again in some minutes."
 NO_SUCH_FILE = "There is no such file, or it has been deleted."
-NOT_OFFERED = "This page does not offer that."
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, AssertionError)
 log = logging.getLogger(__name__)
 
 
 def file_routes() -> list[Route]:
-    """The routes, for ``FastAPI(routes=...)``: they come before those that Gradio adds."""
+    """Return the routes, for ``FastAPI(routes=...)``: Gradio adds its own after them."""
     served = {"methods": ["GET"]}  # HEAD comes with it
     return [
         Route(f"{API_PREFIX}/upload", upload, methods=["POST"]),
         Route(f"{API_PREFIX}/file={{path:path}}", serve_file, **served),
         Route(f"{API_PREFIX}/file/{{path:path}}", serve_file, **served),
-        # These write a visitor's values and files to the disk; the page uses neither.
-        Route("/gradio_api/deep_link", refuse, **served),
-        Route(f"{API_PREFIX}/process_recording", refuse, methods=["POST"]),
     ]
 
 
 async def upload(request: Request) -> Response:
-    """Store the files of a form in a folder of their own, and answer their paths."""
+    """Store the files of a form in a new folder and answer their paths."""
     leases: Leases = request.app.get_blocks().leases
     try:
         with _emptied_on_failure(leases.new_folder()) as folder:
@@ -95,19 +90,14 @@ async def _receive(request: Request, folder: Path) -> list[str]:
     return paths
 
 
-def _refusal(words: str, status: int) -> Response:
-    return JSONResponse({"error": words}, status_code=status)
+def _refusal(sentence: str, status: int) -> Response:
+    return JSONResponse({"error": sentence}, status_code=status)
 
 
 async def serve_file(request: Request) -> Response:
-    """Answer a registered file; whoever knows its path was told it."""
+    """Answer a registered file: only those who received its random path know it."""
     blocks = request.app.get_blocks()
     path = request.path_params["path"]
     if not blocks.leases.knows(path):
         return _refusal(NO_SUCH_FILE, 404)
     return await run_in_threadpool(file_fetch, path, request, blocks, str(blocks.leases.folder))
-
-
-async def refuse(request: Request) -> Response:
-    """Answer that there is nothing here."""
-    return _refusal(NOT_OFFERED, 404)

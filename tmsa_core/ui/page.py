@@ -10,23 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 from tmsa_core.api.endpoints import Endpoints, add_endpoints
-from tmsa_core.api.lenient_blocks import MISFITS, LenientBlocks, refuse_call
+from tmsa_core.api.lenient_blocks import LenientBlocks
 from tmsa_core.bundles import cache_folder
 from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import TmsaError
-from tmsa_core.server.cleaner import cleaning
+from tmsa_core.server import limits
 from tmsa_core.server.editors import Editors, device_words, first_editor
 from tmsa_core.server.file_leases import Leases
-from tmsa_core.server.hosts import HostGuard
 from tmsa_core.server.jobs import SetupJobs
-from tmsa_core.server.limits import LimitsMiddleware
 from tmsa_core.server.samples import Samples
 from tmsa_core.server.settings import Settings
-from tmsa_core.server.streams import Streams
-from tmsa_core.server.uploads import file_routes
 from tmsa_core.ui.about import CONSENT, licences
 from tmsa_core.ui.batch_actions import BatchActions
 from tmsa_core.ui.batch_tab import connect_batch, lay_out_batch
@@ -45,8 +40,6 @@ EXAMPLES = (
     ("Shell, curl", "edit_with_curl.sh", "shell"),
     ("JavaScript, fetch", "edit_with_javascript.mjs", "javascript"),
 )
-MAX_QUEUE = 64  # visitors in the queue
-MAX_UPLOAD = "100mb"  # a ZIP; ui_files limits a single image
 
 
 def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
@@ -91,7 +84,7 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
     for part in blocks.blocks.values():  # or Gradio writes files where nobody deletes them
         part.GRADIO_CACHE = str(leases.folder)
     # Closed to direct calls: what runs networks is to wait its turn, whoever asks for it.
-    blocks.queue(max_size=MAX_QUEUE, default_concurrency_limit=1, api_open=False)
+    blocks.queue(max_size=limits.QUEUED_CALLS, default_concurrency_limit=1, api_open=False)
     return blocks
 
 
@@ -107,23 +100,14 @@ def launch_options(allowed_hosts: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": limits.FILE_BYTES,
         "run_history": False,
         "enable_monitoring": False,
         "show_error": True,  # or a script is told nothing of what Gradio itself finds wrong
         "footer_links": ["api"],
-        "state_session_capacity": 200,  # each takes 0.3 MB and what the visitor edits
+        "state_session_capacity": limits.SESSIONS,
         "ssr_mode": False,
-        "app_kwargs": {
-            "exception_handlers": dict.fromkeys(MISFITS, refuse_call),
-            "lifespan": cleaning,
-            "middleware": [
-                Middleware(HostGuard, allowed_hosts=tuple(allowed_hosts)),
-                Middleware(LimitsMiddleware),
-                Middleware(Streams),
-            ],
-            "routes": file_routes(),
-        },
+        "allowed_hosts": allowed_hosts,
         "mcp_server": find_spec("mcp") is not None,
     }
 

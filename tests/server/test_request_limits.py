@@ -18,7 +18,8 @@ from starlette.types import Message, Receive, Scope, Send
 from tmsa_core import Editor, EditRequest
 from tmsa_core.errors import ImageError, TextError
 from tmsa_core.imaging.images import MAX_JPEG2000_PIXELS, load_image
-from tmsa_core.server.limits import Limits, LimitsMiddleware
+from tmsa_core.server import limits
+from tmsa_core.server.request_limits import RequestLimits
 from tmsa_core.text.cleaning import MAX_CHARACTERS_CLEANED, MAX_RAW_CHARACTERS, clean_text
 from tmsa_core.ui.page import build_ui, launch_options
 
@@ -47,8 +48,8 @@ def finish(client: httpx.Client, answers: list[httpx.Response]) -> None:
 
 def test_one_client_leaves_room_for_others(server: str, client: httpx.Client) -> None:
     async def rush() -> list[httpx.Response]:
-        limits = httpx.Limits(max_connections=60)
-        async with httpx.AsyncClient(base_url=server, timeout=DEADLINE, limits=limits) as many:
+        pool = httpx.Limits(max_connections=60)
+        async with httpx.AsyncClient(base_url=server, timeout=DEADLINE, limits=pool) as many:
             headers = {"X-Forwarded-For": ONE}
             calls = (
                 many.post("gradio_api/call/sample", json={"data": [i]}, headers=headers)
@@ -70,8 +71,8 @@ def test_one_client_leaves_room_for_others(server: str, client: httpx.Client) ->
 
 def test_a_full_queue_says_how_long(server: str, client: httpx.Client) -> None:
     async def rush() -> list[httpx.Response]:
-        limits = httpx.Limits(max_connections=120)
-        async with httpx.AsyncClient(base_url=server, timeout=DEADLINE, limits=limits) as many:
+        pool = httpx.Limits(max_connections=120)
+        async with httpx.AsyncClient(base_url=server, timeout=DEADLINE, limits=pool) as many:
             calls = (many.post("gradio_api/call/sample", json={"data": [i]}) for i in range(120))
             return await asyncio.gather(*calls)
 
@@ -91,7 +92,7 @@ def test_a_body_beyond_the_limit_is_refused(client: httpx.Client) -> None:
         assert answer.json()["error"].startswith("The request has more than 32 MB")
 
 
-def test_a_image_of_20_mb_still_goes_in_as_a_data_url(client: httpx.Client) -> None:
+def test_an_image_of_20_mb_still_goes_in_as_a_data_url(client: httpx.Client) -> None:
     url = "data:image/png;base64," + "A" * (27 << 20)
     image = {"url": url, "meta": {"_type": "gradio.FileData"}}
     call = {"data": [image, "human face", "old human face"]}
@@ -120,7 +121,7 @@ class Application:
 def send_in_parts(path: str, parts: int, headers: list[tuple[bytes, bytes]]) -> tuple[int, int]:
     """(status, bytes that came through) of a request in parts of 1 KB, at limits of 4 and 8 KB."""
     inner, sent = Application(), []
-    app = LimitsMiddleware(inner, Limits(body_bytes=4 << 10, upload_bytes=8 << 10))
+    app = RequestLimits(inner)
     left = iter(range(parts - 1, -1, -1))
 
     async def receive() -> Message:
@@ -136,6 +137,14 @@ def send_in_parts(path: str, parts: int, headers: list[tuple[bytes, bytes]]) -> 
     return starts[0]["status"], inner.seen
 
 
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4 KB for a body and 8 KB for an upload."""
+    monkeypatch.setattr(limits, "BODY_BYTES", 4 << 10)
+    monkeypatch.setattr(limits, "UPLOAD_BYTES", 8 << 10)
+
+
+@pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize(
     ("path", "parts", "status"),
     [
@@ -152,6 +161,7 @@ def test_bytes_are_counted_whatever_the_header_says(path: str, parts: int, statu
         assert answered == status and seen <= most
 
 
+@pytest.mark.usefixtures("small_limits")
 def test_a_declared_length_is_refused_before_a_byte_is_read() -> None:
     headers = [(b"content-length", b"9000000")]
     assert send_in_parts("/gradio_api/upload", 1, headers) == (413, 0)

@@ -1,4 +1,4 @@
-"""Images named by an address: none is fetched, and what is silent stops nobody."""
+"""Images named by an address: the server fetches none, and a silent host stops nobody."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tmsa_core.errors import ImageError
-from tmsa_core.server.addresses import without_addresses
+from tmsa_core.server.call_files import with_stored_files
 
 TEXTS = ["human face", "human face with sunglasses"]
 FILE = {"_type": "gradio.FileData"}
@@ -84,7 +84,7 @@ def test_an_address_inside_another_value_is_refused_too(
     assert not contacted(silent)
 
 
-def test_edits_go_on_beside_a_silent_address(
+def test_edits_continue_next_to_a_silent_address(
     client: httpx.Client, silent: socket.socket, portrait: Image.Image, tmp_path: Path
 ) -> None:
     address = f"http://127.0.0.1:{silent.getsockname()[1]}/face.png"
@@ -139,14 +139,13 @@ def test_the_address_of_an_uploaded_file_stands_for_the_file(
 def test_values_without_an_address_stay_as_they_are() -> None:
     values = [
         {"path": "/tmp/a.png", "url": "http://127.0.0.1/gradio_api/file=/tmp/a.png"},
-        {"url": "data:image/png;base64,AAAA"},
         "https://example.org/no/file",
         [1.0, None, {"target_text": "https://example.org"}],
     ]
-    assert without_addresses(values) == values
+    assert with_stored_files([], values, store=lambda name, data: name) == values
 
 
 def test_a_long_address_is_quoted_in_part() -> None:
     with pytest.raises(ImageError) as caught:
-        without_addresses([{"path": "https://example.org/" + "x" * 5000}])
+        with_stored_files([], [{"path": "https://a.test/" + "x" * 5000}], lambda name, data: name)
     assert len(str(caught.value)) < 250

@@ -1,0 +1,1 @@
+"""Generated inputs through Python, command lines and HTTP: ``python -m tests.fuzz --help``."""
