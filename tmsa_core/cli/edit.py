@@ -35,7 +35,7 @@ from tmsa_core.cli.common import (
     print_notes,
 )
 from tmsa_core.errors import ImageError, RequestError, quoted
-from tmsa_core.imaging.contact_sheet import side_by_side
+from tmsa_core.imaging.contact_sheet import contact_sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,7 +99,7 @@ def sweep(
         editor.total_shift([request])  # fails before work is done in vain
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     results = [editor.edit(prepared, r) for r in tqdm(requests, "Editing", leave=False)]
-    _write(side_by_side([r.crop for r in results]), output, editor, requests, inversion)
+    _write(contact_sheet([[r.crop for r in results]], gap=0), output, editor, requests, inversion)
     print_notes(results[0].notes)
     print(f"{output}: strengths {', '.join(f'{alpha:g}' for alpha in alphas)}")
 

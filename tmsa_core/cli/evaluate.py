@@ -123,7 +123,8 @@ def figures(
     name: Annotated[
         str,
         typer.Argument(
-            help="six-prompts, samples, figure-5 to figure-12, pareto, gap, merit, or curve."
+            help="teaser, strength, six-prompts, samples, figure-5 to figure-12, pareto, gap, "
+            "merit, or curve."
         ),
     ],
     output: Annotated[
@@ -146,18 +147,14 @@ def figures(
     from tmsa_core.evaluation.comparison.figures import FIGURES, write_figure
     from tmsa_core.imaging.metadata import check_destination
 
-    names = ("six-prompts", "samples", *FIGURES, *IMAGES, *PLOTS)
+    names = ("teaser", "strength", "six-prompts", "samples", *FIGURES, *IMAGES, *PLOTS)
     if name not in names:
         raise RequestError(f"There is no figure {quoted(name)}; use one of {', '.join(names)}.")
     output = output or Path(f"{name}.webp")
     check_destination(output)
-    if name == "six-prompts":
-        from tmsa_core.editing.load import load_editor
-        from tmsa_core.evaluation.bundle.edit_sheet import write_six_prompts
-
+    if name in ("teaser", "strength", "six-prompts"):
         _only_avatar(domain, "drawn")
-        write_six_prompts(load_editor(domain, device=device), output, portraits or 10)
-        print(f"{output}: {portraits or 10} portraits, before and after each prompt")
+        print(f"{output}: {_draw_edits(name, output, domain, device, portraits or 10)}")
         return
     if name == "samples":
         from tmsa_core.bundles import open_bundle
@@ -177,6 +174,7 @@ def figures(
         write_alignment_figure(name, bundle, output, results or RESULTS / "alignment.jsonl")
         print(f"{output}: {name}")
         return
+    _need("pandas", "pandas", "The figure")
     if name == "pareto":
         _need("matplotlib", "Matplotlib", "The plot")
     print(f"{output}: {write_figure(name, output, results, portraits or 4)}")
@@ -244,15 +242,27 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
 def _measure(name: str, portraits: int, out: Path) -> None:
     _only_avatar(name, "measured")
     from tmsa_core.bundles import open_bundle
-    from tmsa_core.evaluation.bundle import inversion
-    from tmsa_core.evaluation.bundle import report as avatar
+    from tmsa_core.evaluation.bundle.report import evaluate as evaluate_bundle
 
-    bundle = open_bundle(name)
-    rows = avatar.evaluate(bundle, portraits, out)
-    if bundle.has("hfgi"):
-        rows += inversion.evaluate_inversions(bundle, min(portraits, inversion.PORTRAITS), out)
-    for row in rows:
+    for row in evaluate_bundle(open_bundle(name), portraits, out):
         print("  ".join(f"{key}={_short(value)}" for key, value in row.items()))
+
+
+def _draw_edits(name: str, output: Path, domain: str, device: str, portraits: int) -> str:
+    """Draws teaser, strength or six-prompts into a file; returns its caption."""
+    from tmsa_core.editing.load import load_editor
+    from tmsa_core.evaluation.bundle.teaser import six_prompts, strength_animation, teaser
+
+    editor = load_editor(domain, device=device)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if name == "strength":
+        output.write_bytes(strength_animation(editor))
+        return "one edit at strengths from 0 to 1"
+    if name == "teaser":
+        teaser(editor).save(output, quality=90)
+        return "six portraits before and after an edit"
+    six_prompts(editor, portraits).save(output)
+    return f"{portraits} portraits, before and after each prompt"
 
 
 def _existing(path: Path) -> Path:

@@ -6,46 +6,56 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-TILE = 128  # px, side of an image in the titled grid
-TITLE_HEIGHT = 22  # px
+TILE = 128  # px, side of a small image
+TITLE_HEIGHT = 22  # px, height of the titles above the images
+LABEL_WIDTH = 190  # px, width of the labels left of the images
 GAP = 2  # px between images
-HEADER = 16  # px, height of the titles over a grid
+FONT_SIZE = 12
 
 
-def side_by_side(crops: Sequence[Image.Image]) -> Image.Image:
-    """Join crops of one height to a strip, from left to right."""
-    strip = Image.new("RGB", (sum(c.width for c in crops), max(c.height for c in crops)))
-    left = 0
-    for crop in crops:
-        strip.paste(crop, (left, 0))
-        left += crop.width
-    return strip
+def contact_sheet(
+    rows: Sequence[Sequence[Image.Image | None]],
+    titles: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    tile: int | None = None,
+    gap: int = GAP,
+) -> Image.Image:
+    """Arranges images of equal size in a table.
 
+    Args:
+        rows: Rows of images of one length; None leaves a place empty.
+        titles: A title above each column, shortened to its width; none leaves the line out.
+        labels: A label left of each row; none leaves the column out.
+        tile: Side in pixels to which every image is resized; None keeps the size.
+        gap: Pixels between images.
 
-def titled_grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
-    """Images as a table, a title over each column, shortened to fit it."""
-    font = ImageFont.load_default(12)
-    size = (TILE * len(titles), TITLE_HEIGHT + TILE * len(rows))
+    Returns:
+        An RGB image.
+    """
+    width, height = next(image.size for row in rows for image in row if image is not None)
+    if tile is not None:
+        width = height = tile
+    left, top = LABEL_WIDTH if any(labels) else 0, TITLE_HEIGHT if titles else 0
+    columns = max(len(row) for row in rows)
+    size = (left + columns * (width + gap) - gap, top + len(rows) * (height + gap) - gap)
     sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        while font.getlength(title) > TILE - 8 and len(title) > 2:
-            title = title[:-2] + "…" if not title.endswith("…") else title[:-2] + "…"
-        draw.text((column * TILE + 4, 4), title, font=font, fill="black")
-        for row, images in enumerate(rows):
-            tile = images[column].resize((TILE, TILE), Image.Resampling.LANCZOS)
-            sheet.paste(tile, (column * TILE, TITLE_HEIGHT + row * TILE))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
+    for i, title in enumerate(titles):
+        draw.text((left + i * (width + gap) + 4, 4), _shortened(title, width - 8), "black", font)
+    for k, row in enumerate(rows):
+        y = top + k * (height + gap)
+        if left:
+            draw.text((4, y + height // 2 - FONT_SIZE // 2), labels[k], "black", font)
+        for i, image in enumerate(row):
+            if image is not None:
+                resized = image.resize((width, height), Image.Resampling.LANCZOS)
+                sheet.paste(resized, (left + i * (width + gap), y))
     return sheet
 
 
-def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
-    """Images of equal size as a table with a title over each column."""
-    side = rows[0][0].width
-    step = side + GAP
-    sheet = Image.new("RGB", (step * len(titles) - GAP, HEADER + step * len(rows) - GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        draw.text((column * step + 3, 2), title, fill="black")
-        for row, images in enumerate(rows):
-            sheet.paste(images[column], (column * step, HEADER + row * step))
-    return sheet
+def _shortened(title: str, width: int) -> str:
+    """Cuts a title to a width in pixels."""
+    font = ImageFont.load_default(FONT_SIZE)
+    while font.getlength(title) > width and len(title) > 2:
+        title = title[:-2].rstrip("…") + "…"
+    return title

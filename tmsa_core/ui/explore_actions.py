@@ -22,7 +22,7 @@ from tmsa_core.domains import find_domain
 from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import ImageError, RequestError, quoted
 from tmsa_core.imaging.animation import check_animation_kind, encode_animation, there_and_back
-from tmsa_core.imaging.contact_sheet import titled_grid
+from tmsa_core.imaging.contact_sheet import TILE, contact_sheet
 from tmsa_core.imaging.metadata import annotate
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
@@ -106,7 +106,7 @@ class Explore:
             requests = [EditRequest(neutral, t, alpha, paste_back=False) for t in targets]
             results = editor.edit_many([face] * len(requests), requests)
             rows.append([face.crop, *(result.crop for result in results)])
-        sheet = titled_grid(rows, ["portrait", *targets])
+        sheet = contact_sheet(rows, ["portrait", *targets], tile=TILE, gap=0)
         requests = [EditRequest(neutral, target, alpha) for target in targets]
         return self._file(visit.owner if visit else "", annotate(sheet, editor.recipe(requests)))
 
