@@ -1,4 +1,4 @@
-"""The study's page in a real browser: a choice, a double click, a reload, a second visitor."""
+"""The page of the study in a browser: a choice, a double click, a reload, a second visitor."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def test_two_visitors_double_clicks_and_reloads(browser: Browser, address: str, 
     assert len(study.votes.all()) == 5
 
 
-def test_a_page_goes_on_with_a_server_that_was_started_again(
-    browser: Browser, study: Study, port: int
-):
+def test_a_page_continues_with_a_restarted_server(browser: Browser, study: Study, port: int):
     options = {"prevent_thread_lock": True, "quiet": True, "server_port": port, "ssr_mode": False}
     first = build_study(study)
     _, address, _ = first.launch(css=CSS, **options)
@@ -125,9 +123,7 @@ def test_tabs_of_one_browser_are_one_visitor(browser: Browser, address: str, stu
     assert len(study.votes.all()) == 1
 
 
-def test_a_vote_that_cannot_be_kept_is_told_on_the_page(
-    browser: Browser, address: str, study: Study
-):
+def test_a_vote_that_cannot_be_stored_shows_an_error(browser: Browser, address: str, study: Study):
     page = visit(browser, address)
     for file in study.votes.path.parent.glob("v.sqlite*"):
         file.unlink()
