@@ -42,7 +42,7 @@ def cosine(a: Tensor, b: Tensor) -> float:
 
 
 def agreement(predicted: Tensor, truth: Tensor, where: Tensor) -> float:
-    """Returns the share of equal entries of two index tensors (N,) where the mask ``where`` is true."""
+    """Returns the share of equal entries of two index tensors (N,) where a mask is true."""
     count = int(where.sum())
     return float((predicted == truth)[where].float().mean()) if count else math.nan
 

@@ -221,7 +221,7 @@ def test_another_programs_database_is_left_alone(table: str, tmp_path: Path):
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"CREATE TABLE {table}")
     before = path.read_bytes()
-    with pytest.raises(RequestError, match="something else than votes"):
+    with pytest.raises(RequestError, match="something other than votes"):
         Votes(path)
     assert path.read_bytes() == before
 
