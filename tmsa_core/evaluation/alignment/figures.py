@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
@@ -126,10 +127,8 @@ def _two_spaces(points: Sequence[np.ndarray]) -> Image.Image:
             x, y = cloud[len(cloud) - 2 + i]
             axes.scatter(x, y, s=140, marker="^", color=colour, edgecolor="black",
                          label=f"text: {kind}")  # fmt: skip
-        axes.set_title(title)
+        axes.set(title=title, xticks=[], yticks=[])
         axes.legend(fontsize=7)
-        axes.set_xticks([])
-        axes.set_yticks([])
     return plot_image(plot)
 
 
@@ -164,45 +163,35 @@ def _ablation(networks: Networks, name: str) -> Image.Image:
 
 def gap_plot(rows: Sequence[Row]) -> Image.Image:
     """Plots the scores of each treatment of the modality gap, at one common length."""
-    found = [r for r in rows if r["row"] == "treatment" and r["scale"] == "common length"]
-    names = [str(r["treatment"]) for r in found]
+    frame = pd.DataFrame(rows)
+    found = frame[(frame["row"] == "treatment") & (frame["scale"] == "common length")]
     plot, (axes,) = new_plot(1)
-    place = np.arange(len(names))
-    for k, figure in enumerate(("cosine_to_truth", "success", "kept", "identity")):
-        axes.barh(place + 0.2 * k, [r[figure] for r in found], 0.2, label=figure.replace("_", " "))
-    axes.set_yticks(place + 0.3, names)
+    names = ["cosine_to_truth", "success", "kept", "identity"]
+    found.set_index("treatment")[names].plot.barh(ax=axes, width=0.8, ylabel="")
     axes.invert_yaxis()
-    axes.legend()
     return plot_image(plot)
 
 
 def merit_plot(rows: Sequence[Row]) -> Image.Image:
     """Plots the scores along alpha, averaged over all prompts."""
-    rows = [r for r in rows if r["row"] == "edit"]
-    alphas = sorted({float(r["alpha"]) for r in rows})
+    frame = pd.DataFrame(rows)
+    means = frame[frame["row"] == "edit"].groupby("alpha")[["success", "kept", "identity", "clip"]]
     plot, (axes,) = new_plot(1)
-    for figure in ("success", "kept", "identity", "clip"):
-        means = [np.mean([r[figure] for r in rows if r["alpha"] == a]) for a in alphas]
-        axes.plot(alphas, means, "o-", label=figure)
+    means.mean().plot(ax=axes, style="o-", grid=True)
     axes.axvline(1.0, color="grey", lw=0.8)
-    axes.set_xlabel("alpha")
-    axes.legend()
-    axes.grid(alpha=0.3)
     return plot_image(plot)
 
 
 def curve_plot(rows: Sequence[Row]) -> Image.Image:
     """Plots quality by generator evaluations, a line for each schedule."""
+    frame = pd.DataFrame(rows).sort_values("evaluations")
     plot, both = new_plot(2)
-    for axes, figure in zip(both, ("cosine_to_truth", "success"), strict=True):
+    for axes, score in zip(both, ("cosine_to_truth", "success"), strict=True):
         for schedule in ("quick", "fast", "paper"):
-            found = [r for r in rows if r["schedule"] == schedule]
-            points = sorted((r["evaluations"], r[figure]) for r in found)
-            if points:
-                axes.plot(*zip(*points, strict=True), "o-", label=schedule)
-        axes.set_xscale("log")
-        axes.set_xlabel("generator evaluations")
-        axes.set_ylabel(figure.replace("_", " "))
+            found = frame[frame["schedule"] == schedule]
+            if len(found):
+                axes.plot(found["evaluations"], found[score], "o-", label=schedule)
+        axes.set(xscale="log", xlabel="generator evaluations", ylabel=score.replace("_", " "))
         axes.legend()
         axes.grid(alpha=0.3)
     return plot_image(plot)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image
 
 from tmsa_core.baselines import METHODS
@@ -100,9 +100,11 @@ def pareto(data: Comparison, portraits: int) -> Image.Image:
             yerr=[[success.mean - success.low], [success.high - success.mean]],
             fmt="o", ms=8, capsize=2, color=colour, label=METHODS[method].title,
         )  # fmt: skip
-    axes.set_xlabel("identity kept (cosine)")
-    axes.set_ylabel("attribute shown (share of edits)")
-    axes.set_title("Along alpha: up and to the right is better")
+    axes.set(
+        xlabel="identity kept (cosine)",
+        ylabel="attribute shown (share of edits)",
+        title="Along alpha: up and to the right is better",
+    )
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return plot_image(plot)
@@ -110,17 +112,11 @@ def pareto(data: Comparison, portraits: int) -> Image.Image:
 
 def _curve(data: Comparison, method: str) -> list[tuple[Interval, Interval]]:
     """Returns (success, identity) at every factor, over the edits that have all factors."""
-    by_factor = [data.counted(method, factor=factor) for factor in FACTORS]
-    every = [set(zip(edits["prompt"], edits["image"], strict=True)) for edits in by_factor]
-    shared = set.intersection(*every)
-    points = []
-    for edits in by_factor:
-        chosen = edits[
-            [pair in shared for pair in zip(edits["prompt"], edits["image"], strict=True)]
-        ]
-        points.append((over_portraits(chosen, "success"), over_portraits(chosen, "identity")))
-    known = shared and not any(math.isnan(interval.mean) for interval in points[0])
-    return points if known else []
+    edits = pd.concat([data.counted(method, factor=factor) for factor in FACTORS])
+    edits = edits.dropna(subset=["success", "identity"])
+    complete = edits.groupby(["prompt", "image"])["factor"].transform("size") == len(FACTORS)
+    groups = [group for _, group in edits[complete].groupby("factor")]
+    return [(over_portraits(g, "success"), over_portraits(g, "identity")) for g in groups]
 
 
 FIGURES = {
