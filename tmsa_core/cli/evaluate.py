@@ -211,13 +211,15 @@ def study(
         return
     from tmsa_core.evaluation.comparison.results import read_comparison
     from tmsa_core.evaluation.preference_study.items import make_items
-    from tmsa_core.evaluation.preference_study.page import CSS, Study, build_study
+    from tmsa_core.evaluation.preference_study.page import STYLE, Study, build_study
 
     items = make_items(read_comparison(results), choices)
     _check_port(host, port)
     print(f"{len(items)} items; votes go to {votes}; stop with Ctrl+C")
     page = build_study(Study(items, Votes(votes)))
-    page.launch(server_name=host, server_port=port, css=CSS, footer_links=[], ssr_mode=False)
+    page.launch(
+        server_name=host, server_port=port, css_paths=STYLE, footer_links=[], ssr_mode=False
+    )
 
 
 COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {

@@ -165,10 +165,11 @@ def gap_plot(rows: Sequence[Row]) -> Image.Image:
     """Plots the scores of each treatment of the modality gap, at one common length."""
     frame = pd.DataFrame(rows)
     found = frame[(frame["row"] == "treatment") & (frame["scale"] == "common length")]
-    plot, (axes,) = new_plot(1)
+    plot, (axes,) = new_plot(1, (8.0, 5.5))
     names = ["cosine_to_truth", "success", "kept", "identity"]
     found.set_index("treatment")[names].plot.barh(ax=axes, width=0.8, ylabel="")
     axes.invert_yaxis()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
     return plot_image(plot)
 
 

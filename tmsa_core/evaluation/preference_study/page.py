@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -23,36 +24,8 @@ HIDDEN: dict[str, Any] = {"api_name": False, "api_visibility": "private"}
 CHOOSE_FIRST = "Choose an image first."
 CHANGED = "The study no longer asks about those images; here are the next ones."
 THANKS = "## Thank you\n\nThat was the last question; all your choices are saved."
-CSS = """
-.study { display: flex; flex-wrap: wrap; gap: 12px; }
-.study figure { margin: 0; flex: 1 1 140px; max-width: 220px; }
-.study img { width: 100%; border-radius: 6px; image-rendering: auto; }
-.study figcaption { text-align: center; font-weight: 600; padding-top: 4px; }
-"""
-VISITOR = """
-async () => {
-  const random = crypto.getRandomValues(new Uint32Array(2));
-  const fresh = Array.from(random, (x) => x.toString(16).padStart(8, "0")).join("");
-  try {
-    return await new Promise((resolve, reject) => {
-      const open = indexedDB.open("tmsa-study", 1);
-      open.onupgradeneeded = () => open.result.createObjectStore("visitor").add(fresh, 0);
-      open.onsuccess = () => {
-        const read = open.result.transaction("visitor").objectStore("visitor").get(0);
-        read.onsuccess = () => { open.result.close(); resolve(read.result); };
-        read.onerror = reject;
-      };
-      open.onerror = reject;
-    });
-  } catch (blocked) {
-    return fresh;
-  }
-}
-"""
-"""Returns the visitor, a random token that the browser stores. IndexedDB creates it only once even
-if several tabs open at the same time, which local storage does not guarantee. Without IndexedDB the
-token lasts until the next reload.
-"""
+STYLE = Path(__file__).with_name("study.css")
+VISITOR = Path(__file__).with_name("visitor.js")
 
 
 @dataclass(frozen=True)
@@ -144,7 +117,7 @@ def _show_errors() -> Iterator[None]:
 
 
 def build_study(study: Study) -> gr.Blocks:
-    """Builds the page, ready for ``launch(css=CSS)``.
+    """Builds the page, ready for ``launch(css_paths=STYLE)``.
 
     The page contains the visitor and the item, and each visitor always sees the same letters.
     Therefore a reload continues at the same item, and a restarted server accepts votes of a page
@@ -152,6 +125,7 @@ def build_study(study: Study) -> gr.Blocks:
     any more and the item has a vote already.
     """
     letters = list(LETTERS[: len(study.items[0].methods)])
+    script = VISITOR.read_text(encoding="utf-8").partition("\n\n")[2]
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         token = gr.Textbox(visible="hidden", elem_id="visitor")
         key = gr.Textbox(visible="hidden", elem_id="item")
@@ -189,6 +163,6 @@ def build_study(study: Study) -> gr.Blocks:
                     inform(CHANGED)
                 return show(visitor)
 
-        blocks.load(begin, token, [token, *outputs], js=VISITOR, **HIDDEN)
+        blocks.load(begin, token, [token, *outputs], js=script, **HIDDEN)
         button.click(choose, [token, key, choice], outputs, trigger_mode="once", **HIDDEN)
     return blocks
