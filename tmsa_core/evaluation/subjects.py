@@ -15,10 +15,10 @@ from tmsa_core.baselines.interface import encoder_input
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError
 from tmsa_core.imaging.images import load_image, to_tensor
+from tmsa_core.imaging.metadata import SUFFIXES
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.avatar.renders import held_out_portraits, to_bytes, to_range
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 TEST, VALIDATION = 0, 2  # seeds of two sets of portraits without a common person
 BATCH = 16
 

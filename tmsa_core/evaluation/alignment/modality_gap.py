@@ -144,8 +144,9 @@ def train_network(bank: Bank, noise: float, steps: int = NETWORK_STEPS, batch: i
     torch.manual_seed(0)
     mapper = Mapper(bank.levels, (256,))
     start = closed_form(bank, SHARP)
-    for name in ("clip_mean", "clip_spread", "latent_avg"):
-        getattr(mapper, name).copy_(getattr(start, name))
+    mapper.clip_mean.copy_(start.clip_mean)
+    mapper.clip_spread.copy_(start.clip_spread)
+    mapper.latent_avg.copy_(start.latent_avg)
     optimiser = torch.optim.Adam(mapper.parameters(), lr=5e-4)
     rng = torch.Generator().manual_seed(0)
     for _ in range(steps):

@@ -151,9 +151,9 @@ def _portraits(row: Row) -> object:
 def raw_direction(mapper: Mapper) -> Direction:
     """Returns M(t) - M(t0), as published."""
 
-    @torch.inference_mode()
     def direction(neutral: Tensor, target: Tensor) -> Tensor:
-        w_neutral, w_target = mapper.from_text(torch.stack([neutral, target]))
+        with torch.inference_mode():
+            w_neutral, w_target = mapper.from_text(torch.stack([neutral, target]))
         return w_target - w_neutral
 
     return direction

@@ -56,7 +56,7 @@ def correlation(made: Tensor, real: Tensor) -> float:
     return float((made * real).sum() / (made.norm() * real.norm()))
 
 
-def share_generated(made: Tensor, real: Tensor) -> float:
+def share_drawn(made: Tensor, real: Tensor) -> float:
     """Returns how much of a difference ``real`` the difference ``made`` contains, 1 for all of it.
 
     This is the projection <made, real> / <real, real> of differences in detail (B,3,H,W).
@@ -102,7 +102,7 @@ def _part_share(generator: Generator, part: Part) -> float:
     both = [people[rows].with_(**{part.attribute: o}) for o in (part.option, part.without)]
     real = [detail(render_portraits(p)) for p in both]
     made = [detail(_generated(generator, p)) for p in both]
-    return share_generated(made[0] - made[1], real[0] - real[1])
+    return share_drawn(made[0] - made[1], real[0] - real[1])
 
 
 def _generated(generator: Generator, people: Portraits) -> Tensor:
