@@ -2,7 +2,7 @@
 # make test   install everything into .venv and run the tests (ARGS="-k alpha" passes options on)
 # make check  lint, format, types and layers        make format   let ruff rewrite
 # make lock   write the lock files anew (ARGS=--upgrade takes the newest versions)
-# make tables write the measured results into the README
+# make tables write the measured results into the README and docs
 # make comparison  run every method, then write its tables and figures (an hour on two cores)
 # make screenshots  take the README's images of the page anew (needs Chromium)
 # PYTHON=...  choose the interpreter (3.10 to 3.13)
@@ -63,7 +63,7 @@ lock: $(VENV)/.dev-installed
 		--output-file requirements-dev.lock
 
 tables: $(VENV)/.dev-installed
-	$(BIN)/python -m tmsa_core.evaluation.bundle.readme
+	$(BIN)/python -m tmsa_core.evaluation.tables
 
 comparison: $(VENV)/.dev-installed
 	$(BIN)/python -m tmsa_core evaluate --images 64
@@ -71,7 +71,7 @@ comparison: $(VENV)/.dev-installed
 		--methods tmsa,styleclip_global --prompts docs/prompts/figure-6.json -o results/figure-6.jsonl
 	$(BIN)/python -m tmsa_core evaluate --images 4 --curve-images 0 --kept-images 4 \
 		--methods tmsa --inversion hfgi -o results/figure-10.jsonl
-	$(BIN)/python -m tmsa_core.evaluation.bundle.readme
+	$(BIN)/python -m tmsa_core.evaluation.tables
 	$(BIN)/python -m tmsa_core figures figure-5 -o docs/figure-5.webp
 	$(BIN)/python -m tmsa_core figures figure-6 -o docs/figure-6.webp
 	$(BIN)/python -m tmsa_core figures figure-10 -o docs/figure-10.webp

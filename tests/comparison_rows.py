@@ -1,4 +1,4 @@
-"""A small results file of the comparison, with numbers that are known by hand."""
+"""Rows of a small comparison with known numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 
 from PIL import Image
 
-from tmsa_core.evaluation.judges import Row
+from tmsa_core.evaluation.json_lines import Row
 
 RUN: Row = {"domain": "avatar", "weights": "abc", "inversion": "e4e", "folder": None}
 METHODS = ("tmsa", "styleclip_mapper", "tedigan", "clip2stylegan")
@@ -17,14 +17,14 @@ FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 
 
 def webp(colour: str) -> str:
-    """A one-colour image as the results keep it."""
+    """Returns a one-colour image as WebP in base64."""
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16), colour).save(buffer, "WEBP")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def edit(method: str, prompt: str, image: int, factor: float = 1.0, **changes: object) -> Row:
-    """A line of a good edit, with changes."""
+    """Returns the row of a good edit, with changes."""
     row: Row = {
         "row": "edit",
         "image": image,
@@ -46,14 +46,14 @@ def edit(method: str, prompt: str, image: int, factor: float = 1.0, **changes: o
 
 
 def kept_row(method: str, prompt: str | None, image: int, colour: str = "red") -> Row:
-    """A line with a kept image."""
+    """Returns the row of a kept image."""
     row: Row = {"row": "image", "method": method, "image": image, "webp": webp(colour)}
     about: Row = {} if prompt is None else {"prompt": prompt, "lacking": True, "factor": 1.0}
     return RUN | row | about
 
 
 def comparison_rows(images: int = 3) -> list[Row]:
-    """All lines of a run in which every edit is good."""
+    """Returns all rows of a run in which every edit is good."""
     rows: list[Row] = []
     for prompt in PROMPTS:
         texts = {"neutral": "face", "target": f"with a {prompt}", "without": "without"}

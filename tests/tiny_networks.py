@@ -1,4 +1,4 @@
-"""Every network in miniature, in the layout of the photo domains, with random weights."""
+"""Tiny networks with random weights, shaped like those of the photo domains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tmsa_core.networks.tmsa import Mapper
 
 RESOLUTION, LEVELS, W_DIM, CLIP_DIM = 64, 10, 32, 16
 WORDS = ("face", "happy", "a", "of", "photo", "the")
-SETTINGS = {  # of each method's module: as few steps as there can be
+SETTINGS = {  # method -> settings with as few steps as possible
     styleclip_mapper: styleclip_mapper.Settings(steps=2, batch=1),
     styleclip_global: styleclip_global.Settings(codes=32, pairs=2),
     clip2stylegan: clip2stylegan.Settings(samples=40, components=4),
@@ -36,7 +36,7 @@ SETTINGS = {  # of each method's module: as few steps as there can be
 
 @cache
 def networks() -> tuple[torch.nn.Module, ...]:
-    """Generator, encoder, CLIP, mapper and identity network, always the same."""
+    """Returns generator, encoder, CLIP, mapper and identity network, always the same."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vision = {"layers": [1, 1, 1, 1], "width": 8, "head_width": 16, "image_size": 32}
@@ -55,11 +55,11 @@ def networks() -> tuple[torch.nn.Module, ...]:
 
 
 def tiny_networks(parts: Path) -> FrozenNetworks:
-    """Stand-ins for the networks of "car", keeping its parts in a folder."""
+    """Returns tiny networks of the domain "car"; methods keep what they prepare in ``parts``."""
     return FrozenNetworks("car", *networks(), parts)
 
 
 def few_calibration_texts() -> Domain:
-    """The drawn domain with two calibration texts, so that a calibration takes seconds."""
+    """Returns the avatar domain with two calibration texts, so that a calibration takes seconds."""
     domain = find_domain("avatar")
     return replace(domain, calibration_targets=domain.calibration_targets[:2])

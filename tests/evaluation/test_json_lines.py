@@ -1,34 +1,62 @@
-"""Lines are known again by their fields, and half of the last one is told from something else."""
+"""Files of rows: complete rows are read, an incomplete last one is removed, others are refused."""
+
+import json
 
 import pytest
 
 from tmsa_core.errors import RequestError
-from tmsa_core.evaluation.json_lines import Lines, cut_half_line
+from tmsa_core.evaluation.json_lines import RowKind, RowLog
 
-NOTES = Lines("day", frozenset({"day", "words"}), "notes")
-WHOLE = '{"day": 1, "words": "a"}\n{"day": 2, "words": "b", "more": true}\n'
-
-
-def test_a_file_that_is_not_there_has_no_lines(tmp_path):
-    assert NOTES.read(tmp_path / "none") == []
-    cut_half_line(tmp_path / "none")
-    assert not (tmp_path / "none").exists()
+NOTES = RowKind("day", frozenset({"day", "words"}), "notes")
+WHOLE = '{"day": 1, "words": "a"}\n{"day": 1, "words": "b", "more": true}\n'
 
 
-@pytest.mark.parametrize("half", ["", "{", '{"day": ', '{"day": 3, "wor'])
-def test_half_a_line_is_left_out_and_can_be_cut_off(half, tmp_path):
+def test_a_missing_file_has_no_rows(tmp_path):
+    path = tmp_path / "new" / "none"
+    assert NOTES.read(path) == [] == RowLog(path, NOTES, {"day": 1}).rows
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("rest", ["", "{", '{"day": ', '{"day": 3, "wor'])
+def test_an_incomplete_last_row_is_ignored_by_readers_and_removed_by_a_log(rest, tmp_path):
     path = tmp_path / "notes.jsonl"
-    path.write_text(WHOLE + half)
-    assert [row["day"] for row in NOTES.read(path)] == [1, 2]
-    assert path.read_text() == WHOLE + half
-    cut_half_line(path)
+    path.write_text(WHOLE + rest)
+    assert [row["words"] for row in NOTES.read(path)] == ["a", "b"]
+    assert path.read_text() == WHOLE + rest
+    assert len(RowLog(path, NOTES, {"day": 1}).rows) == 2
     assert path.read_text() == WHOLE
 
 
-@pytest.mark.parametrize("text", [WHOLE + "my own", '{"day": 1}\n', "[]\n", "{" * 9 + "\n", "no"])
-def test_anything_else_is_refused_and_stays(text, tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        WHOLE + "my own",
+        '{"day": 1}\n',
+        "[1]\n3\n",
+        "[" * 100_000 + "\n",
+        "no",
+        "my notes\nmore\n",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_another_file_is_refused_and_stays_as_it_is(text, tmp_path):
     path = tmp_path / "else.txt"
-    path.write_text(text)
-    with pytest.raises(RequestError, match="holds no notes: name another file"):
-        NOTES.read(path)
-    assert path.read_text() == text
+    content = text if isinstance(text, bytes) else text.encode()
+    path.write_bytes(content)
+    for use in (NOTES.read, lambda p: RowLog(p, NOTES, {"day": 1})):
+        with pytest.raises(RequestError, match="does not contain notes: name another file"):
+            use(path)
+    assert path.read_bytes() == content
+
+
+def test_a_log_keeps_its_run_rounds_numbers_and_finds_rows(tmp_path):
+    path = tmp_path / "a" / "notes.jsonl"
+    RowLog(path, NOTES, {"day": 1}).add([{"words": "a", "n": 0.12345678}, {"words": "b"}])
+    other = RowLog(path, NOTES, {"day": 2})
+    assert other.rows == []
+    other.add([{"words": "a", "n": float("nan")}])
+    assert other.rows == [{"day": 2, "words": "a", "n": None}]
+    log = RowLog(path, NOTES, {"day": 1})
+    assert log.find(words="a") == [{"day": 1, "words": "a", "n": 0.12346}]
+    assert log.find(words="c") == [] and len(log.rows) == 2
+    assert [json.loads(line)["day"] for line in path.read_text().splitlines()] == [1, 1, 2]

@@ -1,3 +1,5 @@
+"""Scores of edits, intervals and prompt files, by known answers."""
+
 import json
 
 import pytest
@@ -5,7 +7,7 @@ import torch
 
 from tmsa_core.avatars.params import ATTRIBUTES, TRAITS, Portraits
 from tmsa_core.errors import RequestError
-from tmsa_core.evaluation.judges import Reading, compared, score
+from tmsa_core.evaluation.judges import Evaluators, Reading, compared, edit_and_score, score
 from tmsa_core.evaluation.metrics import bootstrap, ssim
 from tmsa_core.evaluation.prompt_file import read_prompts
 from tmsa_core.evaluation.prompts import SIX, Prompt
@@ -27,7 +29,7 @@ def reading(portraits: Portraits | None, seen: list[list[float]], person: list[l
     return Reading(images, torch.tensor(person), torch.tensor(seen), portraits)
 
 
-def test_a_success_a_failure_and_damage_are_told_apart():
+def test_success_failure_and_damage_are_distinguished():
     before = reading(people(3), [[0.0, 1.0]] * 3, [[1.0, 0.0]] * 3)
     after = people(3).with_(eyewear=torch.tensor([1, 0, 1]), clothes=torch.tensor([0, 0, 2]))
     seen = [[0.9, 0.1], [0.2, 0.6], [0.8, 0.3]]
@@ -35,12 +37,12 @@ def test_a_success_a_failure_and_damage_are_told_apart():
     rows = score(before, reading(after, seen, faces), GLASSES, TARGET, WITHOUT)
     assert [row["success"] for row in rows] == [True, False, True]
     assert [row["clip"] for row in rows] == [True, False, True]
-    assert [row["identity"] for row in rows] == [1.0, 0.0, 0.6]
+    assert [row["identity"] for row in rows] == pytest.approx([1.0, 0.0, 0.6])
     assert [row["changed"] for row in rows] == [[], [], ["clothes"]]
-    assert rows[0]["ssim"] == 1 and rows[0]["l2"] == 0
+    assert rows[0]["ssim"] == pytest.approx(1) and rows[0]["l2"] == 0
 
 
-def test_what_cannot_be_seen_is_not_compared():
+def test_hidden_attributes_are_not_compared():
     sunglasses = ATTRIBUTES["eyewear"].options.index("sunglasses")
     before = reading(people(1).with_(eyewear=torch.tensor([sunglasses])), [[0, 1.0]], [[1.0, 0]])
     after = reading(people(1).with_(eyes=torch.tensor([1])), [[0, 1.0]], [[1.0, 0]])
@@ -54,12 +56,49 @@ def test_without_the_truth_there_is_no_success():
     assert row["success"] is None and row["changed"] == [] and row["clip"] is False
 
 
-def test_what_is_asked_for_or_implied_is_not_damage():
+class FixedReading(Evaluators):
+    """Returns the same reading for every image, in place of running networks."""
+
+    def read(self, images, traits=None):
+        return AFTER
+
+    def text(self, text):
+        return TARGET if text == GLASSES.target else WITHOUT
+
+
+AFTER = reading(
+    people(2).with_(eyewear=torch.tensor([1, 0]), clothes=torch.tensor([0, 2])),
+    [[0.9, 0.1], [0.2, 0.6]],
+    [[1.0, 0.0], [0.6, 0.8]],
+)
+
+
+def test_only_portraits_that_lack_it_are_edited_and_their_scores_averaged():
+    eyewear = torch.tensor([1, 0, 0])  # the first one wears glasses already
+    before = reading(people(3).with_(eyewear=eyewear), [[0.0, 1.0]] * 3, [[1.0, 0.0]] * 3)
+    edited = []
+    judges = FixedReading(None, None, None)
+    row = edit_and_score(judges, before, GLASSES, lambda index: edited.extend(index.tolist()))
+    assert edited == [1, 2]
+    assert row["prompt"] == "glasses" and row["portraits"] == 2
+    assert row["success"] == row["clip"] == 0.5 and row["identity"] == pytest.approx(0.8)
+    assert (row["worst"], row["worst_kept"]) == ("clothes", 0.5)
+    others = len(compared(GLASSES))
+    assert row["kept"] == pytest.approx((others - 0.5) / others)
+
+
+def test_portraits_that_all_show_it_are_refused():
+    before = reading(people(1).with_(eyewear=torch.tensor([1])), [[0.0, 1.0]], [[1.0, 0.0]])
+    with pytest.raises(RequestError, match="All of 1 portraits show 'glasses' already"):
+        edit_and_score(FixedReading(None, None, None), before, GLASSES, lambda index: None)
+
+
+def test_requested_and_implied_attributes_are_not_damage():
     assert not {"eyewear", "frame_shape"} & set(compared(GLASSES))
     assert "hair_style" in compared(GLASSES)
 
 
-def test_the_bootstrap_interval_holds_the_mean_and_shrinks():
+def test_the_bootstrap_interval_contains_the_mean_and_shrinks():
     few, many = bootstrap([0.0, 1.0] * 10), bootstrap([0.0, 1.0] * 1000)
     assert few.low < few.mean == 0.5 < few.high
     assert few.high - few.low == pytest.approx(4 * 0.5 / 20**0.5, rel=0.2)  # about 4 deviations
@@ -74,7 +113,7 @@ def test_the_bootstrap_draws_whole_groups():
     values = [0.1, 0.5, 0.2, 0.9]
     assert bootstrap(values, [1, 2, 3, 4]) == bootstrap(values)
     alone, copied = bootstrap(values), bootstrap(values * 6, [1, 2, 3, 4] * 6)
-    assert copied == pytest.approx(alone)  # saying the same six times proves nothing
+    assert copied == pytest.approx(alone)  # repeated values add no information
 
 
 def test_structural_similarity_of_known_images():
@@ -104,7 +143,7 @@ def test_prompts_are_read_from_a_file(tmp_path):
     ("text", "said"),
     [
         ("nothing", "no JSON file"),
-        ("[]", "no list of prompts"),
+        ("[]", "holds no list of prompts"),
         ('[{"name": "a"}]', "needs name, target, without"),
         ('[{"name": "a", "target": " ", "without": "c"}]', "needs name, target, without"),
         ('[{"name": "a", "target": "b", "without": "c", "wnated": {}}]', "unknown field 'wnated'"),
@@ -119,20 +158,20 @@ def test_prompts_are_read_from_a_file(tmp_path):
         ("[" * 200_000, "no JSON file"),
         ('[{"name": "a", "target": "b", "without": "c", "neutral": 5}]', "neutral of 'a' is no"),
         ('[{"name": "a", "target": "b", "without": "c", "neutral": " "}]', "neutral of 'a' is no"),
-        ('[{"name": "a", "target": "human face", "without": "c"}]', "asks for what its neutral"),
-        ('[{"name": "a", "target": "b", "without": "b"}]', "or the one without, says"),
+        ('[{"name": "a", "target": "human face", "without": "c"}]', "is the same as its neutral"),
+        ('[{"name": "a", "target": "b", "without": "b"}]', "or the one without"),
         ('[{"name": "a", "target": "b", "without": "c", "implied": [["age"]]}]', "is no attribute"),
         ('[{"name": "a", "target": "b", "without": "c", "wanted": {"age": []}}]', "needs a list"),
         ('[{"name": "a", "target": "b", "without": "c", "wanted": {"age": 3}}]', "needs a list"),
     ],
 )
-def test_a_wrong_prompts_file_is_told_in_one_sentence(tmp_path, text, said):
+def test_a_wrong_prompt_file_is_refused(tmp_path, text, said):
     path = tmp_path / "prompts.json"
     path.write_text(text)
     with pytest.raises(RequestError, match=said):
         read_prompts(path)
 
 
-def test_a_missing_prompts_file_is_told(tmp_path):
+def test_a_missing_prompt_file_is_refused(tmp_path):
     with pytest.raises(RequestError, match="no JSON file"):
         read_prompts(tmp_path / "absent.json")

@@ -35,7 +35,7 @@ from tmsa_core.cli.common import (
     progress_bars,
 )
 from tmsa_core.errors import ImageError, RequestError
-from tmsa_core.imaging.contact_sheet import side_by_side
+from tmsa_core.imaging.contact_sheet import contact_sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -97,7 +97,8 @@ def sweep(
         editor.total_shift([request])  # refuses a bad request before the long work
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     results = [editor.edit(prepared, r) for r in tqdm(requests, "Editing", leave=False)]
-    _save(side_by_side([r.crop for r in results]), output, editor, requests, inversion)
+    strip = contact_sheet([[result.crop for result in results]], gap=0)
+    _save(strip, output, editor, requests, inversion)
     print_notes(results[0].notes)
     print(f"{output}: strengths {', '.join(f'{alpha:g}' for alpha in alphas)}")
 

@@ -96,12 +96,9 @@ def evaluate(
 def _evaluate_bundle(name: str, portraits: int, output: Path) -> None:
     _require_avatar(name, "measured")
     from tmsa_core.bundles import open_bundle
-    from tmsa_core.evaluation.bundle import inversion, report
+    from tmsa_core.evaluation.bundle import report
 
-    bundle = open_bundle(name)
-    rows = report.evaluate(bundle, portraits, output)
-    if bundle.has("hfgi"):
-        rows += inversion.evaluate_inversions(bundle, min(portraits, inversion.PORTRAITS), output)
+    rows = report.evaluate(open_bundle(name), portraits, output)
     for row in rows:
         values = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
         print("  ".join(f"{key}={value}" for key, value in values.items()))
@@ -154,13 +151,21 @@ class FigureOptions:
     device: str
 
 
-def _six_prompts(options: FigureOptions) -> str:
+def _edit_figure(options: FigureOptions) -> str:
     from tmsa_core.editing.load import load_editor
-    from tmsa_core.evaluation.bundle.edit_sheet import write_six_prompts
+    from tmsa_core.evaluation.bundle.teaser import six_prompts, strength_animation, teaser
 
     _require_avatar(options.domain, "drawn")
+    editor, output = load_editor(options.domain, device=options.device), options.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if options.name == "strength":
+        output.write_bytes(strength_animation(editor))
+        return "one edit at strengths from 0 to 1"
+    if options.name == "teaser":
+        teaser(editor).save(output, quality=90)
+        return "six portraits before and after an edit"
     count = options.portraits or 10
-    write_six_prompts(load_editor(options.domain, device=options.device), options.output, count)
+    six_prompts(editor, count).save(output)
     return f"{count} portraits, before and after each prompt"
 
 
@@ -189,7 +194,7 @@ def _alignment_figure(options: FigureOptions) -> str:
 
 # Name -> function that writes the figure and returns its caption.
 FIGURES: dict[str, Callable[[FigureOptions], str]] = {
-    "six-prompts": _six_prompts,
+    **dict.fromkeys(("teaser", "strength", "six-prompts"), _edit_figure),
     "samples": _samples,
     **dict.fromkeys(("figure-5", "figure-6", "figure-10", "pareto"), _comparison_figure),
     **dict.fromkeys(("figure-7", "figure-8", "figure-9"), _alignment_figure),
@@ -274,7 +279,7 @@ def study(
 def _serve_study(results: Path, votes: Path, choices: int, host: str, port: int) -> None:
     from tmsa_core.evaluation.comparison.results import read_comparison
     from tmsa_core.evaluation.preference_study.items import make_items
-    from tmsa_core.evaluation.preference_study.page import CSS, Study, build_study
+    from tmsa_core.evaluation.preference_study.page import STYLE, Study, build_study
     from tmsa_core.evaluation.preference_study.votes import Votes
 
     items = make_items(read_comparison(results), choices)
@@ -287,7 +292,9 @@ def _serve_study(results: Path, votes: Path, choices: int, host: str, port: int)
         ) from error
     print(f"{len(items)} items; votes go to {votes}; stop with Ctrl+C")
     page = build_study(Study(items, Votes(votes)))
-    page.launch(server_name=host, server_port=port, css=CSS, footer_links=[], ssr_mode=False)
+    page.launch(
+        server_name=host, server_port=port, css_paths=STYLE, footer_links=[], ssr_mode=False
+    )
 
 
 def _print_votes(votes: Votes, table: bool, csv: Path | None, shares: Path | None) -> None:

@@ -1,0 +1,1 @@
+"""Measures bundles, compares methods, and studies the alignment of CLIP and StyleGAN."""

@@ -1,4 +1,4 @@
-"""Pure functions from tensors to figures of merit."""
+"""Metrics as pure functions of tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Interval(NamedTuple):
-    """A mean and the interval that holds it with the stated confidence."""
+    """A mean and its confidence interval."""
 
     mean: float
     low: float
@@ -21,10 +21,10 @@ class Interval(NamedTuple):
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of two clouds of features, (N,D) and (M,D), taken as Gaussians.
+    """Returns the Frechet distance of two sets of features, (N,D) and (M,D), as Gaussians.
 
-    |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), as in Heusel et al. 2017 but on
-    whatever features are given. Zero for equal clouds.
+    |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), as in Heusel et al. 2017, but for any
+    features. It is zero for equal sets.
     """
     a, b = a.double(), b.double()
     cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
@@ -37,20 +37,20 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 
 def cosine(a: Tensor, b: Tensor) -> float:
-    """Mean cosine of matching rows, (N,D) and (N,D)."""
+    """Returns the mean cosine of matching rows of (N,D) and (N,D)."""
     return float(F.cosine_similarity(a, b, dim=1).mean())
 
 
 def agreement(predicted: Tensor, truth: Tensor, where: Tensor) -> float:
-    """Share of equal entries of two (N,) index tensors among those that ``where`` (N,) admits."""
+    """Returns the share of equal entries of two index tensors (N,) where a mask is true."""
     count = int(where.sum())
     return float((predicted == truth)[where].float().mean()) if count else math.nan
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """(B,) structural similarity (Wang et al. 2004) of images (B,3,H,W) in [-1,1].
+    """Returns the structural similarity (B,) (Wang et al. 2004) of images (B,3,H,W) in [-1,1].
 
-    Gaussian windows of 11 pixels and deviation 1.5, averaged over pixels and channels.
+    Gaussian windows of 11 pixels and standard deviation 1.5, averaged over pixels and channels.
     """
     offsets = torch.arange(11, device=a.device) - 5.0
     taps = torch.exp(-offsets.square() / (2 * 1.5**2))
@@ -61,7 +61,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
         x = F.conv2d(x, kernel, groups=x.shape[1])
         return F.conv2d(x, kernel.transpose(2, 3), groups=x.shape[1])
 
-    a, b = (a + 1) / 2, (b + 1) / 2  # the index is made for values from 0 on
+    a, b = (a + 1) / 2, (b + 1) / 2  # SSIM is defined for values from 0
     mean_a, mean_b = blur(a), blur(b)
     var_a, var_b = blur(a * a) - mean_a.square(), blur(b * b) - mean_b.square()
     both = blur(a * b) - mean_a * mean_b
@@ -76,10 +76,14 @@ def bootstrap(
     level: float = 0.95,
     resamples: int = 2000,
 ) -> Interval:
-    """Mean of a sample and its percentile bootstrap interval (Efron 1979), always the same.
+    """Returns a mean and its percentile bootstrap interval (Efron 1979), with a fixed seed.
 
-    groups: of each value, which it belongs with. Whole groups are drawn then, since the edits of
-    one portrait say less than as many edits of different portraits.
+    Args:
+        values: The sample; the result is NaN if it is empty.
+        groups: The group of each value. Whole groups are resampled, because several edits of one
+            portrait contain less information than edits of different portraits.
+        level: The confidence.
+        resamples: The number of resamples.
     """
     if not len(values):
         return Interval(math.nan, math.nan, math.nan)

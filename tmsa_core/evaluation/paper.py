@@ -1,12 +1,12 @@
-"""Numbers printed in the TMSA paper, on photos of faces: Tables 1 to 3.
+"""Numbers printed in Tables 1 to 3 of the TMSA paper.
 
-Another domain than the drawn portraits here, so they stand beside ours and are never compared.
+They were measured on photos of faces. The tables show them next to ours, but do not compare them.
 """
 
 from __future__ import annotations
 
 COLUMNS = ("TediGAN", "StyleCLIP", "CLIP2StyleGAN", "Ours")
-METHOD_OF = {  # which method here stands in which column; StyleCLIP is its mapper there
+METHOD_OF = {  # column -> our method; the paper uses the mapper of StyleCLIP
     "TediGAN": "tedigan",
     "StyleCLIP": "styleclip_mapper",
     "CLIP2StyleGAN": "clip2stylegan",

@@ -1,4 +1,4 @@
-"""Contact sheets: several images in one."""
+"""Contact sheets: several images in one, with titles."""
 
 from __future__ import annotations
 
@@ -6,31 +6,56 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-TILE = 128  # pixels, side of an image in a grid
-TITLE_HEIGHT = 22  # pixels
+TILE = 128  # px, side of a small image
+TITLE_HEIGHT = 22  # px, height of the titles above the images
+LABEL_WIDTH = 190  # px, width of the labels left of the images
+GAP = 2  # px between images
+FONT_SIZE = 12
 
 
-def side_by_side(crops: Sequence[Image.Image]) -> Image.Image:
-    """Join crops of one height to a strip, from left to right."""
-    strip = Image.new("RGB", (sum(c.width for c in crops), max(c.height for c in crops)))
-    left = 0
-    for crop in crops:
-        strip.paste(crop, (left, 0))
-        left += crop.width
-    return strip
+def contact_sheet(
+    rows: Sequence[Sequence[Image.Image | None]],
+    titles: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    tile: int | None = None,
+    gap: int = GAP,
+) -> Image.Image:
+    """Arranges images of equal size in a table.
 
+    Args:
+        rows: Rows of images of one length; None leaves a place empty.
+        titles: A title above each column, shortened to its width; none leaves the line out.
+        labels: A label left of each row; none leaves the column out.
+        tile: Side in pixels to which every image is resized; None keeps the size.
+        gap: Pixels between images.
 
-def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
-    """Arrange square images as a table of tiles, with a title over each column, cut to fit."""
-    font = ImageFont.load_default(12)
-    sheet = Image.new("RGB", (TILE * len(titles), TITLE_HEIGHT + TILE * len(rows)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        shown = title
-        while font.getlength(shown) > TILE - 8 and len(shown) > 2:
-            shown = shown.removesuffix("…")[:-1] + "…"
-        draw.text((column * TILE + 4, 4), shown, font=font, fill="black")
-        for row, images in enumerate(rows):
-            tile = images[column].resize((TILE, TILE), Image.Resampling.LANCZOS)
-            sheet.paste(tile, (column * TILE, TITLE_HEIGHT + row * TILE))
+    Returns:
+        An RGB image.
+    """
+    width, height = next(image.size for row in rows for image in row if image is not None)
+    if tile is not None:
+        width = height = tile
+    left, top = LABEL_WIDTH if any(labels) else 0, TITLE_HEIGHT if titles else 0
+    columns = max(len(row) for row in rows)
+    size = (left + columns * (width + gap) - gap, top + len(rows) * (height + gap) - gap)
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
+    for i, title in enumerate(titles):
+        draw.text((left + i * (width + gap) + 4, 4), _shortened(title, width - 8), "black", font)
+    for k, row in enumerate(rows):
+        y = top + k * (height + gap)
+        if left:
+            draw.text((4, y + height // 2 - FONT_SIZE // 2), labels[k], "black", font)
+        for i, image in enumerate(row):
+            if image is not None:
+                resized = image.resize((width, height), Image.Resampling.LANCZOS)
+                sheet.paste(resized, (left + i * (width + gap), y))
     return sheet
+
+
+def _shortened(title: str, width: int) -> str:
+    """Cuts a title to a width in pixels."""
+    font = ImageFont.load_default(FONT_SIZE)
+    while font.getlength(title) > width and len(title) > 2:
+        title = title[:-2].rstrip("…") + "…"
+    return title

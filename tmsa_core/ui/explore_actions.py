@@ -19,7 +19,7 @@ from tmsa_core.domains import find_domain
 from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import ImageError, RequestError, quoted
 from tmsa_core.imaging.animation import check_animation_kind, encode_animation, there_and_back
-from tmsa_core.imaging.contact_sheet import grid
+from tmsa_core.imaging.contact_sheet import TILE, contact_sheet
 from tmsa_core.imaging.metadata import annotate
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
@@ -155,7 +155,7 @@ def make_grid(
         inputs.progress((i, len(faces)), desc="Editing", unit="portraits")
         results = editor.edit_many([face] * len(requests), requests)
         rows.append([face.crop, *(result.crop for result in results)])
-    sheet = grid(rows, ["portrait", *targets])
+    sheet = contact_sheet(rows, ["portrait", *targets], tile=TILE)
     return context.leases.keep(inputs.owner, annotate(sheet, editor.recipe(requests)))
 
 

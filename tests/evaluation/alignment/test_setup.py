@@ -1,4 +1,4 @@
-"""The studies of the alignment: their arithmetic by known answers, and each on a tiny stage."""
+"""The studies of the alignment: known answers, and short runs on a few portraits."""
 
 import json
 from dataclasses import replace
@@ -16,16 +16,15 @@ from tmsa_core.evaluation.alignment import many_prompts as merit
 from tmsa_core.evaluation.alignment import modality_gap
 from tmsa_core.evaluation.alignment.figures import IMAGES, PLOTS, write_alignment_figure
 from tmsa_core.evaluation.alignment.setup import (
-    Log,
+    TRAINED_WITH,
     newest,
-    read_rows,
+    open_log,
     set_up_study,
     true_direction,
     try_shift,
 )
 from tmsa_core.evaluation.alignment.studies import STUDIES, run_study
 from tmsa_core.evaluation.prompts import ALL, SIX
-from tmsa_core.evaluation.staleness import TRAINED_WITH
 from tmsa_core.training.avatar.renders import held_out_portraits
 from tmsa_core.training.avatar.stylegan_mapping import LIFT
 from tmsa_core.training.avatar.w_codes import portrait_codes
@@ -38,19 +37,19 @@ def bundle():
 
 
 @pytest.fixture(scope="module")
-def stage(bundle):
+def setup(bundle):
     return set_up_study(bundle, 4)
 
 
 def drawn_bank(count=400):
-    """A bank whose codes are those of drawn portraits, with embeddings that know nothing."""
+    """A bank with the true codes of drawn portraits and random embeddings."""
     portraits = held_out_portraits(count, seed=9)
     w = portrait_codes(portraits) + LIFT
     embeddings = F.normalize(torch.randn(count, 512), dim=1)
     return Bank(embeddings, w, embeddings[:0], w.new_zeros(0, 12, 512)), portraits
 
 
-def test_prompts_ask_for_options_there_are():
+def test_prompts_ask_for_known_options():
     assert len(ALL) >= 20 and ALL[:6] == SIX
     assert len({prompt.name for prompt in ALL}) == len(ALL)
     for prompt in ALL:
@@ -83,7 +82,7 @@ def test_mean_cosine_by_hand():
     assert modality_gap.mean_cosine(x) == pytest.approx(1 / 3)
 
 
-def test_difference_training_recovers_a_linear_world():
+def test_difference_training_recovers_a_linear_map():
     rng = torch.Generator().manual_seed(0)
     x, true = torch.randn(300, 8, generator=rng), torch.randn(8, 5, generator=rng)
     bank = Bank(x, x @ true, x[:0], x.new_zeros(0, 1, 5))
@@ -91,18 +90,18 @@ def test_difference_training_recovers_a_linear_world():
     assert F.cosine_similarity(found.flatten(), true.flatten(), dim=0) > 0.95
 
 
-def test_no_shift_harms_nothing_and_shows_nothing(stage):
+def test_a_zero_shift_changes_nothing(setup):
     kid = next(prompt for prompt in SIX if prompt.name == "kid")
-    row = try_shift(stage, kid, torch.zeros(12, 512))
+    row = try_shift(setup, kid, torch.zeros(12, 512))
     assert row["success"] == 0 and row["kept"] == 1 == row["worst_kept"]
     assert row["identity"] == pytest.approx(1, abs=1e-3)
 
 
-def test_a_study_appends_what_is_missing_and_no_more(stage, bundle, tmp_path, monkeypatch):
+def test_a_study_adds_only_missing_rows(setup, bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(merit, "ALPHAS", (1.0, 2.0))
     monkeypatch.setattr(merit, "PAIRS", 64)
     out = tmp_path / "rows.jsonl"
-    rows = merit.run(stage, out, tmp_path, SIX[:1])
+    rows = merit.run(setup, out, tmp_path, SIX[:1])
     assert [(row["row"], row["alpha"]) for row in rows] == [
         ("edit", 1.0),
         ("edit", 2.0),
@@ -110,34 +109,18 @@ def test_a_study_appends_what_is_missing_and_no_more(stage, bundle, tmp_path, mo
     ]
     before = out.read_text()
     assert len(before.splitlines()) == 3
-    merit.run(stage, out, tmp_path, SIX[:1])
+    merit.run(setup, out, tmp_path, SIX[:1])
     assert out.read_text() == before
     out.write_text(before.replace(str(rows[0]["weights"]), "others"))
-    merit.run(stage, out, tmp_path, SIX[:1])
+    merit.run(setup, out, tmp_path, SIX[:1])
     assert len(out.read_text().splitlines()) == 6
 
 
-def test_log_rounds_and_keeps_the_key(bundle, tmp_path):
-    log = Log(tmp_path / "a" / "rows.jsonl", "gap", bundle)
-    log.add({"row": "x", "k": 1}, lambda: {"figure": 0.123456})
-    rated = bundle.fingerprint((*TRAINED_WITH, "classifier", "identity"))
-    row = json.loads((tmp_path / "a" / "rows.jsonl").read_text())
-    assert row["figure"] == 0.1235 and row["k"] == 1 and row["weights"] == rated
-
-
-def test_a_half_written_row_is_made_again_and_foreign_files_are_left_alone(bundle, tmp_path):
+def test_rows_name_the_weights_that_a_study_depends_on(bundle, tmp_path):
     path = tmp_path / "rows.jsonl"
-    Log(path, "gap", bundle).add({"row": "x", "k": 1}, lambda: {"figure": 1.0})
-    whole = path.read_text()
-    path.write_text(whole + whole[:20])
-    log = Log(path, "gap", bundle)
-    assert [row["k"] for row in log.rows] == [1] and path.read_text() == whole
-    for text in ("hello", "[1, 2\n", '{"another": 1}\n', whole + "my notes"):
-        path.write_text(text)
-        for use in (read_rows, lambda p: Log(p, "gap", bundle)):
-            with pytest.raises(RequestError, match="no rows of `tmsa measure`"):
-                use(path)
-        assert path.read_text() == text
+    open_log(path, "gap", bundle).add([{"row": "x"}])
+    weights = bundle.fingerprint((*TRAINED_WITH, "classifier", "identity"))
+    assert json.loads(path.read_text()) == {"study": "gap", "weights": weights, "row": "x"}
 
 
 def test_rows_of_fewer_portraits_are_not_mixed_with_the_last_ones():
@@ -155,7 +138,7 @@ def test_rows_of_fewer_portraits_are_not_mixed_with_the_last_ones():
     assert newest(rows + merit_rows, "merit") == merit_rows[2:]
 
 
-def test_the_curve_goes_on_where_it_stopped(stage, tmp_path, monkeypatch):
+def test_the_curve_resumes(setup, tmp_path, monkeypatch):
     small = {"iterations": 4, "batch": 2, "image_batch": 2, "image_every": 1, "hidden": (8,)}
     monkeypatch.setattr(cost_curve, "FAST", replace(cost_curve.FAST, bank=8, **small))
     paper = replace(cost_curve.paper_preset("avatar"), bank=4, **small)
@@ -165,8 +148,8 @@ def test_the_curve_goes_on_where_it_stopped(stage, tmp_path, monkeypatch):
     monkeypatch.setattr(cost_curve, "REAL", 8)
     monkeypatch.setattr(cost_curve, "JUDGED_PAIRS", 64)
     out = tmp_path / "rows.jsonl"
-    cost_curve.run(stage, out, tmp_path, SIX[-1:], limit=12)
-    rows = cost_curve.run(stage, out, tmp_path, SIX[-1:], limit=16)
+    cost_curve.run(setup, out, tmp_path, SIX[-1:], limit=12)
+    rows = cost_curve.run(setup, out, tmp_path, SIX[-1:], limit=16)
     points = {(row["schedule"], row["mark"]): row["evaluations"] for row in rows}
     assert set(points) == {(s, m) for s in ("fast", "paper") for m in (12, 16)}
     assert all(evaluations >= mark for (_, mark), evaluations in points.items())
@@ -208,7 +191,7 @@ def test_figure_8_shows_grown_women_and_girls():
     assert people.is_("age", "kid").tolist() == [False] * 3 + [True] * 3
 
 
-def test_what_no_study_can_do_is_said_before_any_work(bundle, tmp_path):
+def test_wrong_requests_are_refused_before_any_work(bundle, tmp_path):
     out = tmp_path / "rows.jsonl"
     with pytest.raises(RequestError, match=", ".join(STUDIES)):
         run_study("gape", bundle, 4, out, tmp_path)
@@ -220,5 +203,5 @@ def test_what_no_study_can_do_is_said_before_any_work(bundle, tmp_path):
         run_study("merit", bundle, 2, out, tmp_path)
     assert not list(tmp_path.iterdir())
     out.write_text("my notes")
-    with pytest.raises(RequestError, match="no rows of `tmsa measure`"):
+    with pytest.raises(RequestError, match="does not contain rows of `tmsa measure`"):
         run_study("gap", bundle, 4, out, tmp_path)

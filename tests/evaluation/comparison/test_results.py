@@ -1,4 +1,4 @@
-"""Numbers, tables and figures of the comparison from a file whose contents are known."""
+"""Numbers, tables and figures of the comparison, from known rows."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from tmsa_core.evaluation import paper
 from tmsa_core.evaluation.comparison.figures import FIGURES, write_figure
 from tmsa_core.evaluation.comparison.results import Comparison, read_comparison
 from tmsa_core.evaluation.comparison.tables import (
+    MARGIN,
+    ahead_table,
     attributes_table,
-    behind,
-    budgets,
+    budgets_table,
+    comparison_tables,
     costs_table,
-    document,
+    differences_table,
     methods_table,
     paper_table,
+    summary_table,
 )
 from tmsa_core.evaluation.prompts import SIX
+from tmsa_core.imaging.contact_sheet import LABEL_WIDTH, TITLE_HEIGHT
 
 
 def cells(table: str, first: str) -> list[str]:
@@ -38,13 +42,13 @@ def results(tmp_path: Path) -> Path:
     return path
 
 
-def test_only_the_last_run_counts_and_a_repeated_edit_once():
+def test_only_the_last_run_and_the_last_of_repeated_edits_count():
     old = [row | {"weights": "old"} for row in comparison_rows()]
     again = edit("tmsa", "beard", 0, success=False)
     data = Comparison(old + comparison_rows() + [again])
     assert data.run == RUN
     rows = data.counted("tmsa", "beard")
-    assert len(rows) == 3 and [row["success"] for row in rows] == [False, True, True]
+    assert len(rows) == 3 and rows["success"].tolist() == [0, 1, 1]
 
 
 def test_portraits_that_had_it_already_do_not_count():
@@ -72,13 +76,11 @@ def test_a_domain_without_truth_shows_none():
     assert cells(methods_table(Comparison(rows)), "TMSA (ours)")[1:3] == ["-", "-"]
 
 
-def test_the_papers_numbers_stand_beside_ours_and_are_marked():
+def test_the_papers_numbers_are_next_to_ours_in_italics():
     data = Comparison([*comparison_rows(), edit("tedigan", "beard", 0, identity=0.6)])
     row = cells(paper_table(data, "identity", paper.IDENTITY), "Beard")
     assert row == ["Beard", "0.80", "0.90", "0.90", "0.90", "*0.79*", "*0.72*", "*0.58*", "*0.89*"]
-    page = document(data)
-    assert page.count("another domain") == 2
-    assert "Table 2 of the paper" in page and "Table 3 of the paper" in page
+    assert all(table.startswith("| ") for table in comparison_tables(data).values())
 
 
 def test_the_papers_tables_have_our_six_prompts():
@@ -87,70 +89,56 @@ def test_the_papers_tables_have_our_six_prompts():
         assert all(len(row) == len(paper.COLUMNS) for row in table.values())
 
 
-def test_where_a_baseline_is_ahead_is_said_with_its_reason():
-    assert "ahead, or level" in behind(Comparison(comparison_rows()))
+def test_where_another_method_is_better():
+    assert Comparison(comparison_rows()).ahead(MARGIN).empty
     weak = [edit("tedigan", "beard", i, success=False, identity=0.99) for i in range(3)]
-    said = behind(Comparison(comparison_rows() + weak))
-    assert "- identity: TediGAN, CLIP-guided on beard, 0.99 against 0.90; it edits less" in said
-    assert "it shows what was asked in 0 % against 100 %." in said
-    both = [edit("tedigan", p, i, identity=0.99) for p in ("beard", "smile") for i in range(3)]
-    said = behind(Comparison(comparison_rows() + both))
-    assert "on beard, smile, 0.99 against 0.90; at no smaller success" in said
-    worse = [edit("tmsa", "smile", i, clip=False, identity=0.95) for i in range(3)]
-    said = behind(Comparison(comparison_rows() + worse))
-    assert "CLIP accuracy: TediGAN, CLIP-guided on smile, 100 % against 0 %" in said
-    assert "100 % against 0 %; it changes more of the person." in said  # and not of the rest
-    worse = [edit("tmsa", "smile", i, clip=False) for i in range(3)]
-    rough = [edit("tedigan", "smile", i, changed=["clothes"], identity=0.5) for i in range(3)]
-    said = behind(Comparison(comparison_rows() + worse + rough))
-    assert "smile, 100 % against 0 %; it changes more of the rest and of the person." in said
+    data = Comparison(comparison_rows() + weak)
+    (row,) = data.ahead(MARGIN).itertuples(index=False)
+    assert (row.metric, row.method, row.prompt) == ("identity", "tedigan", "beard")
+    assert (row.theirs, row.ours) == pytest.approx((0.99, 0.9))
+    assert (row.shown, row.shown_ours) == (0, 1)
+    line = cells(ahead_table(data), "identity")
+    assert line[1:] == ["TediGAN, CLIP-guided", "beard", "0.99", "0.90", "0 %", "100 %"]
 
 
-def test_a_method_is_held_against_ours_on_the_portraits_that_both_edited():
+def test_methods_are_compared_on_portraits_that_both_edited():
     ours = [edit("tmsa", "beard", i, identity=(0.5, 0.95, 0.95)[i]) for i in range(3)]
     rows = [r for r in comparison_rows() if r.get("method") != "tedigan" or r.get("image") != 0]
-    data = Comparison(rows + ours)
-    assert data.beside("identity", "tedigan", "beard") == pytest.approx((0.9, 0.95))
-    assert "identity: TediGAN" not in behind(data)  # 0.9 against 0.8 over all of ours
-    theirs, mine = data.beside("identity", "styleclip_global", "beard")
-    assert theirs != theirs and mine != mine  # it was not run
+    ahead = Comparison(rows + ours).ahead(MARGIN)
+    assert "tedigan" not in set(ahead["method"])  # 0.9 against 0.95, and 0.8 over all of ours
+    assert set(ahead["method"]) == {"styleclip_mapper", "clip2stylegan"}
 
 
-def test_intervals_over_prompts_draw_all_edits_of_a_portrait_together():
+def test_intervals_resample_all_edits_of_a_portrait_together():
     rows = [edit("tmsa", p, i, identity=float(i)) for p in ("beard", "smile") for i in range(3)]
     data = Comparison(comparison_rows() + rows)
     both, one = data.interval("identity", "tmsa"), data.interval("identity", "tmsa", "beard")
-    assert both == pytest.approx(one)  # the second prompt repeats what the first one said
+    assert both == pytest.approx(one)  # the second prompt repeats the first
 
 
-def test_budgets_that_were_cut_are_said():
+def test_changed_settings_and_differences_are_listed():
     rows = comparison_rows()
-    assert "published budgets" in budgets(Comparison(rows))
+    assert "| TediGAN" not in budgets_table(Comparison(rows))
     for row in rows:
         if row["row"] == "strength" and row["method"] == "tedigan":
             row["settings"] = {"steps": [40, 200]}
-    assert "- TediGAN, CLIP-guided: steps 40 (published: 200)" in budgets(Comparison(rows))
+    assert cells(budgets_table(Comparison(rows)), "TediGAN")[1:] == ["steps", "40", "200"]
+    table = differences_table(Comparison(rows))
+    assert cells(table, "StyleCLIP, latent mapper")[1].startswith("Adam trains it")
+    assert "TMSA" not in table
 
 
-def test_the_page_says_what_is_not_as_the_authors_have_it():
-    page = document(Comparison(comparison_rows()))
-    assert "- StyleCLIP, latent mapper: Adam trains it in place of Ranger" in page
-    assert "- CLIP2StyleGAN: A text takes" in page and "- TMSA (ours):" not in page
-
-
-def test_a_cost_that_was_not_noted_is_no_number():
+def test_missing_costs_are_left_blank():
     rows = [r for r in comparison_rows() if (r["row"], r.get("method")) != ("cost", "tedigan")]
     data = Comparison(rows)
-    assert cells(costs_table(data), "TediGAN")[1:] == ["2 s", "-", "-"]
+    assert cells(costs_table(data), "TediGAN")[1:] == ["2", "-", "-"]
     assert cells(methods_table(data), "TediGAN")[6:] == ["-", "-"]
 
 
-def test_costs_are_told_apart():
-    assert cells(costs_table(Comparison(comparison_rows())), "TediGAN")[1:] == [
-        "2 s",
-        "0.5 s",
-        "0.01 s",
-    ]
+def test_costs_per_generator_text_and_image():
+    data = Comparison(comparison_rows())
+    assert cells(costs_table(data), "TediGAN")[1:] == ["2", "0.5", "0.01"]
+    assert cells(summary_table(data), "TediGAN")[1:] == ["100 %", "100 %", "0.90", "100 %", "0.01"]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -177,11 +165,11 @@ def test_a_grid_shows_each_image_in_its_place(tmp_path: Path):
     assert len(blue) == 16 * 16
     left, top = min(blue)
     order = list(Comparison(rows).methods)
-    assert left == 190 + 3 * 18  # the column of the second prompt
-    assert top == 18 + 4 * 18 + 10 + order.index("tedigan") * 18
+    assert left == LABEL_WIDTH + 3 * 18  # the column of the second prompt
+    assert top == TITLE_HEIGHT + (4 + order.index("tedigan")) * 18
 
 
-def test_a_grid_has_no_rows_of_portraits_that_were_not_kept(results: Path, tmp_path: Path):
+def test_a_grid_has_rows_of_kept_portraits_only(results: Path, tmp_path: Path):
     for name in ("figure-5", "figure-10"):
         sizes = []
         for portraits in (3, 100):
@@ -199,6 +187,6 @@ def test_a_plot_of_nothing_is_refused(tmp_path: Path):
         write_figure("pareto", tmp_path / "p.png", path, 4)
 
 
-def test_missing_results_are_told(tmp_path: Path):
+def test_missing_results_are_refused(tmp_path: Path):
     with pytest.raises(RequestError, match="run `tmsa evaluate"):
         read_comparison(tmp_path / "absent.jsonl")

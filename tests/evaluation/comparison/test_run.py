@@ -1,4 +1,4 @@
-"""A run of the comparison in miniature: what it writes, and that it goes on after a stop."""
+"""A small run of the comparison: what it writes, and that it resumes after a stop."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tmsa_core.editing.shift import embed_text
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.comparison import strength_search as tuning
 from tmsa_core.evaluation.comparison.results import Comparison, read_comparison
-from tmsa_core.evaluation.comparison.run import FACTORS, ComparisonRun, Plan, Results, read_rows
+from tmsa_core.evaluation.comparison.run import FACTORS, ROWS, ComparisonRun, Plan
 from tmsa_core.evaluation.comparison.strength_search import tune
+from tmsa_core.evaluation.json_lines import RowLog
 from tmsa_core.evaluation.judges import Evaluators
 from tmsa_core.evaluation.prompts import Prompt
 from tmsa_core.evaluation.subjects import find_subjects
@@ -48,26 +49,18 @@ def out(tmp_path: Path) -> Path:
 
 
 def run(out: Path, plan: Plan = PLAN, mapper: str = "m") -> list[dict]:
-    """All lines after running a plan on the miniature networks."""
+    """Runs a plan on the tiny networks and returns all rows."""
     world = tiny_networks(out.parent / "parts")
-    results = Results(out, RUN)
-    scene = ComparisonRun(
-        world, Evaluators(world.clip, world.identity, None), plan, results, mapper
-    )
-    scene.note_prompts()
-    scene.measure_inversions()
-    for name in plan.methods:
-        alpha = scene.strength(name, METHODS[name])
-        for prompt in plan.prompts:
-            scene.edit(name, METHODS[name], prompt, alpha)
-    return read_rows(out)
+    judges = Evaluators(world.clip, world.identity, None)
+    ComparisonRun(world, judges, plan, RowLog(out, ROWS, RUN), mapper).run()
+    return ROWS.read(out)
 
 
 def kinds(rows: list[dict]) -> dict[str, int]:
     return {kind: sum(r["row"] == kind for r in rows) for kind in {r["row"] for r in rows}}
 
 
-def test_a_run_writes_every_line_and_a_second_run_adds_none(out: Path):
+def test_a_run_writes_every_row_and_a_second_run_adds_none(out: Path):
     rows = run(out)
     edits = 2 * len(FACTORS) + 2  # two portraits along the curve, two at the working strength
     expected = {"prompt": 1, "inversion": 4, "strength": 1, "edit": edits, "cost": 1, "image": 3}
@@ -76,7 +69,7 @@ def test_a_run_writes_every_line_and_a_second_run_adds_none(out: Path):
     assert run(out) == rows
 
 
-def test_a_stopped_run_goes_on(out: Path):
+def test_a_stopped_run_resumes(out: Path):
     whole = run(out)
     lines = out.read_text().splitlines(keepends=True)
     last = next(i for i, line in enumerate(lines) if '"edit"' in line) + 5
@@ -101,62 +94,40 @@ def test_more_images_and_methods_only_add(out: Path):
     assert data.seconds("styleclip_optimise", "image") > data.seconds("tmsa", "image")
 
 
-def test_other_weights_start_anew(out: Path):
+def test_other_weights_start_again(out: Path):
     first = run(out)
     out.write_text("".join(json.dumps(r | {"weights": "old"}) + "\n" for r in first))
     assert kinds(run(out)) == {kind: 2 * n for kind, n in kinds(first).items()}
 
 
-def test_another_mapper_does_only_our_edits_again(out: Path):
+def test_another_mapper_repeats_only_tmsa(out: Path):
     plan = replace(PLAN, methods=("tmsa", "styleclip_optimise"))
     first = run(out, plan)
     added = run(out, plan, mapper="n")[len(first) :]
     assert {row["row"] for row in added} == {"strength", "edit", "image", "cost"}
     assert {(row["method"], row["mapper"]) for row in added} == {("tmsa", "n")}
-    data = Comparison(read_rows(out))
-    assert data.mapper == "n" and len(data.counted("tmsa")) == 4
-    assert {row.get("mapper") for row in data.edits} == {"n", None}
+    data = Comparison(ROWS.read(out))
+    assert data.mapper == "n" and len(data.counted("tmsa")) == 4 and len(data.edits) == 26
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"my notes\nmore\n",
-        b"one line without an end",
-        b'{"report": "edit", "weights": "w"}\n',  # of another command
-        b'{"row": "edit"}\n',
-        b"[1]\n3\n",
-        b"\xff\xfe\x00",
-        b"[" * 100_000 + b"\n",
-    ],
-)
-def test_a_file_of_something_else_is_left_alone(text: bytes, tmp_path: Path):
-    path = tmp_path / "notes.txt"
-    path.write_bytes(text)
-    for use in (read_rows, read_comparison, lambda p: Results(p, RUN)):
-        with pytest.raises(RequestError, match=r"(no file of JSON lines|holds no results of)"):
-            use(path)
-    assert path.read_bytes() == text
-
-
-def test_reading_leaves_a_half_written_line_to_the_run_that_writes_it(out: Path):
+def test_reading_keeps_an_incomplete_row_and_a_run_removes_it(out: Path):
     rows = run(out)
     with out.open("a") as file:
         file.write('{"domain": "pho')
     before = out.read_bytes()
-    assert read_rows(out) == rows and len(read_comparison(out).edits) > 0
+    assert ROWS.read(out) == rows and len(read_comparison(out).edits) > 0
     assert out.read_bytes() == before
     assert run(out) == rows
 
 
-def test_a_run_that_was_killed_before_its_first_edit_says_so(out: Path):
+def test_a_run_stopped_before_its_first_edit_is_refused(out: Path):
     rows = [row for row in run(out) if row["row"] in ("prompt", "inversion", "image")]
     out.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(RequestError, match="no edits yet"):
         read_comparison(out)
 
 
-def test_no_cut_loses_the_cost_of_edits_that_are_kept(out: Path):
+def test_a_stop_never_loses_the_cost_of_logged_edits(out: Path):
     run(out)
     lines = out.read_text().splitlines(keepends=True)
     for end in range(2, len(lines) + 1):
@@ -165,7 +136,7 @@ def test_no_cut_loses_the_cost_of_edits_that_are_kept(out: Path):
             assert Comparison(rows).seconds("tmsa", "image") > 0
 
 
-def test_images_that_were_not_kept_at_first_can_be_had_later(out: Path):
+def test_images_can_be_kept_later(out: Path):
     run(out, replace(PLAN, kept=0))
     rows = run(out, replace(PLAN, kept=3))
     data = Comparison(rows)
@@ -174,7 +145,7 @@ def test_images_that_were_not_kept_at_first_can_be_had_later(out: Path):
     assert run(out, replace(PLAN, kept=3)) == rows
 
 
-def test_a_wrong_method_is_told():
+def test_an_unknown_method_is_refused():
     assert check_methods([" tmsa", "tedigan", "tmsa"]) == ("tmsa", "tedigan")
     with pytest.raises(RequestError, match="no method 'magic'.*styleclip_global"):
         check_methods(["magic"])
@@ -197,7 +168,7 @@ def test_the_rule_takes_the_weakest_strength_that_reaches_the_best_examples(
     assert tune(world, method, codes, codes[0], prompts)[0] == 0.5
 
 
-def test_prompts_that_portraits_fit_already_do_not_set_the_strength(
+def test_prompts_that_the_inversions_fit_already_are_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     world, codes = tiny_networks(tmp_path), torch.zeros(1, LEVELS, W_DIM)
@@ -212,7 +183,7 @@ def test_prompts_that_portraits_fit_already_do_not_set_the_strength(
     assert tune(world, method, codes, codes[0], prompts[1:]) == (1.0, [])
 
 
-def test_how_far_a_strength_gets_is_told_on_the_scale_of_the_best_examples(tmp_path: Path):
+def test_reach_is_measured_on_the_scale_of_the_best_examples(tmp_path: Path):
     world = tiny_networks(tmp_path)
     codes = torch.randn(2, LEVELS, W_DIM, generator=torch.Generator().manual_seed(0))
     goal = torch.randn(1, LEVELS, W_DIM, generator=torch.Generator().manual_seed(4))
@@ -239,7 +210,7 @@ def test_subjects_of_a_folder(tmp_path: Path):
     subjects = find_subjects(world, 2, folder=tmp_path)
     assert subjects.images.shape == (2, 3, 64, 64) and subjects.codes.shape == (2, LEVELS, W_DIM)
     assert subjects.images[0, 0].mean() > 0.9 > subjects.images[1, 0].mean()  # a before b
-    with pytest.raises(RequestError, match="holds 2 images, not 3"):
+    with pytest.raises(RequestError, match="has 2 images, not 3"):
         find_subjects(world, 3, folder=tmp_path)
     with pytest.raises(RequestError, match="There is no folder"):
         find_subjects(world, 1, folder=tmp_path / "absent")

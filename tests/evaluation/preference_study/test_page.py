@@ -1,4 +1,4 @@
-"""The study's page in a real browser: a choice, a double click, a reload, a second visitor."""
+"""The page of the study in a browser: a choice, a double click, a reload, a second visitor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.comparison_rows import comparison_rows
 from tests.ui.test_browser import ARGUMENTS, CHROMIUM
 from tmsa_core.evaluation.comparison.results import Comparison
 from tmsa_core.evaluation.preference_study.items import make_items
-from tmsa_core.evaluation.preference_study.page import CSS, Study, build_study
+from tmsa_core.evaluation.preference_study.page import STYLE, Study, build_study
 from tmsa_core.evaluation.preference_study.votes import Votes
 
 WAIT = 60_000
@@ -31,7 +31,7 @@ def study(tmp_path: Path) -> Study:
 def address(study: Study, port: int) -> Iterator[str]:
     page = build_study(study)
     options = {"prevent_thread_lock": True, "quiet": True, "server_port": port}
-    _, address, _ = page.launch(css=CSS, ssr_mode=False, **options)
+    _, address, _ = page.launch(css_paths=STYLE, ssr_mode=False, **options)
     yield address
     page.close(verbose=False)
 
@@ -81,25 +81,24 @@ def test_two_visitors_double_clicks_and_reloads(browser: Browser, address: str, 
     assert len(study.votes.all()) == 5
 
 
-def test_a_page_goes_on_with_a_server_that_was_started_again(
-    browser: Browser, study: Study, port: int
-):
+def test_a_page_continues_with_a_restarted_server(browser: Browser, study: Study, port: int):
     options = {"prevent_thread_lock": True, "quiet": True, "server_port": port, "ssr_mode": False}
     first = build_study(study)
-    _, address, _ = first.launch(css=CSS, **options)
+    _, address, _ = first.launch(css_paths=STYLE, **options)
     page = visit(browser, address)
     page.locator("#choice").get_by_text("B", exact=True).click()
     first.close(verbose=False)
 
     again = build_study(Study(study.items, Votes(study.votes.path)))
-    again.launch(css=CSS, **options)
+    again.launch(css_paths=STYLE, **options)
     page.locator("#choose").click()
     expect(page.get_by_text("2 of 4")).to_be_visible(timeout=WAIT)
     assert len(study.votes.all()) == 1
     again.close(verbose=False)
 
     others = build_study(Study(study.items[:2], Votes(study.votes.path.with_name("other.sqlite"))))
-    others.launch(css=CSS, **options)  # of other results: a vote must not fall on another item
+    # The results are other ones: the vote must not count for another item.
+    others.launch(css_paths=STYLE, **options)
     page.locator("#choice").get_by_text("A", exact=True).click()
     page.locator("#choose").click()
     expect(page.get_by_text("of 2")).to_be_visible(timeout=WAIT)
@@ -125,9 +124,7 @@ def test_tabs_of_one_browser_are_one_visitor(browser: Browser, address: str, stu
     assert len(study.votes.all()) == 1
 
 
-def test_a_vote_that_cannot_be_kept_is_told_on_the_page(
-    browser: Browser, address: str, study: Study
-):
+def test_a_vote_that_cannot_be_stored_shows_an_error(browser: Browser, address: str, study: Study):
     page = visit(browser, address)
     for file in study.votes.path.parent.glob("v.sqlite*"):
         file.unlink()

@@ -43,13 +43,13 @@ def test_fours_show_the_methods_of_the_papers_table(study: Study):
     assert len({item.key for item in study.items}) == len(study.items)
 
 
-def test_pairs_hold_ours_against_every_other_method():
+def test_pairs_compare_ours_with_every_other_method():
     items = make_items(Comparison(comparison_rows()), choices=2)
     assert len(items) == 3 * len(PROMPTS) * (len(METHODS) - 1)
     assert {item.methods for item in items} == {("tmsa", m) for m in METHODS if m != "tmsa"}
 
 
-def test_portraits_that_show_it_already_are_not_asked_about():
+def test_portraits_that_show_it_already_are_left_out():
     rows = comparison_rows(images=1)
     rows.append(kept_row("tmsa", "beard", 0) | {"lacking": False})
     assert {item.prompt for item in make_items(Comparison(rows))} == {"smile"}
@@ -176,7 +176,7 @@ def test_pairs_count_a_method_only_where_it_was_shown():
     assert cells == ["50.0", "0.0", "100.0", "2"]  # and not the paper's shares of four
 
 
-def test_pairs_and_fours_in_one_file_are_told_apart():
+def test_pairs_and_fours_in_one_file_are_separate():
     fours = [Vote(f"v{k}", "1", "beard", METHODS, METHODS[k % 4], "") for k in range(8)]
     pairs = [Vote(f"v{k}", "2", "beard", METHODS[:2], METHODS[0], "") for k in range(3)]
     text = preference_table(fours + pairs)
@@ -208,7 +208,7 @@ def test_other_images_are_another_item():
     assert len({item.key for item in pairs}) == len(pairs)
 
 
-def test_a_file_that_holds_no_votes_is_told(tmp_path: Path):
+def test_another_file_is_refused(tmp_path: Path):
     path = tmp_path / "votes.sqlite"
     path.write_text("this is no database, " * 100)
     with pytest.raises(RequestError, match="cannot hold votes"):
@@ -221,7 +221,7 @@ def test_another_programs_database_is_left_alone(table: str, tmp_path: Path):
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"CREATE TABLE {table}")
     before = path.read_bytes()
-    with pytest.raises(RequestError, match="something else than votes"):
+    with pytest.raises(RequestError, match="something other than votes"):
         Votes(path)
     assert path.read_bytes() == before
 
@@ -235,7 +235,7 @@ def damage(path: Path) -> None:
     path.write_bytes(text)
 
 
-def test_a_damaged_file_of_votes_is_told(votes: Votes):
+def test_a_damaged_file_is_refused(votes: Votes):
     for k in range(400):
         votes.add(f"visitor {k}", ITEM, METHODS, "tmsa")
     damage(votes.path)
@@ -259,9 +259,9 @@ def test_names_that_the_page_does_not_give_are_refused(study: Study, name: str):
 
 @pytest.mark.parametrize("letter", ["E", "", "AB", "=1", "A" * 1000])
 def test_choices_that_were_not_shown_are_refused(study: Study, letter: str):
-    with pytest.raises(RequestError, match="none of A, B, C, D"):
+    with pytest.raises(RequestError, match="not one of A, B, C, D"):
         study.vote("a", study.next("a").key, letter)
-    with pytest.raises(RequestError, match="none of the images"):
+    with pytest.raises(RequestError, match="not one of the images"):
         study.votes.add("a", ITEM, METHODS, letter)
     assert not study.votes.all()
 

@@ -1,4 +1,4 @@
-"""Quality against generator evaluations: the paper's schedule, ours, and the closed form."""
+"""Measures quality by generator evaluations for the presets paper, fast and quick."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from tmsa_core.evaluation.alignment.losses import RenderedImages
 from tmsa_core.evaluation.alignment.setup import (
     COMMON_LENGTH,
-    Log,
-    Row,
     StudySetup,
     judge,
+    open_log,
     raw_direction,
     study_bank,
 )
+from tmsa_core.evaluation.json_lines import Row
 from tmsa_core.evaluation.prompts import SIX, Prompt
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.mapper.bank import Bank, ImageEmbedder, synthetic_bank
@@ -30,56 +30,62 @@ JUDGED_PAIRS = 4_096
 
 
 def run(
-    stage: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX, limit: int = 30_000
+    setup: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX, limit: int = 30_000
 ) -> list[Row]:
-    """Quality at every mark up to ``limit`` evaluations; goes on where it stopped.
+    """Measures every preset at every mark; keeps the rows that are in ``out``.
 
-    All are judged alike: the raw shift of M at one common length, against the true direction and
-    on held-out portraits. What the judging draws is not counted.
+    All mappers are judged alike: their raw shifts at one common length, against the true direction
+    and on held-out portraits. Images for the judgement are not counted.
+
+    Args:
+        setup: The portraits and networks.
+        out: The file of rows.
+        work: Folder for banks and trained mappers.
+        prompts: The prompts.
+        limit: The highest number of generator evaluations.
+
+    Returns:
+        All rows of the study.
     """
-    log, bank = Log(out, "curve", stage.bundle), study_bank(stage, JUDGED_PAIRS, work)
-    for pairs in QUICK_PAIRS:
-        if pairs <= limit:
-            key = {"row": "point", "schedule": "quick", "pairs": pairs}
-            log.add(
-                key | {"portraits": len(stage.codes)},
-                lambda n=pairs: _quick(stage, bank, n, prompts),
-            )
+    log, bank = open_log(out, "curve", setup.bundle), study_bank(setup, JUDGED_PAIRS, work)
+    count = {"portraits": len(setup.codes)}
+    for pairs in (pairs for pairs in QUICK_PAIRS if pairs <= limit):
+        key = {"row": "point", "schedule": "quick", "pairs": pairs} | count
+        if not log.find(**key):
+            log.add([key | _quick(setup, bank, pairs, prompts)])
     for preset in (FAST, paper_preset("avatar")):
-        for mark in (m for m in MARKS if preset.bank < m <= limit):
-            key = {"row": "point", "schedule": preset.name, "mark": mark}
-            log.add(
-                key | {"portraits": len(stage.codes)},
-                lambda p=preset, m=mark: _trained(stage, bank, p, m, work, prompts),
-            )
+        for mark in (mark for mark in MARKS if preset.bank < mark <= limit):
+            key = {"row": "point", "schedule": preset.name, "mark": mark} | count
+            if not log.find(**key):
+                log.add([key | _trained(setup, bank, preset, mark, work, prompts)])
     return log.rows
 
 
-def _quick(stage: StudySetup, bank: Bank, pairs: int, prompts: tuple[Prompt, ...]) -> Row:
-    embedder = ImageEmbedder(stage.embedder.generator, stage.embedder.clip)
+def _quick(setup: StudySetup, bank: Bank, pairs: int, prompts: tuple[Prompt, ...]) -> Row:
+    embedder = ImageEmbedder(setup.embedder.generator, setup.embedder.clip)
     own = synthetic_bank(embedder, pairs, seed=0, tick=lambda count: None)
-    texts = embed_pairs(embedder.clip, stage.bundle.domain)
+    texts = embed_pairs(embedder.clip, setup.bundle.domain)
     mapper, noise, _ = choose_mapper(own, embedder, texts)
     return {"evaluations": embedder.evaluations, "noise": noise} | _judge(
-        stage, bank, mapper, prompts
+        setup, bank, mapper, prompts
     )
 
 
 def _trained(
-    stage: StudySetup,
+    setup: StudySetup,
     bank: Bank,
     preset: Preset,
     mark: int,
     work: Path,
     prompts: tuple[Prompt, ...],
 ) -> Row:
-    options = Options(work, stage.bundle.folder)
-    images = RenderedImages(REAL, stage.embedder.generator.resolution)
+    options = Options(work, setup.bundle.folder)
+    images = RenderedImages(REAL, setup.embedder.generator.resolution)
     name = f"curve-{preset.name}"
-    state = train_alignment(stage.bundle, preset, options, images, name, until=mark)
+    state = train_alignment(setup.bundle, preset, options, images, name, until=mark)
     figures = {"evaluations": state.embedder.evaluations, "steps": state.step}
-    return figures | _judge(stage, bank, state.average, prompts)
+    return figures | _judge(setup, bank, state.average, prompts)
 
 
-def _judge(stage: StudySetup, bank: Bank, mapper: Mapper, prompts: tuple[Prompt, ...]) -> Row:
-    return judge(stage, bank, raw_direction(mapper), prompts, COMMON_LENGTH * bank.spread())
+def _judge(setup: StudySetup, bank: Bank, mapper: Mapper, prompts: tuple[Prompt, ...]) -> Row:
+    return judge(setup, bank, raw_direction(mapper), prompts, COMMON_LENGTH * bank.spread())

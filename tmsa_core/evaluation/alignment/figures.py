@@ -1,7 +1,4 @@
-"""Figures of the alignment: what M does with texts and images, and plots of its studies.
-
-The images come from the avatar bundle, the plots from the studies' JSON lines alone.
-"""
+"""Draws figures of the alignment: images from the avatar bundle, and plots of the studies' rows."""
 
 from __future__ import annotations
 
@@ -10,25 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
 
 from tmsa_core.avatars.params import Portraits, option_index
-from tmsa_core.avatars.render import render
 from tmsa_core.bundles import Bundle
 from tmsa_core.editing.shift import calibrate, embed_text, semantic_shift
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.alignment.losses import trained_mapper
 from tmsa_core.evaluation.alignment.setup import (
     COMMON_LENGTH,
-    draw,
+    ROWS,
     newest,
     raw_direction,
-    read_rows,
+    synthesise_half,
 )
+from tmsa_core.evaluation.json_lines import Row
+from tmsa_core.evaluation.plots import new_plot, plot_image
 from tmsa_core.evaluation.prompts import SIX
-from tmsa_core.imaging.contact_sheet import grid
+from tmsa_core.evaluation.subjects import render_portraits
+from tmsa_core.imaging.contact_sheet import contact_sheet
 from tmsa_core.imaging.images import to_image
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.avatar.renders import held_out_portraits
@@ -54,44 +54,45 @@ WOMEN, GIRLS = "female human face", "face of a young girl"
 
 @dataclass(frozen=True)
 class Networks:
-    """What the images are made with."""
+    """The networks that make the images."""
 
     bundle: Bundle
     embedder: ImageEmbedder
     mapper: Mapper
 
     def text(self, text: str) -> Tensor:
-        """t of one text, (D,)."""
+        """Returns the CLIP embedding (D,) of a text."""
         return embed_text(self.embedder.clip, text)
 
 
 def text_to_image(networks: Networks) -> Image.Image:
-    """Figure 7: G(M(t)), the mean face that a text describes."""
+    """Returns Figure 7: G(M(t)), the mean face that a text describes."""
     targets = [SIX[0].neutral, *(prompt.target for prompt in SIX)]
     with torch.inference_mode():
         codes = networks.mapper.from_text(torch.stack([networks.text(t) for t in targets]))
     titles = ["neutral", *(prompt.name for prompt in SIX)]
-    return grid([_images(networks, codes)], titles)
+    return contact_sheet([_images(networks, codes)], titles)
 
 
 def reconstruction(networks: Networks) -> Image.Image:
-    """Figure 9: portraits, and what M and G make of their CLIP embeddings alone."""
-    images = _portraits(SHOWN)
+    """Returns Figure 9: portraits, and what M and G make of their CLIP embeddings alone."""
+    images = render_portraits(held_out_portraits(SHOWN, seed=5))
     with torch.inference_mode():
         codes = networks.mapper(networks.embedder.clip.embed_images(images))
     rows = [[to_image(image) for image in images], _images(networks, codes)]
-    return grid(rows, [f"portrait {i + 1}" for i in range(SHOWN)])
+    return contact_sheet(rows, [f"portrait {i + 1}" for i in range(SHOWN)])
 
 
 def spaces(networks: Networks) -> Image.Image:
-    """Figure 8: women and girls in CLIP's and StyleGAN's spaces, and where their texts fall.
+    """Returns Figure 8: women, girls and their texts in CLIP's and StyleGAN's spaces.
 
-    The two texts stand around the middle of all images: in CLIP's space by their own difference,
-    without the offset between texts and images, in W by the shift of an edit between them.
+    The mean of the two texts is placed on the mean of all images, which removes the offset between
+    texts and images. Their difference is that of their embeddings in CLIP's space, and the shift
+    of an edit in W.
     """
     from sklearn.manifold import TSNE
 
-    images = _drawn_people(women_and_girls(PEOPLE), networks.embedder.generator.resolution)
+    images = render_portraits(women_and_girls(PEOPLE), networks.embedder.generator.resolution)
     encoder = networks.bundle.load("e4e")
     texts = torch.stack([networks.text(WOMEN), networks.text(GIRLS)])
     with torch.inference_mode():
@@ -110,7 +111,7 @@ def spaces(networks: Networks) -> Image.Image:
 
 
 def _two_spaces(points: Sequence[np.ndarray]) -> Image.Image:
-    plot, (left, right) = _axes(2)
+    plot, (left, right) = new_plot(2)
     kinds = (("women", "C3"), ("girls", "C0"))
     for axes, title, parts in (
         (left, "CLIP", ((0, "o", ""),)),
@@ -126,26 +127,24 @@ def _two_spaces(points: Sequence[np.ndarray]) -> Image.Image:
             x, y = cloud[len(cloud) - 2 + i]
             axes.scatter(x, y, s=140, marker="^", color=colour, edgecolor="black",
                          label=f"text: {kind}")  # fmt: skip
-        axes.set_title(title)
+        axes.set(title=title, xticks=[], yticks=[])
         axes.legend(fontsize=7)
-        axes.set_xticks([])
-        axes.set_yticks([])
-    return _drawn(plot)
+    return plot_image(plot)
 
 
 def in_domain(networks: Networks) -> Image.Image:
-    """Figure 11: the same edits by mappers trained with and without losses (2) and (3)."""
+    """Returns Figure 11: edits by mappers trained with and without losses (2) and (3)."""
     return _ablation(networks, "without in-domain adjustment")
 
 
 def adaption(networks: Networks) -> Image.Image:
-    """Figure 12: the same edits by mappers trained with and without loss (4)."""
+    """Returns Figure 12: edits by mappers trained with and without loss (4)."""
     return _ablation(networks, "without adaption")
 
 
 def _ablation(networks: Networks, name: str) -> Image.Image:
-    """Rows: two portraits by two mappers; columns: the paper's prompts at one common length."""
-    images = _portraits(2)
+    """Returns two portraits, each edited by two mappers, at one common length of the shifts."""
+    images = render_portraits(held_out_portraits(2, seed=5))
     with torch.inference_mode():
         codes = networks.bundle.load("e4e")(images)
         z = torch.randn(2048, 512, generator=torch.Generator().manual_seed(0))
@@ -159,53 +158,44 @@ def _ablation(networks: Networks, name: str) -> Image.Image:
             shifts = [direction(networks.text(p.neutral), networks.text(p.target)) for p in SIX]
             edited = torch.stack([code + calibrate(shift, length) for shift in shifts])
             rows.append([to_image(image), *_images(networks, edited)])
-    return grid(rows, ("portrait", *(p.name for p in SIX)))
+    return contact_sheet(rows, ("portrait", *(p.name for p in SIX)))
 
 
-def gap_plot(rows: Sequence[dict]) -> Image.Image:
-    """What each treatment of the modality gap is worth, at one common length."""
-    found = [r for r in rows if r["row"] == "treatment" and r["scale"] == "common length"]
-    names = [str(r["treatment"]) for r in found]
-    plot, (axes,) = _axes(1)
-    place = np.arange(len(names))
-    for k, figure in enumerate(("cosine_to_truth", "success", "kept", "identity")):
-        axes.barh(place + 0.2 * k, [r[figure] for r in found], 0.2, label=figure.replace("_", " "))
-    axes.set_yticks(place + 0.3, names)
+def gap_plot(rows: Sequence[Row]) -> Image.Image:
+    """Plots the scores of each treatment of the modality gap, at one common length."""
+    frame = pd.DataFrame(rows)
+    found = frame[(frame["row"] == "treatment") & (frame["scale"] == "common length")]
+    plot, (axes,) = new_plot(1, (8.0, 5.5))
+    names = ["cosine_to_truth", "success", "kept", "identity"]
+    found.set_index("treatment")[names].plot.barh(ax=axes, width=0.8, ylabel="")
     axes.invert_yaxis()
-    axes.legend()
-    return _drawn(plot)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
+    return plot_image(plot)
 
 
-def merit_plot(rows: Sequence[dict]) -> Image.Image:
-    """Success, preservation and identity along alpha, averaged over all prompts."""
-    rows = [r for r in rows if r["row"] == "edit"]
-    alphas = sorted({float(r["alpha"]) for r in rows})
-    plot, (axes,) = _axes(1)
-    for figure in ("success", "kept", "identity", "clip"):
-        means = [np.mean([r[figure] for r in rows if r["alpha"] == a]) for a in alphas]
-        axes.plot(alphas, means, "o-", label=figure)
+def merit_plot(rows: Sequence[Row]) -> Image.Image:
+    """Plots the scores along alpha, averaged over all prompts."""
+    frame = pd.DataFrame(rows)
+    means = frame[frame["row"] == "edit"].groupby("alpha")[["success", "kept", "identity", "clip"]]
+    plot, (axes,) = new_plot(1)
+    means.mean().plot(ax=axes, style="o-", grid=True)
     axes.axvline(1.0, color="grey", lw=0.8)
-    axes.set_xlabel("alpha")
-    axes.legend()
-    axes.grid(alpha=0.3)
-    return _drawn(plot)
+    return plot_image(plot)
 
 
-def curve_plot(rows: Sequence[dict]) -> Image.Image:
-    """Quality against generator evaluations, a line for each schedule."""
-    plot, both = _axes(2)
-    for axes, figure in zip(both, ("cosine_to_truth", "success"), strict=True):
+def curve_plot(rows: Sequence[Row]) -> Image.Image:
+    """Plots quality by generator evaluations, a line for each schedule."""
+    frame = pd.DataFrame(rows).sort_values("evaluations")
+    plot, both = new_plot(2)
+    for axes, score in zip(both, ("cosine_to_truth", "success"), strict=True):
         for schedule in ("quick", "fast", "paper"):
-            found = [r for r in rows if r["schedule"] == schedule]
-            points = sorted((r["evaluations"], r[figure]) for r in found)
-            if points:
-                axes.plot(*zip(*points, strict=True), "o-", label=schedule)
-        axes.set_xscale("log")
-        axes.set_xlabel("generator evaluations")
-        axes.set_ylabel(figure.replace("_", " "))
+            found = frame[frame["schedule"] == schedule]
+            if len(found):
+                axes.plot(found["evaluations"], found[score], "o-", label=schedule)
+        axes.set(xscale="log", xlabel="generator evaluations", ylabel=score.replace("_", " "))
         axes.legend()
         axes.grid(alpha=0.3)
-    return _drawn(plot)
+    return plot_image(plot)
 
 
 IMAGES: dict[str, Callable[[Networks], Image.Image]] = {
@@ -215,7 +205,7 @@ IMAGES: dict[str, Callable[[Networks], Image.Image]] = {
     "figure-11": in_domain,
     "figure-12": adaption,
 }
-PLOTS: dict[str, Callable[[Sequence[dict]], Image.Image]] = {
+PLOTS: dict[str, Callable[[Sequence[Row]], Image.Image]] = {
     "gap": gap_plot,
     "merit": merit_plot,
     "curve": curve_plot,
@@ -223,15 +213,22 @@ PLOTS: dict[str, Callable[[Sequence[dict]], Image.Image]] = {
 
 
 def write_alignment_figure(name: str, bundle: Bundle | None, out: Path, results: Path) -> None:
-    """Draw one of ``IMAGES`` from a bundle or of ``PLOTS`` from the latest weights' rows.
+    """Draws a figure of ``IMAGES`` from a bundle, or of ``PLOTS`` from the newest rows.
 
-    Raises RequestError where the study that a plot shows has not been run.
+    Args:
+        name: The figure.
+        bundle: The avatar bundle; plots do not need it.
+        out: The image file.
+        results: The file of rows; images do not need it.
+
+    Raises:
+        RequestError: The study that a plot shows has not been run.
     """
     if name in IMAGES:
         embedder = ImageEmbedder(bundle.load("generator"), bundle.load("clip"))
         image = IMAGES[name](Networks(bundle, embedder, bundle.load("mapper")))
     else:
-        rows = newest(read_rows(results), name)
+        rows = newest(ROWS.read(results), name)
         if not rows:
             raise RequestError(
                 f"{results} has no rows of the study {name}: run `tmsa measure {name}` first."
@@ -241,36 +238,12 @@ def write_alignment_figure(name: str, bundle: Bundle | None, out: Path, results:
     image.save(out)
 
 
-def _portraits(count: int) -> Tensor:
-    return render(held_out_portraits(count, seed=5), 128).images
-
-
 def women_and_girls(count: int) -> Portraits:
-    """``count`` grown women, then as many girls, alike in what nobody would tell them apart by."""
+    """Returns ``count`` grown women, then as many girls, with the same distracting attributes."""
     people = held_out_portraits(2 * count, seed=6).with_(gender="female", **PLAIN)
     adult, kid = option_index("age", "adult"), option_index("age", "kid")
     return people.with_(age=torch.tensor([adult] * count + [kid] * count))
 
 
-def _drawn_people(people: Portraits, resolution: int) -> Tensor:
-    rows = torch.arange(len(people)).split(BATCH)
-    return torch.cat([render(people[part], resolution).images for part in rows])
-
-
 def _images(networks: Networks, codes: Tensor) -> list[Image.Image]:
-    return [to_image(image) for image in draw(networks.embedder, codes).float()]
-
-
-def _axes(count: int):  # noqa: ANN202 - Matplotlib's own types
-    from matplotlib.figure import Figure
-
-    plot = Figure(figsize=(5.5 * count, 4.8), dpi=110, layout="constrained")
-    return plot, [plot.add_subplot(1, count, i + 1) for i in range(count)]
-
-
-def _drawn(plot) -> Image.Image:  # noqa: ANN001
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(plot)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return [to_image(image) for image in synthesise_half(networks.embedder, codes).float()]

@@ -1,7 +1,8 @@
-"""What each loss contributes: the mapper trained alike with losses left out or weighted otherwise.
+"""Measures what each loss contributes: mappers trained without it, or with another weight.
 
-Figures 11 and 12 of the paper show the first two: without the in-domain adjustment (losses 2 and
-3), and without the adaption to e4e (loss 4). All start at random, so that the losses alone count.
+Figures 11 and 12 of the paper show two of them: without the in-domain adjustment (losses 2 and 3),
+and without the adaption to e4e (loss 4). All start from random weights, so that only the losses
+count.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from tmsa_core.avatars.render import render
 from tmsa_core.bundles import Bundle
 from tmsa_core.evaluation.alignment.setup import (
     COMMON_LENGTH,
-    Log,
-    Row,
     StudySetup,
     judge,
+    open_log,
     raw_direction,
     study_bank,
 )
+from tmsa_core.evaluation.json_lines import Row
 from tmsa_core.evaluation.prompts import SIX, Prompt
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.avatar.renders import chunk_portraits, from_uint8, to_uint8
@@ -33,7 +34,7 @@ from tmsa_core.training.run import Options
 
 PAIRS = 2_048
 REAL = 1_024
-STEPS = FAST.iterations  # as many as our own schedule has
+STEPS = FAST.iterations
 PRESET = replace(FAST, iterations=STEPS, bank=PAIRS, closed_form=False, batch=64)
 FULL = Weights()
 ABLATIONS = {
@@ -52,7 +53,7 @@ VARIANTS = ABLATIONS | SENSITIVITY
 
 
 class RenderedImages:
-    """Real images of the avatar world, drawn when they are asked for."""
+    """Real images of the avatar domain, rendered when they are needed."""
 
     def __init__(self, count: int, resolution: int) -> None:
         self.portraits = chunk_portraits(0, 0, count)
@@ -62,21 +63,21 @@ class RenderedImages:
         return len(self.portraits)
 
     def images(self, index: Tensor) -> Tensor:
-        """(N,) indices -> (N,3,R,R) in [-1,1]."""
+        """Returns the images of indices (N,), (N,3,R,R) in [-1,1]."""
         drawn = render(self.portraits[index], self.resolution).images
         return from_uint8(to_uint8(drawn))
 
     def shown(self, count: int) -> Tensor:
-        """Indices of the first ``count`` images, for the sample grid."""
+        """Returns the indices of the first ``count`` images, for the sample grid."""
         return torch.arange(len(self))[:count]
 
     def digest(self) -> str:
-        """Tells this set of images from others."""
+        """Returns a text that identifies this set of images."""
         return f"{len(self)} drawn portraits of {self.resolution} pixels"
 
 
 def trained_mapper(bundle: Bundle, name: str, work: Path) -> Mapper:
-    """The mapper of a variant, trained now or taken from its finished state in ``work``."""
+    """Returns the mapper of a variant, trained now unless ``work`` has it."""
     preset = replace(PRESET, weights=VARIANTS[name])
     images = RenderedImages(REAL, 128)
     folder = "losses-" + name.replace(" ", "-")
@@ -84,20 +85,21 @@ def trained_mapper(bundle: Bundle, name: str, work: Path) -> Mapper:
     return state.average.requires_grad_(False)
 
 
-def run(stage: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
-    """Train and try every variant; rows that are in ``out`` already are kept."""
-    log = Log(out, "losses", stage.bundle)
+def run(setup: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
+    """Trains and tries every variant; keeps the rows that are in ``out``."""
+    log = open_log(out, "losses", setup.bundle)
     for name, weights in VARIANTS.items():
-        key = {"row": "variant", "variant": name, "steps": STEPS, "portraits": len(stage.codes)}
-        log.add(key, lambda n=name, w=weights: vars(w) | _try(stage, n, work, prompts))
+        key = {"row": "variant", "variant": name, "steps": STEPS, "portraits": len(setup.codes)}
+        if not log.find(**key):
+            log.add([key | vars(weights) | _try(setup, name, work, prompts)])
     return log.rows
 
 
-def _try(stage: StudySetup, name: str, work: Path, prompts: tuple[Prompt, ...]) -> Row:
-    """The edits' figures; reconstruction: mean cosine of E_I of an image and of G(M(E_I))."""
-    mapper, bank = trained_mapper(stage.bundle, name, work), study_bank(stage, PAIRS, work)
+def _try(setup: StudySetup, name: str, work: Path, prompts: tuple[Prompt, ...]) -> Row:
+    """Returns mean scores; reconstruction is the mean cosine of E_I(x) and E_I(G(M(E_I(x))))."""
+    mapper, bank = trained_mapper(setup.bundle, name, work), study_bank(setup, PAIRS, work)
     with torch.inference_mode():
-        again = stage.embedder.embed(mapper(bank.synthetic[:64]))
+        again = setup.embedder.embed(mapper(bank.synthetic[:64]))
     cosines = F.cosine_similarity(again, bank.synthetic[:64], dim=1)
-    figures = judge(stage, bank, raw_direction(mapper), prompts, COMMON_LENGTH * bank.spread())
+    figures = judge(setup, bank, raw_direction(mapper), prompts, COMMON_LENGTH * bank.spread())
     return {"reconstruction": float(cosines.mean())} | figures

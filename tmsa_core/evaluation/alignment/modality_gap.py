@@ -1,14 +1,13 @@
-"""How far texts lie from images in CLIP's space, and what helps a map that saw images only.
+"""Measures the gap between texts and images in CLIP's space, and treatments of it.
 
-Each treatment is a way from two texts to a direction of W, learnt from the same bank. All are tried
-at their own length and at one common length, so that direction and length are told apart.
+Each treatment learns, from the same bank of images, a map from two texts to a direction of W. All
+are tried at their own length and at one common length, to separate direction from length.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -20,13 +19,13 @@ from tmsa_core.editing.shift_refinement import cluster_direction, refine
 from tmsa_core.evaluation.alignment.setup import (
     COMMON_LENGTH,
     Direction,
-    Log,
-    Row,
     StudySetup,
     judge,
+    open_log,
     raw_direction,
     study_bank,
 )
+from tmsa_core.evaluation.json_lines import Row
 from tmsa_core.evaluation.prompts import SIX, Prompt
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.avatar.renders import chunk_portraits
@@ -38,19 +37,19 @@ from tmsa_core.training.mapper.losses import in_domain
 PAIRS = 4_096
 SUBSPACES = (8, 16, 32, 64, 128, 256)
 LEADING = 64  # dimensions of the image subspace that texts are projected on
-SHARP = 0.1  # noise of a map that inverts images as well as it can
+SHARP = 0.1  # noise of the map that inverts images best
 NOISE = 1.2
 NETWORK_STEPS = 300
 DELTAS = 8_192
 
 
 @torch.no_grad()
-def measure_gap(stage: StudySetup, bank: Bank, captioned: int = 512) -> Row:
-    """Offset, subspace shares, and how far M's codes of texts lie off those of images."""
+def measure_gap(setup: StudySetup, bank: Bank, captioned: int = 512) -> Row:
+    """Returns the offset, shares of subspaces, and distances of M's codes from the mean code."""
     portraits = chunk_portraits(0, 0, captioned)
     sentences = [caption.text for caption in captions(portraits, random.Random(0))]
     with torch.inference_mode():
-        texts = torch.cat([stage.embedder.clip.embed_texts(sentences[i : i + 128])
+        texts = torch.cat([setup.embedder.clip.embed_texts(sentences[i : i + 128])
                            for i in range(0, captioned, 128)])  # fmt: skip
     images = bank.synthetic
     offset = images.mean(dim=0) - texts.mean(dim=0)
@@ -75,7 +74,10 @@ def measure_gap(stage: StudySetup, bank: Bank, captioned: int = 512) -> Row:
 
 
 def subspace_share(images: Tensor, others: Tensor, dimensions: int) -> float:
-    """Share of the variance of ``others`` in the leading principal directions of ``images``."""
+    """Returns the share of the variance of ``others`` in the main directions of ``images``.
+
+    Both are embeddings (N,D) and (M,D); ``dimensions`` is the number of principal directions.
+    """
     centred = images - images.mean(dim=0)
     _, vectors = torch.linalg.eigh(centred.T @ centred)
     leading = vectors[:, -dimensions:]
@@ -84,18 +86,18 @@ def subspace_share(images: Tensor, others: Tensor, dimensions: int) -> float:
 
 
 def mean_cosine(x: Tensor) -> float:
-    """Mean cosine between different rows of unit vectors (N,D)."""
+    """Returns the mean cosine between different rows of unit vectors (N,D)."""
     return float((x.sum(dim=0).square().sum() - len(x)) / (len(x) * (len(x) - 1)))
 
 
-def treatments(stage: StudySetup, bank: Bank) -> dict[str, Callable[[], Direction]]:
-    """What is compared, by name; each is learnt when it is called."""
+def treatments(setup: StudySetup, bank: Bank) -> dict[str, Callable[[], Direction]]:
+    """Returns the treatments by name; each learns when it is called."""
 
     def centred() -> Direction:
-        return raw_direction(_centred(stage, bank, train_network(bank, 0.0)))
+        return raw_direction(_centred(setup, bank, train_network(bank, 0.0)))
 
     def noised() -> Direction:
-        return raw_direction(_centred(stage, bank, train_network(bank, NOISE)))
+        return raw_direction(_centred(setup, bank, train_network(bank, NOISE)))
 
     def projected() -> Direction:
         direction = raw_direction(closed_form(bank, SHARP))
@@ -130,20 +132,21 @@ def treatments(stage: StudySetup, bank: Bank) -> dict[str, Callable[[], Directio
     }
 
 
-def _centred(stage: StudySetup, bank: Bank, mapper: Mapper) -> Mapper:
-    """A mapper that moves texts by the offset between the two clouds."""
-    centre = text_centre(embed_pairs(stage.embedder.clip, stage.bundle.domain))
+def _centred(setup: StudySetup, bank: Bank, mapper: Mapper) -> Mapper:
+    """Makes a mapper move texts by the offset between texts and images."""
+    centre = text_centre(embed_pairs(setup.embedder.clip, setup.bundle.domain))
     mapper.gap.copy_(bank.synthetic.mean(dim=0) - centre)
     return mapper
 
 
 def train_network(bank: Bank, noise: float, steps: int = NETWORK_STEPS, batch: int = 128) -> Mapper:
-    """A network from the codes alone, loss (2), its inputs moved by ``noise`` on the sphere."""
+    """Trains a network with loss (2) alone, its inputs moved by ``noise`` on the sphere."""
     torch.manual_seed(0)
     mapper = Mapper(bank.levels, (256,))
     start = closed_form(bank, SHARP)
-    for name in ("clip_mean", "clip_spread", "latent_avg"):
-        getattr(mapper, name).copy_(getattr(start, name))
+    mapper.clip_mean.copy_(start.clip_mean)
+    mapper.clip_spread.copy_(start.clip_spread)
+    mapper.latent_avg.copy_(start.latent_avg)
     optimiser = torch.optim.Adam(mapper.parameters(), lr=5e-4)
     rng = torch.Generator().manual_seed(0)
     for _ in range(steps):
@@ -158,7 +161,7 @@ def train_network(bank: Bank, noise: float, steps: int = NETWORK_STEPS, batch: i
 
 
 def delta_map(bank: Bank) -> Tensor:
-    """(D,512) the ridge regression of codes' differences on unit differences of embeddings."""
+    """Returns (D,512), a ridge regression of differences of codes on those of embeddings."""
     rng = torch.Generator().manual_seed(0)
     a, b = torch.randint(len(bank.w), (2, DELTAS), generator=rng)
     x, y = bank.synthetic[a] - bank.synthetic[b], bank.w[a] - bank.w[b]
@@ -167,23 +170,24 @@ def delta_map(bank: Bank) -> Tensor:
 
 
 def leading_projector(images: Tensor, dimensions: int) -> Tensor:
-    """(D,D) the orthogonal projection on the leading principal directions of images (N,D)."""
+    """Returns (D,D), the projection on the leading principal directions of images (N,D)."""
     centred = images - images.mean(dim=0)
     vectors = torch.linalg.eigh(centred.T @ centred)[1][:, -dimensions:]
     return vectors @ vectors.T
 
 
-def run(stage: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
-    """Measure the gap, then every treatment; rows that are in ``out`` already are kept."""
-    bank, log = study_bank(stage, PAIRS, work), Log(out, "gap", stage.bundle)
-    log.add({"row": "gap", "pairs": PAIRS}, lambda: measure_gap(stage, bank))
+def run(setup: StudySetup, out: Path, work: Path, prompts: tuple[Prompt, ...] = SIX) -> list[Row]:
+    """Measures the gap, then every treatment; keeps the rows that are in ``out``."""
+    bank, log = study_bank(setup, PAIRS, work), open_log(out, "gap", setup.bundle)
+    if not log.find(row="gap", pairs=PAIRS):
+        log.add([{"row": "gap", "pairs": PAIRS} | measure_gap(setup, bank)])
     lengths = {"own length": 0.0, "common length": COMMON_LENGTH * bank.spread()}
-    for name, learn in treatments(stage, bank).items():
-        learn = cache(learn)
-        for scale, length in lengths.items():
-            key = {"row": "treatment", "treatment": name, "scale": scale}
-            log.add(
-                key | {"portraits": len(stage.codes)},
-                lambda d=learn, n=length: judge(stage, bank, d(), prompts, n),
-            )
+    for name, learn in treatments(setup, bank).items():
+        common = {"row": "treatment", "treatment": name}
+        keys = {s: common | {"scale": s, "portraits": len(setup.codes)} for s in lengths}
+        missing = [scale for scale, key in keys.items() if not log.find(**key)]
+        direction = learn() if missing else None
+        for scale in missing:
+            figures = judge(setup, bank, direction, prompts, lengths[scale])
+            log.add([keys[scale] | figures])
     return log.rows

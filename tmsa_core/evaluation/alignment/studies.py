@@ -1,4 +1,4 @@
-"""The studies of the alignment by name, all appending to one JSON-lines file."""
+"""The studies of the alignment by name; all append to one file of rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tmsa_core.evaluation.alignment import cost as cost_curve
 from tmsa_core.evaluation.alignment import losses as loss_study
 from tmsa_core.evaluation.alignment import many_prompts as merit
 from tmsa_core.evaluation.alignment import modality_gap
-from tmsa_core.evaluation.alignment.setup import Row, check_study_setup, read_rows, set_up_study
+from tmsa_core.evaluation.alignment.setup import ROWS, set_up_study
+from tmsa_core.evaluation.json_lines import Row
+from tmsa_core.evaluation.judges import check_lacking
 from tmsa_core.evaluation.prompts import ALL
 
 STUDIES: dict[str, Callable[..., list[Row]]] = {
@@ -26,10 +28,22 @@ STUDIES: dict[str, Callable[..., list[Row]]] = {
 def run_study(
     name: str, bundle: Bundle, portraits: int, out: Path, work: Path, limit: int | None = None
 ) -> list[Row]:
-    """Run one study on held-out portraits; it goes on where it stopped.
+    """Runs one study on held-out portraits; keeps the rows that are in ``out``.
 
-    limit: generator evaluations up to which ``curve`` goes. Raises RequestError for a study there
-    is none of, a bundle without truth, a file of something else, and too few portraits.
+    Args:
+        name: A name of ``STUDIES``.
+        bundle: The bundle of the avatar domain.
+        portraits: Number of portraits.
+        out: The file of rows.
+        work: Folder for banks and trained mappers.
+        limit: The highest number of generator evaluations, for "curve" only.
+
+    Returns:
+        All rows of the study.
+
+    Raises:
+        RequestError: The study is unknown, the bundle has no truth, ``out`` contains something
+            else, or the portraits are too few.
     """
     if name not in STUDIES:
         raise RequestError(f"There is no study {quoted(name)}; use one of {', '.join(STUDIES)}.")
@@ -40,8 +54,8 @@ def run_study(
         )
     if limit is not None and name != "curve":
         raise RequestError(f"Only the study curve has a limit, not {name}: leave --limit out.")
-    read_rows(out)  # before any work
-    stage = set_up_study(bundle, portraits)
-    check_study_setup(stage, ALL)
+    ROWS.read(out)  # refuse another file before any work
+    setup = set_up_study(bundle, portraits)
+    check_lacking(setup.before, ALL)
     further = {} if limit is None else {"limit": limit}
-    return STUDIES[name](stage, out, work, **further)
+    return STUDIES[name](setup, out, work, **further)

@@ -1,55 +1,54 @@
-"""How good the avatar bundle is, measured against the truth that only a drawn world has.
+"""Measures the avatar bundle against the known truth of drawn portraits.
 
-Every figure comes from portraits that no stage trained on, and is appended to a JSON-lines file.
+Every figure comes from portraits that no network was trained on.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from tmsa_core.avatars.params import ATTRIBUTES, Portraits
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.bundles import Bundle
 from tmsa_core.editing.shift import embed_text, semantic_shift
-from tmsa_core.evaluation.avatar_images import batches, rendered, synthesise
+from tmsa_core.evaluation.bundle.inversion import (
+    Draw,
+    drawings,
+    put_back,
+    reconstruction,
+)
 from tmsa_core.evaluation.bundle.sharpness import sharpness_report
-from tmsa_core.evaluation.held_out import Subjects, make_subjects
-from tmsa_core.evaluation.judges import JUDGED
+from tmsa_core.evaluation.json_lines import Row, RowKind, RowLog
+from tmsa_core.evaluation.judges import BATCH, Evaluators, accuracies, edit_and_score, predict
 from tmsa_core.evaluation.metrics import agreement, cosine, frechet_distance
-from tmsa_core.evaluation.prompts import SIX, ZERO_SHOT, Prompt, ZeroShot, fits
-from tmsa_core.networks.attributes import AttributeNet
-from tmsa_core.networks.clip import Clip
+from tmsa_core.evaluation.prompts import SIX, ZERO_SHOT, Prompt, fits
+from tmsa_core.evaluation.subjects import Subjects, draw_subjects, render_portraits, synthesise
 from tmsa_core.training.avatar.pixels import psnr
 from tmsa_core.training.avatar.renders import held_out_portraits
 
-Draw = Callable[[Tensor, Tensor], Tensor]
-
-
-def predict(judge: AttributeNet, images: Tensor) -> dict[str, Tensor]:
-    """name -> (N,) likeliest option of each image."""
-    parts = [judge.predict(x) for x in batches(images)]
-    return {name: torch.cat([p[name] for p in parts]) for name in ATTRIBUTES}
+INVERTED = 200  # portraits that compare the inversions
+ROWS = RowKind("weights", frozenset({"weights", "report"}), "results of `tmsa evaluate avatar`")
 
 
 @torch.inference_mode()
-def samples_report(bundle: Bundle, subjects: Subjects) -> dict[str, float]:
-    """Sample quality: Frechet distance to renders in the classifier's features.
+def samples_report(bundle: Bundle, subjects: Subjects) -> Row:
+    """Measures random samples: the Frechet distance to renders in the classifier's features.
 
-    ``renders`` is the same distance between two sets of renders, the least there can be.
+    Returns:
+        frechet_samples, and frechet_renders, the same distance between two sets of renders, which
+        is the lowest that samples can reach.
     """
     judge, generator = bundle.load("classifier"), bundle.load("generator")
-    count = len(subjects.portraits)
+    count = len(subjects.images)
     z = torch.randn(count, 512, generator=torch.Generator().manual_seed(5))
-    made = synthesise(generator, generator.broadcast(generator.map(z)))
-    others = rendered(held_out_portraits(count, seed=1))
-    sets = (subjects.renders, made, others)
-    real, fake, again = (torch.cat([judge.features(x) for x in batches(s)]) for s in sets)
+    samples = synthesise(generator, generator.broadcast(generator.map(z)))
+    others = render_portraits(held_out_portraits(count, seed=1))
+    sets = (subjects.images, samples, others)
+    real, fake, again = (torch.cat([judge.features(x) for x in s.split(BATCH)]) for s in sets)
     return {
         "frechet_samples": frechet_distance(real, fake),
         "frechet_renders": frechet_distance(real, again),
@@ -57,140 +56,128 @@ def samples_report(bundle: Bundle, subjects: Subjects) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def inversion_report(bundle: Bundle, subjects: Subjects) -> dict[str, float]:
-    """e4e: PSNR, identity and, per attribute, how often its reconstruction shows the truth.
+def inversion_report(bundle: Bundle, subjects: Subjects) -> Row:
+    """Measures e4e: PSNR, identity, and the classifier's accuracy per attribute.
 
-    ``judge_*`` is the classifier's own accuracy on the renders.
+    Returns:
+        psnr, identity, and for each attribute and the mean judge_NAME on the renders and e4e_NAME
+        on their reconstructions.
     """
     judge, identity = bundle.load("classifier"), bundle.load("identity")
-    remade = synthesise(bundle.load("generator"), subjects.codes)
-    on_renders, on_remade = predict(judge, subjects.renders), predict(judge, remade)
-    report: dict[str, float] = {"psnr": psnr(remade, subjects.renders)}
-    before = torch.cat([identity(x) for x in batches(subjects.renders)])
-    after = torch.cat([identity(x) for x in batches(remade)])
-    report["identity"] = cosine(before, after)
-    for name in ATTRIBUTES:
-        truth, seen = subjects.portraits.attributes[name], visible(subjects.portraits, name)
-        report[f"judge_{name}"] = agreement(on_renders[name], truth, seen)
-        report[f"e4e_{name}"] = agreement(on_remade[name], truth, seen)
-    for kind in ("judge", "e4e"):
-        report[f"{kind}_mean"] = sum(report[f"{kind}_{n}"] for n in ATTRIBUTES) / len(ATTRIBUTES)
+    made = synthesise(bundle.load("generator"), subjects.codes)
+    sets = {"judge": subjects.images, "e4e": made}
+    before, after = (torch.cat([identity(x) for x in s.split(BATCH)]) for s in sets.values())
+    report = {"psnr": psnr(made, subjects.images), "identity": cosine(before, after)}
+    for kind, images in sets.items():
+        rates = accuracies(predict(judge, images), subjects.portraits)
+        report |= {f"{kind}_{name}": rate for name, rate in rates.items()}
+        report[f"{kind}_mean"] = fmean(rates.values())
     return report
 
 
 @torch.inference_mode()
-def zero_shot_report(bundle: Bundle, subjects: Subjects) -> dict[str, float]:
-    """CLIP's zero-shot accuracy on renders, one figure for each question."""
-    clip = bundle.load("clip")
-    images = torch.cat([clip.embed_images(x) for x in batches(subjects.renders)])
-    return {q.name: _zero_shot(clip, images, subjects.portraits, q) for q in ZERO_SHOT}
-
-
-def _zero_shot(clip: Clip, images: Tensor, portraits: Portraits, question: ZeroShot) -> float:
-    texts = torch.stack([embed_text(clip, text) for text, _ in question.answers])
-    chosen = (images @ texts.T).argmax(dim=1)
-    index = portraits.attributes[question.attribute]
-    right = torch.full_like(index, -1)
-    for i, (_, options) in enumerate(question.answers):
-        right[fits(index, question.attribute, options)] = i
-    asked = (right >= 0) & visible(portraits, question.attribute)
-    return agreement(chosen, right, asked)
+def zero_shot_report(bundle: Bundle, subjects: Subjects) -> Row:
+    """Measures CLIP's zero-shot accuracy on renders, for each question of ``ZERO_SHOT``."""
+    clip, portraits = bundle.load("clip"), subjects.portraits
+    images = torch.cat([clip.embed_images(x) for x in subjects.images.split(BATCH)])
+    report = {}
+    for question in ZERO_SHOT:
+        texts = torch.stack([embed_text(clip, text) for text, _ in question.answers])
+        options = portraits.attributes[question.attribute]
+        right = torch.full_like(options, -1)
+        for i, (_, names) in enumerate(question.answers):
+            right[fits(options, question.attribute, names)] = i
+        asked = (right >= 0) & visible(portraits, question.attribute)
+        report[question.name] = agreement((images @ texts.T).argmax(dim=1), right, asked)
+    return report
 
 
 @torch.inference_mode()
 def edit_report(
-    bundle: Bundle,
-    subjects: Subjects,
-    prompts: tuple[Prompt, ...] = SIX,
-    alpha: float = 1.0,
-    draw: Draw | None = None,
-) -> list[dict[str, float | str]]:
-    """Text edits of inverted portraits that lack the attribute, judged by the classifier.
+    bundle: Bundle, subjects: Subjects, prompts: tuple[Prompt, ...] = SIX, draw: Draw | None = None
+) -> list[Row]:
+    """Edits portraits by the bundle's mapping network at alpha = 1 and scores them.
 
-    success: share whose edit shows what was asked. kept: mean share of the other attributes,
-    as read off the inversion, that the edit leaves alone. worst_kept: the least kept of them.
-    clip: share that CLIP classes as the target rather than as the text without it. identity: mean
-    cosine of the identity embedding before and after. draw: the images of codes (N,L,512) of
-    the subjects in rows (N,); by default the generator's own.
+    Args:
+        bundle: The bundle.
+        subjects: Drawn portraits.
+        prompts: The prompts.
+        draw: Makes images of codes; the generator alone by default.
+
+    Returns:
+        One row for each prompt, see ``edit_and_score``.
     """
-    judge, identity, clip = (bundle.load(r) for r in ("classifier", "identity", "clip"))
     generator, mapper = bundle.load("generator"), bundle.load("mapper")
-    draw = draw or (lambda codes, _: synthesise(generator, codes))
-    before = draw(subjects.codes, torch.arange(len(subjects.codes)))
-    read = predict(judge, before)
-    rows: list[dict[str, float | str]] = []
+    judges = Evaluators(*(bundle.load(role) for role in ("clip", "identity", "classifier")))
+    draw = draw or (lambda codes, index: synthesise(generator, codes))
+    every = torch.arange(len(subjects.codes))
+    before = judges.read(draw(subjects.codes, every), subjects.portraits.traits)
+    rows = []
     for prompt in prompts:
-        lacking = ~_shows(read, prompt)
-        neutral, target = embed_text(clip, prompt.neutral), embed_text(clip, prompt.target)
-        without = embed_text(clip, prompt.without)
-        shift = semantic_shift(mapper, neutral, target)
-        after = draw(subjects.codes[lacking] + alpha * shift, lacking.nonzero()[:, 0])
-        now = predict(judge, after)
-        traits = subjects.portraits[lacking].traits
-        was = Portraits(traits, {k: v[lacking] for k, v in read.items()})
-        kept = _kept(was, Portraits(traits, now), prompt)
-        faces = [torch.cat([identity(x) for x in batches(s)]) for s in (before[lacking], after)]
-        seen = torch.cat([clip.embed_images(x) for x in batches(after)])
-        rows.append(
-            {
-                "prompt": prompt.name,
-                "alpha": alpha,
-                "portraits": int(lacking.sum()),
-                "success": float(_shows(now, prompt).float().mean()),
-                "kept": sum(kept.values()) / len(kept),
-                "worst_kept": min(kept.values()),
-                "worst": min(kept, key=lambda k: kept[k]),
-                "identity": cosine(*faces),
-                "clip": float((seen @ target > seen @ without).float().mean()),
-            }
-        )
+        shift = semantic_shift(mapper, judges.text(prompt.neutral), judges.text(prompt.target))
+        moved = subjects.codes + shift
+        row = edit_and_score(judges, before, prompt, _edited(draw, moved))
+        rows.append({"alpha": 1.0} | row)
     return rows
 
 
-def _shows(read: Mapping[str, Tensor], prompt: Prompt) -> Tensor:
-    shown = [fits(read[name], name, options) for name, options in prompt.wanted]
-    return torch.stack(shown).all(dim=0)
+def _edited(draw: Draw, codes: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda index: draw(codes[index], index)
 
 
-def _kept(before: Portraits, after: Portraits, prompt: Prompt) -> dict[str, float]:
-    """Share of portraits on which each attribute that the prompt does not ask for is unchanged.
+def inversions_report(bundle: Bundle, subjects: Subjects) -> list[Row]:
+    """Compares e4e and HFGI.
 
-    An attribute counts where it can be seen both before and after.
+    Returns:
+        For each inversion a row "reconstruction"; HFGI's also has the share of portraits that it
+        brings closer than e4e. For each inversion and each of the six prompts a row
+        "edit_by_inversion", see ``edit_report``, and a row "edit_put_back", which compares the
+        whole images with the portraits.
     """
-    excluded = {name for name, _ in prompt.wanted} | set(prompt.implied)
-    return {
-        name: agreement(
-            before.attributes[name],
-            after.attributes[name],
-            visible(before, name) & visible(after, name),
-        )
-        for name in JUDGED
-        if name not in excluded
+    every = torch.arange(len(subjects.codes))
+    rows: list[Row] = []
+    reference: Mapping[str, Tensor] = {}
+    for name, draw in drawings(bundle, subjects).items():
+        figures, distances = reconstruction(bundle, subjects, draw(subjects.codes, every))
+        nearer = {f"nearer_{k}": fmean((distances[k] < reference[k]).tolist()) for k in reference}
+        reference = reference or distances
+        rows.append({"report": "reconstruction", "inversion": name} | figures | nearer)
+        ways = {"edit_by_inversion": draw, "edit_put_back": put_back(draw, subjects)}
+        for report, way in ways.items():
+            edits = edit_report(bundle, subjects, draw=way)
+            rows += [{"report": report, "inversion": name} | row for row in edits]
+    return rows
+
+
+def evaluate(bundle: Bundle, count: int, out: Path) -> list[Row]:
+    """Runs every report that a file of rows lacks.
+
+    Args:
+        bundle: The bundle.
+        count: Number of held-out portraits; the inversions are compared on at most ``INVERTED``.
+        out: The file of rows.
+
+    Returns:
+        All rows of this bundle and this number of portraits.
+
+    Raises:
+        RequestError: ``out`` contains something else, or the portraits are too few.
+    """
+    weights = bundle.fingerprint()
+    log = RowLog(out, ROWS, {"weights": weights, "of": count})
+    subjects = draw_subjects(bundle.load("e4e"), count)
+    reports: dict[str, Callable[[], list[Row]]] = {
+        "samples": lambda: [samples_report(bundle, subjects)],
+        "crispness": lambda: [sharpness_report(bundle)],
+        "inversion": lambda: [inversion_report(bundle, subjects)],
+        "zero_shot": lambda: [zero_shot_report(bundle, subjects)],
+        "edit": lambda: edit_report(bundle, subjects),
     }
-
-
-def evaluate(bundle: Bundle, count: int, out: Path) -> list[dict[str, object]]:
-    """Run every report on ``count`` held-out portraits and append the rows to ``out``."""
-    subjects = make_subjects(bundle, count)
-    rows: list[dict[str, object]] = [
-        {"report": "samples"} | samples_report(bundle, subjects),
-        {"report": "crispness"} | sharpness_report(bundle),
-        {"report": "inversion"} | inversion_report(bundle, subjects),
-        {"report": "zero_shot"} | zero_shot_report(bundle, subjects),
-        *({"report": "edit"} | row for row in edit_report(bundle, subjects)),
-    ]
-    common = {"portraits": count, "weights": bundle.fingerprint()}
-    append_rows(out, [common | row for row in rows])
-    return [common | row for row in rows]
-
-
-def append_rows(out: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Add JSON lines to a file."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a") as file:
-        for row in rows:
-            file.write(json.dumps(row, default=_short) + "\n")
-
-
-def _short(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, 4)
+    for name, measure in reports.items():
+        if not log.find(report=name):
+            log.add([{"report": name, "portraits": count} | row for row in measure()])
+    if bundle.has("hfgi") and not log.find(report="reconstruction"):
+        few = min(count, INVERTED)
+        own = draw_subjects(bundle.load("e4e"), few)
+        log.add([{"portraits": few} | row for row in inversions_report(bundle, own)])
+    return log.rows

@@ -1,6 +1,6 @@
-"""How crisply the generator draws: its fine detail beside the renderer's, whole and part by part.
+"""Measures how sharp the generator's images are, compared with renders, as a whole and by part.
 
-Portraits are drawn from their own codes, so that nothing is measured but the generator.
+The generator draws portraits from their true codes, so that only the generator is measured.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor
 from tmsa_core.avatars.params import Portraits
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.bundles import Bundle
-from tmsa_core.evaluation.avatar_images import rendered, synthesise
-from tmsa_core.imaging.contact_sheet import grid
+from tmsa_core.evaluation.subjects import render_portraits, synthesise
+from tmsa_core.imaging.contact_sheet import contact_sheet
 from tmsa_core.imaging.images import to_image
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.training.avatar.pixels import detail, psnr
@@ -25,11 +25,11 @@ from tmsa_core.training.avatar.stylegan_mapping import LIFT
 from tmsa_core.training.avatar.w_codes import portrait_codes
 
 PORTRAITS = 192
-ASKED = 48  # portraits that each part is drawn on
+SHOWN = 48  # portraits that measure each part
 
 
 class Part(NamedTuple):
-    """Something that an attribute's option draws and another option does not."""
+    """A detail that one option of an attribute draws and another option does not."""
 
     attribute: str
     option: str
@@ -52,24 +52,24 @@ PARTS: Mapping[str, Part] = {
 
 
 def correlation(made: Tensor, real: Tensor) -> float:
-    """Of two stacks of detail, 1 where one is the other up to its strength."""
+    """Returns the correlation of two stacks of detail (B,3,H,W), 1 for proportional ones."""
     return float((made * real).sum() / (made.norm() * real.norm()))
 
 
 def share_drawn(made: Tensor, real: Tensor) -> float:
-    """How much of a difference ``real`` is in ``made``: 1 for all of it, 0 for nothing like it.
+    """Returns how much of a difference ``real`` the difference ``made`` contains, 1 for all of it.
 
-    The projection <made, real> / <real, real>, of differences in detail (B,3,H,W).
+    This is the projection <made, real> / <real, real> of differences in detail (B,3,H,W).
     """
     return float((made * real).sum() / real.square().sum())
 
 
 @torch.inference_mode()
 def sharpness_report(bundle: Bundle) -> dict[str, float]:
-    """PSNR, correlation and strength of detail, and the share drawn of each of ``PARTS``."""
+    """Returns PSNR, correlation and strength of detail, and the share drawn of each part."""
     generator = bundle.load("generator")
     people = held_out_portraits(PORTRAITS, seed=2)
-    made, real = _drawn(generator, people), rendered(people)
+    made, real = _generated(generator, people), render_portraits(people)
     fine, true = detail(made), detail(real)
     report = {
         "psnr": psnr(made, real),
@@ -83,27 +83,27 @@ def sharpness_report(bundle: Bundle) -> dict[str, float]:
 
 @torch.inference_mode()
 def samples_sheet(bundle: Bundle, rows: int) -> Image.Image:
-    """Held-out renders, each beside what the generator draws of its code, then random portraits."""
+    """Returns renders, the generator's images of the same codes, and random portraits."""
     generator = bundle.load("generator")
     people = held_out_portraits(2 * rows, seed=4)
     z = torch.randn(2 * rows, 512, generator=torch.Generator().manual_seed(4))
     random = synthesise(generator, generator.broadcast(generator.map(z)))
-    columns = (rendered(people), _drawn(generator, people), random)
-    shown = zip(*([to_image(x) for x in images] for images in columns), strict=True)
-    pairs = [(real, made, drawn) for real, made, drawn in shown]
-    table = [(*a[:2], *b[:2], a[2], b[2]) for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
-    return grid(table, ("render", "generator", "render", "generator", "random", "random"))
+    columns = (render_portraits(people), _generated(generator, people), random)
+    shown = list(zip(*([to_image(x) for x in images] for images in columns), strict=True))
+    table = [(*a[:2], *b[:2], a[2], b[2]) for a, b in zip(shown[::2], shown[1::2], strict=True)]
+    titles = ("render", "generator", "render", "generator", "random", "random")
+    return contact_sheet(table, titles)
 
 
 def _part_share(generator: Generator, part: Part) -> float:
     people = held_out_portraits(PORTRAITS, seed=3)
     shown = people.with_(**{part.attribute: part.option})
-    rows = visible(shown, part.attribute).nonzero()[:ASKED, 0]
+    rows = visible(shown, part.attribute).nonzero()[:SHOWN, 0]
     both = [people[rows].with_(**{part.attribute: o}) for o in (part.option, part.without)]
-    real = [detail(rendered(p)) for p in both]
-    made = [detail(_drawn(generator, p)) for p in both]
+    real = [detail(render_portraits(p)) for p in both]
+    made = [detail(_generated(generator, p)) for p in both]
     return share_drawn(made[0] - made[1], real[0] - real[1])
 
 
-def _drawn(generator: Generator, people: Portraits) -> Tensor:
+def _generated(generator: Generator, people: Portraits) -> Tensor:
     return synthesise(generator, generator.broadcast(portrait_codes(people) + LIFT))

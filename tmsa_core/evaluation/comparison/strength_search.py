@@ -1,11 +1,10 @@
-"""One rule for the strength of every method.
+"""Chooses the working strength of every method by one rule.
 
-The rule is the one that sets the length of TMSA's own shifts (``training.calibrate``): the goal is
-to bring portraits as near to the target text as those portraits are that fit it best, the best
-quarter standing for portraits that have the attribute; going further is no merit. Of a method's
-strengths the weakest is taken that goes 95 % as much of that way, averaged over the prompts, as
-any of them does. The rule sees validation portraits, CLIP and the texts, never a label, the
-classifier or a portrait of the test.
+The same rule sets the length of TMSA's own shifts (``training.mapper.calibrate``). Its goal is to
+bring validation portraits as close to the target text, by CLIP, as the best-fitting quarter of
+them. A method works at the weakest strength that covers 95 % of the largest share of this way that
+any of its strengths covers, averaged over the prompts. The rule uses validation portraits, CLIP
+and the texts, but no labels, no classifier and no test portraits.
 """
 
 from __future__ import annotations
@@ -22,20 +21,27 @@ from tmsa_core.training.mapper.calibrate import ENOUGH_SHARE, TOP_SHARE, first_c
 
 
 def tune(
-    world: FrozenNetworks,
+    networks: FrozenNetworks,
     method: Method,
     codes: Tensor,
     examples: Tensor,
     prompts: Sequence[Prompt],
 ) -> tuple[float, list[float]]:
-    """The working strength of a method, and how far each of ``method.strengths`` got.
+    """Chooses the working strength of a method.
 
-    codes: (N,L,w_dim) validation inversions. examples: (M,clip_dim) embeddings of validation
-    images. How far: 0 is the inversion, 1 the best quarter of the examples. Prompts that the
-    inversions fit better than those do cannot say; where none can, the strength is 1 and the list
-    is empty.
+    Args:
+        networks: The networks of the domain.
+        method: The method.
+        codes: (N,L,w_dim) validation inversions.
+        examples: (M,clip_dim) embeddings of validation images.
+        prompts: The prompts; those that the inversions fit better than the best examples are
+            ignored.
+
+    Returns:
+        The strength, and the mean share of the way that each of ``method.strengths`` covers: 0 is
+        the inversion, 1 the best quarter of the examples. (1, []) if every prompt is ignored.
     """
-    every = [reach(world, method, codes, examples, prompt) for prompt in prompts]
+    every = [reach(networks, method, codes, examples, prompt) for prompt in prompts]
     reached = [row for row in every if row]
     if not reached:
         return 1.0, []
@@ -45,19 +51,25 @@ def tune(
 
 
 def reach(
-    world: FrozenNetworks, method: Method, codes: Tensor, examples: Tensor, prompt: Prompt
+    networks: FrozenNetworks, method: Method, codes: Tensor, examples: Tensor, prompt: Prompt
 ) -> list[float]:
-    """How far towards the target text each strength of a method brings the codes (N,L,w_dim).
+    """Returns the share of the way to the target text that each strength covers.
 
-    Empty where the examples (M,clip_dim) that fit best are no nearer to it than the inversions.
+    Args:
+        networks: The networks of the domain.
+        method: The method.
+        codes: (N,L,w_dim) inversions to edit.
+        examples: (M,clip_dim) embeddings.
+        prompt: The prompt. The list is empty if the best examples fit it no better than the
+            inversions.
     """
-    target = embed_text(world.clip, prompt.target)
-    edit = method.find_edit(world, codes, Texts(prompt.neutral, prompt.target))
+    target = embed_text(networks.clip, prompt.target)
+    edit = method.find_edit(networks, codes, Texts(prompt.neutral, prompt.target))
 
     @torch.inference_mode()
     def similarity(alpha: float) -> float:
-        images = edit.apply(world.generator, codes, alpha)
-        return float((world.clip.embed_images(images) @ target).mean())
+        images = edit.apply(networks.generator, codes, alpha)
+        return float((networks.clip.embed_images(images) @ target).mean())
 
     best = float((examples @ target).topk(max(1, int(TOP_SHARE * len(examples)))).values.mean())
     start = similarity(0.0)

@@ -1,4 +1,4 @@
-"""The comparison's tables in Markdown: the README's, and all of ``docs/comparison.md``."""
+"""Tables of the comparison in Markdown, from its rows alone."""
 
 from __future__ import annotations
 
@@ -7,279 +7,173 @@ from collections.abc import Mapping
 
 from tmsa_core.baselines import METHODS
 from tmsa_core.evaluation import paper
-from tmsa_core.evaluation.comparison.results import (
-    METRICS,
-    OURS,
-    Comparison,
-    comparable,
-    names,
-    over_portraits,
-)
+from tmsa_core.evaluation.comparison.results import METRICS, Comparison, over_portraits
 from tmsa_core.evaluation.markdown import table
 from tmsa_core.evaluation.metrics import bootstrap
-from tmsa_core.evaluation.staleness import staleness_note
 
-CLOSE = 0.005  # differences of shares and cosines that no table shows
+MARGIN = 0.005  # smaller differences of shares and cosines are rounded away in the tables
+INVERSION = {"psnr": ("PSNR, dB", 1), "ssim": ("SSIM", 2), "l2": ("mean squared difference", 3)}
 
 
-def spent(seconds: float) -> str:
-    """Seconds as a table has them: three digits, or whole ones; "-" where nobody measured them."""
+def comparison_tables(data: Comparison) -> dict[str, str]:
+    """Returns all tables by the names of their markers."""
+    return {
+        "comparison": summary_table(data),
+        "methods": methods_table(data),
+        "ahead": ahead_table(data),
+        "strengths": strengths_table(data),
+        "budgets": budgets_table(data),
+        "differences": differences_table(data),
+        "costs": costs_table(data),
+        **{f"prompts-{metric}": prompts_table(data, metric) for metric in METRICS},
+        "paper-identity": paper_table(data, "identity", paper.IDENTITY),
+        "paper-clip": paper_table(data, "clip", paper.CLIP_ACCURACY),
+        "attributes": attributes_table(data),
+        "judges": judges_table(data),
+    }
+
+
+def seconds_text(seconds: float) -> str:
+    """Returns seconds with three significant digits, or as a whole number from 100 on."""
     if math.isnan(seconds):
         return "-"
     return f"{seconds:,.0f}" if seconds >= 100 else f"{seconds:.3g}"
 
 
-def summary(data: Comparison, present: str | None = None) -> str:
-    """The table of the README: every method over all prompts, and where ours is not ahead.
-
-    present: fingerprint of the weights in the bundle now; the text says where the run is older.
-    """
-    note = staleness_note(data.run["weights"], present)
-    images = {len({r["image"] for r in data.counted(m)}) for m in data.methods}
-    count = f"{min(images)} to {max(images)}" if len(images) > 1 else str(max(images))
-    return "\n\n".join(
-        (
-            f"Every method edits the same inversions ({count} {data.run['domain']} portraits, "
-            f"{len(data.prompts)} prompts, weights `{data.run['weights']}`, mapper "
-            f"`{data.mapper}`), each at the strength that one rule found for it. Means with 95 % "
-            "bootstrap intervals, over portraits:",
-            *([note] if note else []),
-            methods_table(data),
-            budgets(data),
-            behind(data),
-        )
-    )
+def _titles(data: Comparison) -> list[str]:
+    return [METHODS[method].title for method in data.methods]
 
 
-def methods_table(data: Comparison) -> str:
-    """Methods by metrics and costs, over all prompts."""
-    head = ("method", *(m.title for m in METRICS.values()), "edits", "s / image", "s / text")
+def summary_table(data: Comparison) -> str:
+    """Returns methods x metrics over all prompts, without intervals."""
+    head = ("method", *(metric.title for metric in METRICS.values()), "seconds per image")
     body = [
         (
             METHODS[m].title,
-            *(METRICS[k].text(data.interval(k, m)) for k in METRICS),
-            str(len(data.counted(m))),
-            spent(data.seconds(m, "image")),
-            spent(data.seconds(m, "text")),
+            *(METRICS[k].text(data.interval(k, m).mean) for k in METRICS),
+            seconds_text(data.seconds(m, "image")),
         )
         for m in data.methods
     ]
     return table(head, body)
 
 
-def budgets(data: Comparison) -> str:
-    """What the run changed of the authors' settings, method by method; empty if nothing."""
-    lines = []
-    for method in data.methods:
-        changed = data.find("strength", method=method)[-1].get("settings")
-        if isinstance(changed, dict) and changed:
-            parts = (
-                f"{name} {here} (published: {there})" for name, (here, there) in changed.items()
-            )
-            lines.append(f"- {METHODS[method].title}: {', '.join(parts)}")
-    if not lines:
-        return "All methods ran with their published budgets."
-    return (
-        "Methods whose published budgets were cut to what the machine of the run affords; more "
-        "would help them, so read their rows with that in mind:\n\n" + "\n".join(lines)
-    )
-
-
-def prompt_table(data: Comparison, metric: str) -> str:
-    """Prompts by methods, one metric."""
-    head = ("text", *(METHODS[m].title for m in data.methods))
+def methods_table(data: Comparison) -> str:
+    """Returns methods x metrics over all prompts, with intervals and costs."""
+    head = ("method", *(metric.title for metric in METRICS.values()), "edits", "s/image", "s/text")
     body = [
-        (p, *(METRICS[metric].text(data.interval(metric, m, p)) for m in data.methods))
-        for p in data.prompts
+        (
+            METHODS[m].title,
+            *(METRICS[k].text(data.interval(k, m)) for k in METRICS),
+            str(len(data.counted(m))),
+            seconds_text(data.seconds(m, "image")),
+            seconds_text(data.seconds(m, "text")),
+        )
+        for m in data.methods
     ]
     return table(head, body)
 
 
-def paper_table(data: Comparison, metric: str, printed: Mapping[str, tuple[float, ...]]) -> str:
-    """A table of the paper in its rows and columns, what it prints beside what is measured here."""
-    known = [p for p in printed if p in data.prompts]
-    head = ("text", *paper.COLUMNS, *(f"*paper: {c}*" for c in paper.COLUMNS))
+def ahead_table(data: Comparison) -> str:
+    """Returns the prompts and metrics by which another method is better than TMSA."""
+    head = ("metric", "method", "prompt", "method", "TMSA", "method shows it", "TMSA shows it")
     body = []
-    for prompt in known:
-        ours = [
-            f"{data.interval(metric, paper.METHOD_OF[c], prompt).mean:.2f}"
-            if paper.METHOD_OF[c] in data.methods
-            else "-"
-            for c in paper.COLUMNS
-        ]
-        body.append((prompt.capitalize(), *ours, *(f"*{x:.2f}*" for x in printed[prompt])))
-    return table(head, body)
-
-
-def behind(data: Comparison) -> str:
-    """Where a baseline is ahead of ours, on which prompts, by how much, and why."""
-    if OURS not in data.methods:
-        return ""
-    lines = []
-    for metric in METRICS:
-        for method in data.methods:
-            ahead = [p for p in data.prompts if _lead(data, metric, method, p) > CLOSE]
-            weak = [p for p in ahead if _lead(data, "success", method, p) < -CLOSE]
-            for prompts in (weak, [p for p in ahead if p not in weak]):
-                if prompts:
-                    lines.append(
-                        f"- {METRICS[metric].title}: {METHODS[method].title} on "
-                        f"{', '.join(prompts)}, {_against(data, metric, method, *prompts)}; "
-                        f"{_reason(data, metric, method, *prompts)}."
-                    )
-    if not lines:
-        return "Ours is ahead, or level, on every prompt by every measure."
-    return (
-        "Where a baseline is ahead of ours, on average over the prompts named and the portraits "
-        "that both edited:\n\n" + "\n".join(lines)
-    )
-
-
-def _lead(data: Comparison, metric: str, method: str, *prompts: str) -> float:
-    """How far a method is ahead of ours on the same edits; 0 where a measure has no values."""
-    theirs, ours = data.beside(metric, method, *prompts)
-    return 0.0 if math.isnan(theirs) else theirs - ours
-
-
-def _against(data: Comparison, metric: str, method: str, *prompts: str) -> str:
-    theirs, ours = data.beside(metric, method, *prompts)
-    if METRICS[metric].percent:
-        return f"{100 * theirs:.0f} % against {100 * ours:.0f} %"
-    return f"{theirs:.2f} against {ours:.2f}"
-
-
-def _reason(data: Comparison, metric: str, method: str, *prompts: str) -> str:
-    """Why, as far as the other measures tell."""
-    success, kept, identity = (
-        _lead(data, m, method, *prompts) for m in ("success", "kept", "identity")
-    )
-    shown = f"it shows what was asked in {_against(data, 'success', method, *prompts)}"
-    if success < -CLOSE:
-        if metric in ("kept", "identity"):
-            return f"it edits less: {shown}"
-        return f"it pleases CLIP more than it changes the image: {shown}"
-    if metric in ("kept", "identity"):
-        return f"at no smaller success: {shown}"
-    harm = [what for what, lead in (("rest", kept), ("person", identity)) if lead < -CLOSE]
-    if harm:
-        return f"it changes more of the {' and of the '.join(harm)}"
-    return "at no cost to the rest or the person"
-
-
-def attributes_table(data: Comparison) -> str:
-    """Attributes by methods: how often an edit of something else left each alone."""
-    every = dict.fromkeys(name for row in data.edits for name in names(row, "compared"))
-    head = ("attribute", *(METHODS[m].title for m in data.methods))
-    body = [(name, *(_attribute_kept(data, m, name) for m in data.methods)) for name in every]
-    return table(head, body)
-
-
-def _attribute_kept(data: Comparison, method: str, name: str) -> str:
-    rows = [row for row in data.counted(method) if name in comparable(row)]
-    alone = over_portraits(rows, lambda row: float(name not in names(row, "changed")))
-    return METRICS["kept"].text(alone)
-
-
-def costs_table(data: Comparison) -> str:
-    """Methods by seconds: once for a generator, for a text, for an image."""
-    head = ("method", "once", "for a new text", "for an image")
-    body = []
-    for method in data.methods:
-        once = data.find("strength", method=method)[-1]["once"]
-        seconds = (data.seconds(method, what) for what in ("text", "image"))
-        first = "trained with the bundle" if once is None else f"{spent(once)} s"
-        cells = ("-" if math.isnan(s) else f"{spent(s)} s" for s in seconds)
-        body.append((METHODS[method].title, first, *cells))
+    for row in data.ahead(MARGIN).itertuples():
+        metric, shows = METRICS[row.metric], METRICS["success"]
+        numbers = (metric.text(row.theirs), metric.text(row.ours))
+        shown = (shows.text(row.shown), shows.text(row.shown_ours))
+        body.append((metric.title, METHODS[row.method].title, row.prompt, *numbers, *shown))
     return table(head, body)
 
 
 def strengths_table(data: Comparison) -> str:
-    """Methods by working strength, with how far each strength tried brought the portraits."""
-    head = ("method", "alpha", "portraits", "how far towards the text, by alpha")
+    """Returns each method's working alpha, and the way that each strength tried covers."""
     body = []
     for method in data.methods:
         row = data.find("strength", method=method)[-1]
-        tried = zip(names(row, "strengths"), names(row, "reached"), strict=False)
-        curve = ", ".join(f"{alpha}: {reached}" for alpha, reached in tried)
-        cells = (METHODS[method].title, f"{row['alpha']:.3g}", str(row["portraits"]), curve or "-")
-        body.append(cells)
+        tried = zip(row["strengths"], row["reached"], strict=False)
+        covered = ", ".join(f"{alpha}: {share}" for alpha, share in tried)
+        alpha, count = f"{row['alpha']:.3g}", str(row["portraits"])
+        body.append((METHODS[method].title, alpha, count, covered or "-"))
+    return table(("method", "alpha", "portraits", "share of the way, by alpha"), body)
+
+
+def budgets_table(data: Comparison) -> str:
+    """Returns the settings of this run that differ from the published ones."""
+    body = [
+        (METHODS[method].title, name, str(here), str(published))
+        for method in data.methods
+        for name, (here, published) in data.find("strength", method=method)[-1]["settings"].items()
+    ]
+    return table(("method", "setting", "here", "published"), body)
+
+
+def differences_table(data: Comparison) -> str:
+    """Returns what every run does differently from the methods' authors."""
+    changed = [METHODS[method] for method in data.methods if METHODS[method].changed]
+    return table(("method", "difference"), [(m.title, m.changed) for m in changed])
+
+
+def costs_table(data: Comparison) -> str:
+    """Returns seconds per generator, per text and per image."""
+    body = []
+    for method in data.methods:
+        once = data.find("strength", method=method)[-1]["once"]
+        seconds = (data.seconds(method, part) for part in ("text", "image"))
+        first = "trained with the bundle" if once is None else seconds_text(once)
+        body.append((METHODS[method].title, first, *(seconds_text(s) for s in seconds)))
+    return table(("method", "once, s", "per new text, s", "per image, s"), body)
+
+
+def prompts_table(data: Comparison, metric: str) -> str:
+    """Returns prompts x methods for one metric."""
+    body = [
+        (p, *(METRICS[metric].text(data.interval(metric, m, p)) for m in data.methods))
+        for p in data.prompts
+    ]
+    return table(("prompt", *_titles(data)), body)
+
+
+def paper_table(data: Comparison, metric: str, printed: Mapping[str, tuple[float, ...]]) -> str:
+    """Returns a table of the paper in its rows and columns: measured here, then as printed."""
+    head = ("prompt", *paper.COLUMNS, *(f"*paper: {column}*" for column in paper.COLUMNS))
+    body = []
+    for prompt in (prompt for prompt in printed if prompt in data.prompts):
+        means = [data.interval(metric, paper.METHOD_OF[c], prompt).mean for c in paper.COLUMNS]
+        here = ["-" if math.isnan(mean) else f"{mean:.2f}" for mean in means]
+        body.append((prompt.capitalize(), *here, *(f"*{x:.2f}*" for x in printed[prompt])))
     return table(head, body)
 
 
-def _changes(data: Comparison) -> str:
-    """What the run cut, and what no run does as the authors do."""
-    always = [
-        f"- {METHODS[m].title}: {METHODS[m].changed}" for m in data.methods if METHODS[m].changed
-    ]
-    return "\n\n".join((budgets(data), *(("In every run:", "\n".join(always)) if always else ())))
-
-
-def _inversions(data: Comparison) -> str:
-    rows = list({row["image"]: row for row in data.find("inversion")}.values())
-    parts = [
-        f"{title} {mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-        for title, field, digits in (
-            ("PSNR", "psnr", 1),
-            ("SSIM", "ssim", 2),
-            ("mean squared difference in [-1, 1]", "l2", 3),
-            ("identity", "identity", 2),
+def attributes_table(data: Comparison) -> str:
+    """Returns attributes x methods: the share of edits of something else that keep each."""
+    columns = {}
+    for method in data.methods:
+        edits = data.counted(method).explode("comparable").dropna(subset=["comparable"])
+        pairs = zip(edits["comparable"], edits["changed"], strict=True)
+        edits["alone"] = [float(name not in changed) for name, changed in pairs]
+        columns[method] = dict(list(edits.groupby("comparable")))
+    names = dict.fromkeys(name for row in data.find("prompt") for name in row["compared"])
+    body = []
+    for name in names:
+        found = [columns[method].get(name) for method in data.methods]
+        kept = (
+            "-" if f is None else METRICS["kept"].text(over_portraits(f, "alone")) for f in found
         )
-        for mean, low, high in [bootstrap([float(str(r[field])) for r in rows if field in r])]
+        body.append((name, *kept))
+    return table(("attribute", *_titles(data)), body)
+
+
+def judges_table(data: Comparison) -> str:
+    """Returns the accuracy of the classifier, and the quality of the inversions."""
+    body = [
+        ("classifier: attributes read correctly", f"{100 * row['mean']:.1f} %", str(row["images"]))
+        for row in data.find("judge")[-1:]
     ]
-    return f"The inversions themselves, {len(rows)} images: {', '.join(parts)}."
-
-
-def _judge(data: Comparison) -> str:
-    rows = data.find("judge")
-    if not rows:
-        return ""
-    return (
-        "The scoring classifier, trained on renders alone and used by no method, reads "
-        f"{100 * float(str(rows[-1]['mean'])):.1f} % of the attributes of these portraits "
-        "correctly."
-    )
-
-
-def document(data: Comparison, present: str | None = None) -> str:
-    """All tables of a run as one Markdown page."""
-    sections = [
-        ("# Every method on known truth", summary(data, present)),
-        ("## How the strengths were found", f"{RULE}\n\n{strengths_table(data)}"),
-        ("## What is not as the authors have it", _changes(data)),
-        ("## What it costs", f"{COSTS}\n\n{costs_table(data)}"),
-        *((f"## {_heading(METRICS[m].title)}", prompt_table(data, m)) for m in METRICS),
-        ("## Table 2 of the paper: identity", _beside(data, "identity", paper.IDENTITY)),
-        ("## Table 3 of the paper: CLIP accuracy", _beside(data, "clip", paper.CLIP_ACCURACY)),
-        ("## Each other attribute left alone", attributes_table(data)),
-        ("## Judges", "\n\n".join(filter(None, (_judge(data), _inversions(data))))),
-    ]
-    text = "\n\n".join(f"{title}\n\n{body}" for title, body in sections)
-    return f"<!-- written by `make tables` from results/comparison.jsonl -->\n\n{text}\n"
-
-
-def _heading(title: str) -> str:
-    """A title with a capital at its head, its other letters as they are."""
-    return title[:1].upper() + title[1:]
-
-
-def _beside(data: Comparison, metric: str, printed: Mapping[str, tuple[float, ...]]) -> str:
-    note = (
-        f"Measured here on the domain `{data.run['domain']}`; the columns in italics are printed "
-        "in the paper and were measured on **photos of faces, another domain**, with other "
-        "networks. Compare within either half, not across."
-    )
-    return f"{note}\n\n{paper_table(data, metric, printed)}"
-
-
-RULE = (
-    "One rule for all, the one that sets the length of TMSA's own shifts. The goal is to bring "
-    "validation portraits as near to the target text, in CLIP's eyes, as those portraits are that "
-    "fit it best (the best quarter). A method works at the weakest strength that goes 95 % as much "
-    "of that way, on average over the prompts, as any of its strengths does. The rule sees no "
-    "label, no classifier and no test portrait. All other settings are the authors', but for what "
-    "the next section names. 0 is the inversion, 1 the goal:"
-)
-COSTS = (
-    "Seconds on the machine of the run. A search for every image counts under the image, "
-    "whatever serves all images of a text under the text:"
-)
+    rows = {row["image"]: row for row in data.find("inversion")}.values()
+    for field, (title, digits) in (INVERSION | {"identity": ("identity", 2)}).items():
+        values = [row[field] for row in rows if field in row]
+        if values:
+            mean, low, high = (f"{x:.{digits}f}" for x in bootstrap(values))
+            body.append((f"inversions: {title}", f"{mean} [{low}, {high}]", str(len(values))))
+    return table(("measure", "value", "images"), body)

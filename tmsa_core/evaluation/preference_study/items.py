@@ -1,4 +1,4 @@
-"""What a study asks: which of some edits of one portrait is best, methods unnamed and shuffled."""
+"""The questions of a study: which of several edits of a portrait is best, in random order."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ FOUR = tuple(paper.METHOD_OF.values())
 
 @dataclass(frozen=True)
 class Item:
-    """One question: images of one portrait edited by ``methods`` for one text.
+    """One question: images of one portrait, edited by several methods for one text.
 
-    key names it in the file of votes and belongs to these very images, so that votes on others,
-    of a later mapper say, are never taken for votes on them. portrait and images are WebP in
-    base64, images in the order of methods.
+    Attributes:
+        key: Identifies the question in the file of votes. It depends on the images, so that votes
+            on other images, for example of a later mapper, are never counted for these.
+        prompt: The name of the prompt.
+        target: Its target text.
+        portrait: The inversion before the edit, WebP in base64.
+        methods: The methods.
+        images: Their edits in the same order, WebP in base64.
     """
 
     key: str
@@ -33,10 +38,14 @@ class Item:
 
 
 def make_items(data: Comparison, choices: Literal[2, 4] = 4) -> tuple[Item, ...]:
-    """All items of a comparison's kept images.
+    """Returns all questions about the kept images of a comparison.
 
-    choices: 4 shows the methods of the paper's Table 1 at once, 2 ours against each other method.
-    Raises RequestError if the comparison keeps no such images.
+    Args:
+        data: The comparison.
+        choices: 4 shows the methods of the paper's Table 1 at once, 2 shows TMSA and one other.
+
+    Raises:
+        RequestError: The comparison has no such images.
     """
     others = [method for method in data.methods if method != OURS]
     groups = [FOUR] if choices == 4 else [(OURS, other) for other in others]
@@ -64,14 +73,14 @@ def make_items(data: Comparison, choices: Literal[2, 4] = 4) -> tuple[Item, ...]
 
 
 def order_for(visitor: str, items: Sequence[Item]) -> list[int]:
-    """Positions of the items in this visitor's own order, the same whenever the page reloads."""
+    """Returns a visitor's own order of the items, always the same, as their positions."""
     order = list(range(len(items)))
     random.Random(f"items {visitor}").shuffle(order)
     return order
 
 
 def shuffle_for(visitor: str, item: Item) -> list[int]:
-    """Positions of an item's images in the order in which this visitor sees them."""
+    """Returns the order in which a visitor sees an item's images, always the same, as positions."""
     order = list(range(len(item.methods)))
     random.Random(f"{item.key} {visitor}").shuffle(order)
     return order

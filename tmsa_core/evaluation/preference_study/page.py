@@ -1,4 +1,4 @@
-"""The study's page: one portrait, some edits of it, one choice. ``build_study`` starts nothing."""
+"""The page of the study: a portrait, several edits of it, and one choice."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,47 +18,19 @@ from tmsa_core.server.messages import inform, plain_markdown, toast_error
 
 TITLE = "Which edit is best?"
 LETTERS = "ABCDEFGH"
-MOST_VOTES = 30  # of one visitor within PERIOD; whoever looks at the images makes far fewer
+MOST_VOTES = 30  # of one visitor within PERIOD; people who look at the images make far fewer
 PERIOD = 60  # seconds
 HIDDEN: dict[str, Any] = {"api_name": False, "api_visibility": "private"}
-ASK = "Choose an image first."
-CHANGED = "Those images are not asked about any more; here are the next ones."
-THANKS = "## Thank you\n\nThat was the last one; every choice has been kept."
-CSS = """
-.study { display: flex; flex-wrap: wrap; gap: 12px; }
-.study figure { margin: 0; flex: 1 1 140px; max-width: 220px; }
-.study img { width: 100%; border-radius: 6px; image-rendering: auto; }
-.study figcaption { text-align: center; font-weight: 600; padding-top: 4px; }
-"""
-VISITOR = """
-async () => {
-  const random = crypto.getRandomValues(new Uint32Array(2));
-  const fresh = Array.from(random, (x) => x.toString(16).padStart(8, "0")).join("");
-  try {
-    return await new Promise((resolve, reject) => {
-      const open = indexedDB.open("tmsa-study", 1);
-      open.onupgradeneeded = () => open.result.createObjectStore("visitor").add(fresh, 0);
-      open.onsuccess = () => {
-        const read = open.result.transaction("visitor").objectStore("visitor").get(0);
-        read.onsuccess = () => { open.result.close(); resolve(read.result); };
-        read.onerror = reject;
-      };
-      open.onerror = reject;
-    });
-  } catch (blocked) {
-    return fresh;
-  }
-}
-"""
-"""Who votes: a random token that the browser keeps. Its database is made once, however many tabs
-open at the same time, so that they are one visitor, which its local storage does not promise. Where
-it is blocked, the token lasts until the next reload.
-"""
+CHOOSE_FIRST = "Choose an image first."
+CHANGED = "The study no longer asks about those images; here are the next ones."
+THANKS = "## Thank you\n\nThat was the last question; all your choices are saved."
+STYLE = Path(__file__).with_name("study.css")
+VISITOR = Path(__file__).with_name("visitor.js")
 
 
 @dataclass(frozen=True)
 class Question:
-    """What the page shows next. key names its item, and is empty after the last one."""
+    """What the page shows next. key: the key of its item, empty after the last one."""
 
     heading: str
     images: str
@@ -67,15 +40,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Study:
-    """Items and the votes on them; keeps nothing of a visitor but the votes."""
+    """Items and the votes on them; stores nothing about a visitor except votes."""
 
     items: Sequence[Item]
     votes: Votes
 
     def next(self, visitor: str) -> Question:
-        """The first item of the visitor's own order that has no vote of theirs yet.
+        """Returns the first item in the visitor's order on which they have not voted.
 
-        Raises RequestError for a visitor's name that the page does not give.
+        Raises:
+            RequestError: The name of the visitor is invalid.
         """
         check_visitor(visitor)
         done = self.votes.items_of(visitor)
@@ -96,14 +70,18 @@ class Study:
         )
 
     def asks(self, key: str) -> bool:
-        """Whether an item has this key; the page of an earlier server may name others."""
+        """Returns whether an item has this key; an old page may send the key of another study."""
         return any(item.key == key for item in self.items)
 
     def vote(self, visitor: str, key: str, letter: str) -> bool:
-        """Keep a choice on the item of a key; False if the visitor had made one before.
+        """Stores a choice.
 
-        Raises RequestError for a letter that no image has, for more than ``MOST_VOTES`` of a
-        visitor within ``PERIOD`` seconds, and as ``Votes.add``.
+        Returns:
+            False if the visitor has voted on this item before.
+
+        Raises:
+            RequestError: No image has this letter, the visitor has made ``MOST_VOTES`` choices
+                within ``PERIOD`` seconds, or ``Votes.add`` fails.
         """
         check_visitor(visitor)
         if self.votes.recent(visitor, PERIOD) >= MOST_VOTES:
@@ -115,7 +93,7 @@ class Study:
         shown = [item.methods[k] for k in shuffle_for(visitor, item)]
         letters = LETTERS[: len(shown)]
         if letter not in tuple(letters):
-            raise RequestError(f"The choice is none of {', '.join(letters)}: choose again.")
+            raise RequestError(f"The choice is not one of {', '.join(letters)}: choose again.")
         return self.votes.add(visitor, item, shown, shown[LETTERS.index(letter)])
 
 
@@ -130,8 +108,8 @@ def _figures(portrait: str, shown: Sequence[str]) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Show an error of ours, a full disk say, as its one sentence; the page stays as it is."""
+def _show_errors() -> Iterator[None]:
+    """Shows a TmsaError, for example of a full disk, as a message; the page stays as it is."""
     try:
         yield
     except TmsaError as error:
@@ -139,14 +117,15 @@ def _told() -> Iterator[None]:
 
 
 def build_study(study: Study) -> gr.Blocks:
-    """The page, ready for ``launch(css=CSS)``.
+    """Builds the page, ready for ``launch(css_paths=STYLE)``.
 
-    The page itself carries the visitor and the item, and the letters never change, so that a reload
-    goes on where it was and a server that was started again takes the vote of a page of the one
-    before. The choice is made by a letter and a button: the second click of a double click finds no
-    letter chosen, and a vote that arrives twice names an item that has one.
+    The page contains the visitor and the item, and each visitor always sees the same letters.
+    Therefore a reload continues at the same item, and a restarted server accepts votes of a page
+    that it did not serve. A second click on the button has no effect, because no letter is chosen
+    any more and the item has a vote already.
     """
     letters = list(LETTERS[: len(study.items[0].methods)])
+    script = VISITOR.read_text(encoding="utf-8").partition("\n\n")[2]
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         token = gr.Textbox(visible="hidden", elem_id="visitor")
         key = gr.Textbox(visible="hidden", elem_id="item")
@@ -170,20 +149,20 @@ def build_study(study: Study) -> gr.Blocks:
 
         def begin(visitor: str) -> tuple[object, ...]:
             visitor = visitor or secrets.token_hex(8)
-            with _told():
+            with _show_errors():
                 return (visitor, *show(visitor))
 
         def choose(visitor: str, item: str, letter: str | None) -> tuple[object, ...]:
             if letter is None:
-                inform(ASK)
+                inform(CHOOSE_FIRST)
                 return tuple(gr.skip() for _ in outputs)
-            with _told():
+            with _show_errors():
                 if study.asks(item):
                     study.vote(visitor, item, letter)
                 else:
                     inform(CHANGED)
                 return show(visitor)
 
-        blocks.load(begin, token, [token, *outputs], js=VISITOR, **HIDDEN)
+        blocks.load(begin, token, [token, *outputs], js=script, **HIDDEN)
         button.click(choose, [token, key, choice], outputs, trigger_mode="once", **HIDDEN)
     return blocks

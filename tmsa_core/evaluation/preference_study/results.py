@@ -2,71 +2,56 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
 
 from tmsa_core.baselines import METHODS
 from tmsa_core.evaluation import paper
 from tmsa_core.evaluation.markdown import table
-from tmsa_core.evaluation.metrics import Interval, bootstrap
+from tmsa_core.evaluation.metrics import bootstrap
 from tmsa_core.evaluation.preference_study.votes import Vote
 from tmsa_core.files import safe_cell
 
 ALL = "all"
-HEAD = ("at_once", "text", "method", "votes", "share", "low", "high", "paper")
+KEYS = ("at_once", "text", "method")
 
 
-@dataclass(frozen=True)
-class Share:
-    """How often a method was chosen of those that showed it, with its 95 % interval over votes.
+def shares(votes: Sequence[Vote]) -> pd.DataFrame:
+    """Returns how often each method was chosen of the votes that showed it, per text and overall.
 
-    at_once: how many images were shown. votes: how many showed the method. paper: the number
-    printed in Table 1, None where it has none.
+    Returns:
+        at_once: the number of images shown. text: the prompt, or "all". votes: the number of votes
+        that showed the method. share, low, high: the mean and its 95 % interval over votes.
+        paper: the share printed in Table 1, NaN if it has none.
     """
-
-    at_once: int
-    text: str
-    method: str
-    votes: int
-    interval: Interval
-    paper: float | None
-
-
-def shares(votes: Sequence[Vote]) -> list[Share]:
-    """Every method's share of the votes on each text, and on all; pairs and fours apart."""
-    found = []
-    for at_once in sorted({len(vote.shown) for vote in votes}, reverse=True):
-        group = [vote for vote in votes if len(vote.shown) == at_once]
-        methods = [m for m in METHODS if any(m in vote.shown for vote in group)]
-        for text in dict.fromkeys((*(vote.prompt for vote in group), ALL)):
-            own = [vote for vote in group if text in (vote.prompt, ALL)]
-            for method in methods:
-                chosen = [float(v.chosen == method) for v in own if method in v.shown]
-                share = bootstrap(chosen)
-                printed = _printed(text, method) if at_once == len(paper.COLUMNS) else None
-                found.append(Share(at_once, text, method, len(chosen), share, printed))
-    return found
+    shown = [(len(v.shown), v.prompt, m, float(m == v.chosen)) for v in votes for m in v.shown]
+    frame = pd.DataFrame(shown, columns=[*KEYS, "chosen"])
+    frame["method"] = pd.Categorical(frame["method"], list(METHODS))
+    frame = pd.concat([frame, frame.assign(text=ALL)])
+    rows = [
+        (*key, len(group), *bootstrap(group["chosen"].tolist()), _printed(*key))
+        for key, group in frame.groupby(list(KEYS), sort=False, observed=True)
+    ]
+    columns = [*KEYS, "votes", "share", "low", "high", "paper"]
+    return pd.DataFrame(rows, columns=columns).sort_values(
+        "at_once", ascending=False, kind="stable"
+    )
 
 
 def shares_csv(votes: Sequence[Vote]) -> str:
-    """The shares as CSV with a header, numbers from 0 to 1."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(HEAD)
-    for s in shares(votes):
-        numbers = [f"{x:.4f}" for x in s.interval] if s.votes else [""] * 3
-        printed = "" if s.paper is None else s.paper
-        cells = (s.at_once, s.text, s.method, s.votes, *numbers, printed)
-        writer.writerow([safe_cell(cell) for cell in cells])
-    return text.getvalue()
+    """Returns the shares as CSV with a header, numbers from 0 to 1."""
+    found = shares(votes)
+    found["text"] = found["text"].map(safe_cell)
+    return found.to_csv(index=False, float_format="%.4f")
 
 
 def preference_table(votes: Sequence[Vote]) -> str:
-    """Markdown: texts by methods, one table for fours and one for pairs.
+    """Returns texts x methods in Markdown, one table for fours and one for pairs.
 
-    The columns in italics are the paper's, whose participants saw four at once.
+    The columns in italics are the paper's, whose participants saw four images at once.
     """
     if not votes:
         return "No votes so far."
@@ -76,45 +61,40 @@ def preference_table(votes: Sequence[Vote]) -> str:
         "intervals over votes; the paper's numbers in italics are on photos of faces, another "
         "domain."
     ]
-    every = shares(votes)
-    for at_once in dict.fromkeys(share.at_once for share in every):
-        group = [share for share in every if share.at_once == at_once]
-        parts += [f"{at_once} images at once:", _table(group, votes)]
+    for at_once, group in shares(votes).groupby("at_once", sort=False):
+        counts = pd.Series([vote.prompt for vote in votes if len(vote.shown) == at_once])
+        parts += [f"{at_once} images at once:", _table(group, counts.value_counts().to_dict())]
     return "\n\n".join(parts)
 
 
-def _table(group: Sequence[Share], votes: Sequence[Vote]) -> str:
-    """The shares of one number of images, a row for each text."""
-    methods = list(dict.fromkeys(share.method for share in group))
-    compared = [s.method for s in group if s.paper is not None]
-    columns = [c for c in paper.COLUMNS if paper.METHOD_OF[c] in compared]
-    titles = (METHODS[m].title for m in methods)
+def _table(group: pd.DataFrame, counts: dict[str, int]) -> str:
+    """Returns the shares of one number of images, a row for each text."""
+    found = {(row.text, row.method): row for row in group.itertuples()}
+    methods = [method for method in METHODS if method in set(group["method"])]
+    compared = set(group.dropna(subset=["paper"])["method"])
+    columns = [column for column in paper.COLUMNS if paper.METHOD_OF[column] in compared]
     body = []
-    for text in dict.fromkeys(share.text for share in group):
-        row = {share.method: share for share in group if share.text == text}
-        printed = (row[paper.METHOD_OF[c]].paper for c in columns)
-        count = sum(len(v.shown) == group[0].at_once and text in (v.prompt, ALL) for v in votes)
-        body.append(
-            (
-                text,
-                *(_cell(row[m]) for m in methods),
-                *("-" if number is None else f"*{100 * number:.1f} %*" for number in printed),
-                str(count),
-            )
-        )
-    return table(("text", *titles, *(f"*paper: {c}*" for c in columns), "votes"), body)
+    for text in dict.fromkeys(group["text"]):
+        cells = [_cell(found.get((text, method))) for method in methods]
+        numbers = [
+            _printed(len(paper.COLUMNS), text, paper.METHOD_OF[column]) for column in columns
+        ]
+        printed = ["-" if pd.isna(number) else f"*{100 * number:.1f} %*" for number in numbers]
+        count = sum(counts.values()) if text == ALL else counts[text]
+        body.append((text, *cells, *printed, str(count)))
+    titles = [METHODS[method].title for method in methods]
+    return table(("text", *titles, *(f"*paper: {column}*" for column in columns), "votes"), body)
 
 
-def _cell(share: Share) -> str:
-    if not share.votes:
+def _cell(row: Any) -> str:
+    if row is None:
         return "-"
-    mean, low, high = (100 * x for x in share.interval)
-    return f"{mean:.1f} % [{low:.0f}, {high:.0f}]"
+    return f"{100 * row.share:.1f} % [{100 * row.low:.0f}, {100 * row.high:.0f}]"
 
 
-def _printed(text: str, method: str) -> float | None:
-    """The number of Table 1 for a text and a method."""
-    column = next((c for c in paper.COLUMNS if paper.METHOD_OF[c] == method), None)
-    if column is None or text not in paper.PREFERENCE:
-        return None
-    return paper.PREFERENCE[text][paper.COLUMNS.index(column)]
+def _printed(at_once: int, text: str, method: str) -> float:
+    """Returns the share that Table 1 prints for a text and a method; NaN if it has none."""
+    columns = {paper.METHOD_OF[column]: i for i, column in enumerate(paper.COLUMNS)}
+    if at_once != len(columns) or method not in columns or text not in paper.PREFERENCE:
+        return math.nan
+    return paper.PREFERENCE[text][columns[method]]

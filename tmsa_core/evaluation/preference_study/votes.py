@@ -1,7 +1,7 @@
-"""Votes in SQLite: on disk before they are confirmed, and one for each visitor and item.
+"""Stores votes in SQLite, at most one for each visitor and item.
 
-The primary key does the counting: a double click, a second tab or a repeated request cannot add a
-vote, and a crash can only lose one that nobody was told of.
+A vote is on disk before it is confirmed. The primary key prevents a second vote by a double click,
+a second tab or a repeated request.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.preference_study.items import Item
 from tmsa_core.files import safe_cell
 
-WAIT = 30.0  # seconds that a writer waits for another one
-LONGEST_NAME = 64  # of a visitor, in letters; the page gives 16
+WAIT = 30.0  # seconds that a writer waits for another writer
+LONGEST_NAME = 64  # letters of a visitor's name; the page creates names of 16
 _VISITOR = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 _-]{{0,{LONGEST_NAME - 1}}}")
 RECENT = """
 SELECT count(*) FROM votes
@@ -42,7 +42,7 @@ COLUMNS = ("visitor", "item", "prompt", "shown", "chosen", "at")
 
 @dataclass(frozen=True)
 class Vote:
-    """One vote: of the methods ``shown``, in the order of the screen, one was ``chosen``."""
+    """One vote: ``chosen`` is one of the methods ``shown``, in the order on the screen."""
 
     visitor: str
     item: str
@@ -53,9 +53,10 @@ class Vote:
 
 
 class Votes:
-    """A file of votes; any number of threads and processes may use it at once.
+    """A file of votes that any number of threads and processes may use at once.
 
-    Every method raises RequestError where the file is damaged, cannot grow or holds something else.
+    Raises:
+        RequestError: By every method: the file is damaged, cannot grow or contains something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,14 +80,17 @@ class Votes:
             ) from error
 
     def add(self, visitor: str, item: Item, shown: Sequence[str], chosen: str) -> bool:
-        """Keep a vote; False if this visitor has voted on this item before, and nothing changes.
+        """Stores a vote.
 
-        Raises RequestError also for a visitor's name of another form than the page gives, and a
-        choice that was not shown.
+        Returns:
+            False if this visitor has voted on this item before; then nothing changes.
+
+        Raises:
+            RequestError: The name of the visitor is invalid, or the choice was not shown.
         """
         check_visitor(visitor)
         if chosen not in shown:
-            raise RequestError("The choice is none of the images that were shown: choose again.")
+            raise RequestError("The choice is not one of the images shown: choose again.")
         row = (visitor, item.key, item.prompt, " ".join(shown), chosen)
         with self._open() as connection:
             done = connection.execute(
@@ -97,25 +101,25 @@ class Votes:
             return done.rowcount == 1
 
     def recent(self, visitor: str, seconds: int) -> int:
-        """How many votes a visitor has made within the last ``seconds``."""
+        """Returns how many votes a visitor has made within the last ``seconds``."""
         with self._open() as connection:
             (count,) = connection.execute(RECENT, (visitor, f"-{seconds} seconds")).fetchone()
             return int(count)
 
     def items_of(self, visitor: str) -> set[str]:
-        """Keys of the items that a visitor has voted on."""
+        """Returns the keys of the items that a visitor has voted on."""
         with self._open() as connection:
             rows = connection.execute("SELECT item FROM votes WHERE visitor = ?", (visitor,))
             return {item for (item,) in rows}
 
     def all(self) -> list[Vote]:
-        """Every vote, the oldest first."""
+        """Returns every vote, the oldest first."""
         with self._open() as connection:
             rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM votes ORDER BY at, rowid")
             return [Vote(v, i, p, tuple(s.split()), c, at) for v, i, p, s, c, at in rows]
 
     def csv(self) -> str:
-        """Every vote as CSV with a header."""
+        """Returns every vote as CSV with a header."""
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
@@ -126,7 +130,7 @@ class Votes:
 
 
 def check_visitor(visitor: str) -> None:
-    """Raise RequestError for a visitor's name of another form than the page gives."""
+    """Raises RequestError if a visitor's name does not have the form that the page creates."""
     if not _VISITOR.fullmatch(visitor):
         raise RequestError(
             f"A visitor's name has 1 to {LONGEST_NAME} letters, digits, spaces, - and _, the first "
@@ -135,14 +139,14 @@ def check_visitor(visitor: str) -> None:
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
-    """RequestError for a database that is damaged or another program's, before it is written to."""
+    """Raises RequestError for a database that is damaged or belongs to another program."""
     found = [row for (row,) in connection.execute("PRAGMA quick_check")]
     if found != ["ok"]:
-        raise RequestError(f"{path} is damaged: take a copy of it that is whole, or another file.")
+        raise RequestError(f"{path} is damaged: use an undamaged copy, or another file.")
     tables = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     )
     names = {name for (name,) in tables}
     columns = tuple(name for _, name, *_ in connection.execute("PRAGMA table_info(votes)"))
     if names - {"votes"} or columns not in ((), COLUMNS):
-        raise RequestError(f"{path} holds something else than votes: name another file.")
+        raise RequestError(f"{path} contains something other than votes: name another file.")
