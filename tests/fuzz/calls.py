@@ -26,7 +26,7 @@ from tmsa_core.editing.archives import read_entries
 from tmsa_core.editing.batch import BatchOptions, run_batch
 from tmsa_core.imaging.images import load_image
 from tmsa_core.imaging.metadata import encode_png, read_recipe
-from tmsa_core.text.templates import clean_text
+from tmsa_core.text.cleaning import clean_text
 from tmsa_core.ui.links import from_query, from_recipe
 from tmsa_core.validation import number, parse_levels, whole
 
