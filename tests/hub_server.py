@@ -1,4 +1,4 @@
-"""A small server that answers as the Hugging Face Hub does, and fails as networks do."""
+"""A small server that imitates the Hugging Face Hub and the failures of networks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,17 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Hub:
-    """files: "org/name/file" -> content. announced: the same, where the Hub tells another hash.
+    """State of the server.
 
-    faults: what the next downloads of a file end in, one after the other: ("reset", bytes sent),
-    ("truncate", bytes sent), ("status", code), ("ignore range", 0). log: every request, as (method,
-    file, Range header). held: a file whose downloads stop halfway until this is set.
+    Attributes:
+        files: "org/name/file" -> content.
+        announced: "org/name/file" -> a wrong SHA-256 that the Hub states.
+        faults: "org/name/file" -> faults of its next downloads: ("reset", bytes sent),
+            ("truncate", bytes sent), ("status", code) or ("ignore range", 0).
+        log: Every request, as (method, file, Range header).
+        held: "org/name/file" -> event; the download stops halfway until it is set.
+        commit: The commit that the Hub states.
+        address: The server's address.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -40,7 +46,7 @@ class Hub:
 
 @contextmanager
 def running_hub() -> Iterator[Hub]:
-    """A hub on a free port of this machine."""
+    """Run a hub on a free port of this machine."""
     hub = Hub()
 
     class Handler(_Handler):
@@ -63,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args: Any) -> None:
-        """Nothing on standard error."""
+        """Write nothing to standard error."""
 
     def do_HEAD(self) -> None:
         name, content = self._file()
@@ -120,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _storage(self, name: str) -> str:
-        """Large files lie on another host."""
+        """The address of a large file, which is on another host."""
         return f"http://localhost:{self.server.server_address[1]}/cdn/{name}"
 
     def _file(self) -> tuple[str, bytes | None]:

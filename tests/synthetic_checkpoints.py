@@ -1,7 +1,7 @@
-"""Checkpoints in the public layouts, filled with weights that are made from names.
+"""Checkpoints in the public layouts, with weights computed from names.
 
-``write_checkpoint(kind, path)`` writes what one would download, at full size with ``PUBLIC`` sizes
-and in miniature with ``SMALL`` ones.
+``write_checkpoint(kind, path)`` writes a file like a public one: in full size with ``PUBLIC``, in
+miniature with ``SMALL``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PUBLIC: dict[str, dict[str, Any]] = {
 
 
 def synthetic_weights() -> ModuleType:
-    """The rule that makes weights and inputs from names (``goldens/synthetic_weights.py``)."""
+    """The module that computes weights and inputs from names."""
     name = "goldens_synthetic_weights"
     if name not in sys.modules:
         path = Path(__file__).parent / "goldens" / "synthetic_weights.py"
@@ -63,7 +63,7 @@ def synthetic_weights() -> ModuleType:
 def network_state(
     kind: str, architecture: Mapping[str, Any], namespace: str, prefix: str = ""
 ) -> dict[str, Tensor]:
-    """Synthetic weights of one network, under its public keys with ``prefix`` in front."""
+    """Synthetic weights of one network, under its public keys after ``prefix``."""
     rule = synthetic_weights()
     with torch.device("meta"):
         shapes = {
@@ -119,6 +119,6 @@ def write_checkpoint(
     namespace: str = "synthetic/",
     **opts: Any,
 ) -> Path:
-    """Write such a file; ``opts`` go into its options."""
+    """Write such a file; ``opts`` are added to its options."""
     torch.save(checkpoint(kind, sizes, namespace, **opts), path)
     return path

@@ -1,4 +1,4 @@
-"""A full disk: one sentence, no half file, and whatever was there before is still there."""
+"""A full disk: one sentence, no half file, and the earlier file is kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tmsa_core.imaging.metadata import encode_png
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits by setrlimit")
 
-# Files may have so many bytes: writing more fails as on a full disk. Python ignores the signal.
+# Limits the size of files: writing more fails as on a full disk. Python ignores the signal.
 LIMITED = """
 import resource, sys
 limit = int(sys.argv[1])
@@ -87,7 +87,7 @@ def test_a_conversion_leaves_no_half_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_a_image_keeps_the_earlier_one(tmp_path: Path, portrait: Image.Image) -> None:
+def test_an_image_keeps_the_earlier_one(tmp_path: Path, portrait: Image.Image) -> None:
     source, out = tmp_path / "in.png", tmp_path / "out.png"
     source.write_bytes(encode_png(portrait))
     out.write_bytes(EARLIER)
@@ -95,7 +95,7 @@ def test_a_image_keeps_the_earlier_one(tmp_path: Path, portrait: Image.Image) ->
     assert out.read_bytes() == EARLIER and len(os.listdir(tmp_path)) == 2
 
 
-def test_what_a_training_keeps_is_told_and_the_last_state_stays(tmp_path: Path) -> None:
+def test_training_reports_a_full_disk_and_keeps_the_last_state(tmp_path: Path) -> None:
     root = Path(__file__).parent.parent
     command = [sys.executable, "-c", STATE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True)
@@ -107,7 +107,7 @@ def test_what_a_training_keeps_is_told_and_the_last_state_stays(tmp_path: Path) 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_device_is_no_place_for_a_image(tmp_path: Path) -> None:
+def test_a_device_is_refused_as_output(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     out.symlink_to("/dev/full")
     done = limited(10**9, "sample", "-o", str(out), "--device", "cpu")

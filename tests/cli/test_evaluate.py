@@ -1,4 +1,4 @@
-"""The commands that measure: what they refuse, and what they print from results and votes."""
+"""The commands that measure: their refusals, and their output from results and votes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.comparison_rows import comparison_rows
+from tmsa_core.cli import evaluate
 from tmsa_core.cli.main import main
+from tmsa_core.evaluation.alignment.figures import IMAGES, PLOTS
+from tmsa_core.evaluation.comparison.figures import FIGURES
 from tmsa_core.evaluation.comparison.results import Comparison
 from tmsa_core.evaluation.preference_study.items import make_items
 from tmsa_core.evaluation.preference_study.votes import Votes
@@ -25,11 +28,8 @@ def results(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["prepare-baselines", "study"])
-def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]):
-    assert main([command, "--help"]) == 0
-    text = capsys.readouterr().out
-    assert "Example:" in text and f"tmsa {command}" in text
+def test_every_figure_has_a_function():
+    assert evaluate.FIGURES.keys() == {"six-prompts", "samples", *FIGURES, *IMAGES, *PLOTS}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_few_portraits_are_compared_from_end_to_end(tmp_path: Path, capsys):
     assert main(command) == 0 and out.read_text().splitlines() == lines
 
 
-def test_no_images_at_all_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
+def test_zero_images_are_wrong_usage(capsys: pytest.CaptureFixture[str]):
     assert main(["evaluate", "--images", "0"]) == 2
     assert "Error: " in capsys.readouterr().err
 
@@ -112,7 +112,7 @@ def test_votes_are_printed_and_exported(
     assert f"4,{item.prompt},tmsa,1,1.0000,1.0000,1.0000," in out.read_text()
 
 
-def test_a_port_that_is_taken_is_told(
+def test_a_port_in_use_is_named(
     results: Path, tmp_path: Path, port: int, capsys: pytest.CaptureFixture[str]
 ):
     with socket.create_server(("127.0.0.1", port)):
@@ -130,7 +130,7 @@ def test_figures_are_drawn_from_named_results(
     assert out.stat().st_size > 100 and str(out) in capsys.readouterr().out
 
 
-def test_a_figure_needs_no_more_than_its_name(
+def test_a_figure_needs_only_its_name(
     tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
@@ -140,5 +140,5 @@ def test_a_figure_needs_no_more_than_its_name(
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "prompts").glob("*.json")))
-def test_prompt_files_that_come_along_can_be_read(path: Path):
+def test_the_repositorys_prompt_files_can_be_read(path: Path):
     assert read_prompts(path)

@@ -52,13 +52,13 @@ def test_help_lists_every_option_and_variable(capsys: pytest.CaptureFixture[str]
         (["--nonsense"], "--nonsense"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_sentence(
+def test_invalid_options_are_refused_in_one_sentence(
     arguments: list[str],
     said: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # a name that no resolver knows must not be asked for outside
+    # an unknown name must not leave this machine
     monkeypatch.setattr(socket, "getaddrinfo", known_addresses(socket.getaddrinfo))
     assert main(["app", *arguments]) == 2
     words = capsys.readouterr().err.strip()
@@ -67,7 +67,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(
 
 
 def known_addresses(lookup):  # noqa: ANN001, ANN201
-    """The machine's resolver for addresses; it knows no names."""
+    """The machine's resolver for addresses; it refuses names."""
 
     def look_up(host: str, *arguments: object, **options: object) -> object:
         if not host.replace(".", "").isdigit():
@@ -112,7 +112,7 @@ def test_without_gradio_the_command_says_how_to_get_it() -> None:
     assert "pip install 'tmsa[app]'" in ended.stderr
 
 
-def test_the_page_answers_at_a_name_that_the_operator_gives() -> None:
+def test_the_page_answers_at_the_operators_host_name() -> None:
     variables = {"TMSA_ALLOWED_HOSTS": "faces.example.org"}
     command = [sys.executable, str(ROOT / "app.py"), "--allowed-host", "b.example"]
     with running_app(command, variables) as address:
@@ -125,7 +125,7 @@ def test_the_page_answers_at_a_name_that_the_operator_gives() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_installed_command_serves_the_page(tmp_path: Path) -> None:
-    """The package alone goes into an empty environment; what it needs comes from this one."""
+    """Only the package is installed into a new environment; its requirements come from this one."""
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     commands = tmp_path / "venv" / "bin"
     install = [commands / "python", "-m", "pip", "install", "--quiet", "--no-deps", str(ROOT)]

@@ -1,4 +1,4 @@
-"""`tmsa train`: what it refuses before any work, and what it would otherwise ignore."""
+"""`tmsa train`: refusals before any work, also of options without an effect."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_wrong_call_ends_in_one_sentence(
         ["--steps"],
     ],
 )
-def test_numbers_that_are_none_are_wrong_usage(
+def test_invalid_numbers_are_wrong_usage(
     option: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -62,7 +62,7 @@ def test_numbers_that_are_none_are_wrong_usage(
     assert option[0] in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-def test_missing_weights_are_said_before_a_folder_is_read(
+def test_missing_weights_are_named_before_a_folder_is_read(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)

@@ -67,15 +67,9 @@ def train(
     if stage is None:
         _train_mapper(domain, options, preset, images, steps)
         return
-    if not find_domain(domain).has_truth:
-        raise RequestError(
-            f"Only avatar is trained stage by stage; leave {quoted(stage)} out to train the "
-            f"mapping network of {quoted(domain)}."
-        )
-    _refuse(context, ("preset", "images", "steps"), f"the stage {quoted(stage)}")
-    from tmsa_core.training.avatar import stages
-
-    stages.train(stage, options)
+    if find_domain(domain).has_truth:
+        _refuse(context, ("preset", "images", "steps"), f"the stage {quoted(stage)}")
+    _train_stage(domain, stage, options)
 
 
 def _refuse(context: typer.Context, names: tuple[str, ...], what: str) -> None:
@@ -118,6 +112,18 @@ def _train_mapper(
     if made:
         evaluations = made["evaluations"]
         print(f"{domain}: mapper after {made['steps']} steps, {evaluations} images generated")
+
+
+def _train_stage(domain: str, stage: str, options: Options) -> None:
+    from tmsa_core.domains import find_domain
+    from tmsa_core.training.avatar import stages
+
+    if not find_domain(domain).has_truth:
+        raise RequestError(
+            f"Only avatar is trained stage by stage; leave {quoted(stage)} out to train the "
+            f"mapping network of {quoted(domain)}."
+        )
+    stages.train(stage, options)
 
 
 def _train_quick(domain: str, pairs: int | None, device: str, seed: int) -> None:
