@@ -43,6 +43,7 @@ from tmsa_core.baselines.interface import (
 from tmsa_core.domains import find_domain
 from tmsa_core.editing.shift import level_mask
 from tmsa_core.errors import RequestError, quoted
+from tmsa_core.training.mapper.closed_form import ridge
 
 PART = "tedigan_text"
 CAPTIONED = 512  # portraits that the text encoder is fitted to
@@ -134,13 +135,8 @@ def fit_text_encoder(texts: Tensor, codes: Tensor) -> dict[str, Tensor]:
     """
     mean, code = texts.mean(dim=0), codes.mean(dim=0)
     x, y = texts - mean, codes - code
-    gram = x.T @ x / len(x)
-    penalty = PENALTY * gram.trace() * torch.eye(len(gram), device=gram.device)
-    return {
-        "mean": mean,
-        "code": code,
-        "weight": torch.linalg.solve(gram + penalty, x.T @ y / len(x)),
-    }
+    penalty = PENALTY * float(x.square().sum(dim=1).mean())
+    return {"mean": mean, "code": code, "weight": ridge(x, y, penalty)}
 
 
 @torch.inference_mode()

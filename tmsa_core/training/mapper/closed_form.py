@@ -19,7 +19,7 @@ def ridge(x: Tensor, y: Tensor, penalty: float) -> Tensor:
 
     x (N,D) has zero mean, y is (N,K).
     """
-    gram = x.T @ x / len(x) + penalty * torch.eye(x.shape[1])
+    gram = x.T @ x / len(x) + penalty * torch.eye(x.shape[1], device=x.device)
     return torch.linalg.solve(gram, x.T @ y / len(x))
 
 
