@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 EDIT = EditRequest("human face", "human face with glasses")
 TAKE_FILES = ("edit", "align", "invert", "sweep", "batch")
-LIMIT_OF_SHELL = 90.0  # seconds, of which most load the libraries
+LIMIT_OF_SHELL = 50.0  # seconds, of which most load the libraries
 
 
 @dataclass(frozen=True)
