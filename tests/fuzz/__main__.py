@@ -27,6 +27,7 @@ def run_kind(kind: str, seed: int, seconds: float, folder: Path, indices: Sequen
     if kind != "http":
         worker = Worker(kind, seed, folder)
         try:
+            worker.run(None)  # starts the process, outside the time of the cases
             return run_cases(worker, kind, indices, seconds * SHARES[kind])
         finally:
             worker.close()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 EDIT = EditRequest("human face", "human face with glasses")
 TAKE_FILES = ("edit", "align", "invert", "sweep", "batch")
-LIMIT_OF_SHELL = 90.0  # seconds, of which most load the libraries
+LIMIT_OF_SHELL = 50.0  # seconds, of which most load the libraries
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,8 @@ def wrong_values(d: Draw, v: Visitor) -> None:
 
 def forged_file(d: Draw, v: Visitor) -> None:
     """A call that names a file that the client has not sent, or that is none."""
-    others = Path(v.bystander)
+    v.call("align", [file_data(v.bystander)], "bystander")  # who uses an upload first owns it
+    others, v.sent, v.answers = Path(v.bystander), "", []
     stolen = d.pick(
         str(others), str(others.parent), str(v.server.cache), f"{others.parent}/../{others.name}",
         "/etc/passwd", "file:///etc/passwd", "\ud800", "a\0b", "x" * 300, "", 5, "~",

@@ -230,7 +230,7 @@ class Draw:
             struct.pack_into("<I", data, start + place, self.rng.choice((0, 1, 0xFFFFFFFE)))
         damaged = bytes(data[self.rng.randrange(8) :]) + bytes(70_000)
         many = functools.partial(_zip, self.rng.choice((20, 1001)), 0, METHODS[0])
-        bomb = functools.partial(_zip, 1, 400 << 20, self.rng.choice(METHODS[1:]))
+        bomb = functools.partial(_zip, 1, 400 << 20, self.rng.choice(METHODS[1:3]))
         return self.pick(bytes(data), bytes(data), damaged, many, bomb)
 
     def file(self, data: bytes, name: str = "sent") -> Path:
