@@ -29,7 +29,7 @@ from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.files import MAX_BYTES, SHOWN_SIDE, shown, uploaded
 from tmsa_core.server.messages import plain_markdown
 from tmsa_core.server.samples import Samples
-from tmsa_core.ui.edit_actions import EditControls, EditSession, Handlers, PageUpdate, download_name
+from tmsa_core.ui.edit_actions import EditControls, EditSession, EditActions, PageUpdate, download_name
 from tmsa_core.ui.edit_layout import inversion_choice
 from tmsa_core.ui.edit_stack import History, new_history
 from tmsa_core.ui.html import faces_html, times
@@ -41,9 +41,9 @@ TEXTS = ("human face", "human face with sunglasses")
 
 
 @pytest.fixture(scope="module")
-def handlers(editor: Editor) -> Handlers:
+def handlers(editor: Editor) -> EditActions:
     leases = Leases()
-    return Handlers(Editors(editor), Samples(editor, leases), leases)
+    return EditActions(Editors(editor), Samples(editor, leases), leases)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def start() -> History:
 
 
 @pytest.fixture
-def wishes(handlers: Handlers, portrait: Image.Image) -> EditControls:
+def wishes(handlers: EditActions, portrait: Image.Image) -> EditControls:
     return EditControls(handlers.leases.keep("", portrait), *TEXTS, aligned=True, notice=False)
 
 
@@ -70,7 +70,7 @@ def pixels(path: str) -> np.ndarray:
 
 
 def test_first_edit_shows_the_portrait_then_the_result_then_scores(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     portrait, result, scored = handlers.edit(None, start, wishes)
     assert portrait["before_after"][0] == portrait["before_after"][1]
@@ -82,7 +82,7 @@ def test_first_edit_shows_the_portrait_then_the_result_then_scores(
 
 
 def test_same_image_is_prepared_once(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     first = last(handlers.edit(None, start, wishes))
     other = replace(wishes, target_text="old human face")
@@ -92,39 +92,39 @@ def test_same_image_is_prepared_once(
 
 
 def test_a_glance_holds_its_image_and_recipe(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     page = last(handlers.edit(None, start, wishes))
-    visit, history = page["visit"], page["history"]
+    session, history = page["visit"], page["history"]
     moved = replace(wishes, alpha=2.0)
-    preview = handlers.preview(visit, history, moved)
+    preview = handlers.preview(session, history, moved)
     assert set(preview) == {"before_after"}  # no step of the history, no scores
     before, after = preview["before_after"].root
     assert before.path == page["before_after"][0]
     seen = Image.open(io.BytesIO(base64.b64decode(after.url.partition(",")[2])))
     assert [edit["alpha"] for edit in read_recipe(seen)["edits"]] == [2.0]
-    settled = last(handlers.strength(visit, history, moved))
+    settled = last(handlers.strength(session, history, moved))
     there = np.asarray(seen.convert("RGB")).astype(int)
     assert np.abs(there - pixels(settled["before_after"][1])).mean() < 2
-    assert handlers.preview(visit, settled["history"], moved) == {}
+    assert handlers.preview(session, settled["history"], moved) == {}
     assert handlers.preview(None, history, moved) == {}
-    assert handlers.preview(visit, history, replace(wishes, alpha=99.0)) == {}
+    assert handlers.preview(session, history, replace(wishes, alpha=99.0)) == {}
 
 
 def test_strength_changes_the_last_edit_only(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     edited = last(handlers.edit(None, start, wishes))
-    visit, history = edited["visit"], edited["history"]
-    none = last(handlers.strength(visit, history, replace(wishes, alpha=0.0, whole=False)))
+    session, history = edited["visit"], edited["history"]
+    none = last(handlers.strength(session, history, replace(wishes, alpha=0.0, whole=False)))
     assert none["history"].now.request == EditRequest(*TEXTS, 0.0)
-    assert np.array_equal(pixels(none["before_after"][1]), pixels(visit.inversion))
-    assert not list(handlers.strength(visit, history, wishes))  # where it is already
+    assert np.array_equal(pixels(none["before_after"][1]), pixels(session.inversion))
+    assert not list(handlers.strength(session, history, wishes))  # where it is already
     assert not list(handlers.strength(None, history, replace(wishes, alpha=2.0)))
 
 
 def test_strength_that_is_late_goes_where_it_was_meant(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     page = last(handlers.edit(None, start, wishes))
     moved = replace(wishes, alpha=0.5)
@@ -141,7 +141,7 @@ def test_strength_that_is_late_goes_where_it_was_meant(
 
 
 def test_drag_is_undone_as_one_step(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     page = last(handlers.edit(None, start, wishes))
     for alpha in (0.5, 0.25, -1.0):
@@ -154,7 +154,7 @@ def test_drag_is_undone_as_one_step(
 
 
 def test_stacked_edits_add_up_and_switch_off(
-    handlers: Handlers, start: History, wishes: EditControls, editor: Editor
+    handlers: EditActions, start: History, wishes: EditControls, editor: Editor
 ) -> None:
     page = last(handlers.edit(None, start, wishes))
     smile = replace(wishes, target_text="smiling human face")
@@ -176,7 +176,7 @@ def test_stacked_edits_add_up_and_switch_off(
         handlers.download(none["visit"], none["history"], wishes)
 
 
-def test_random_portrait_can_be_drawn_again(handlers: Handlers) -> None:
+def test_random_portrait_can_be_drawn_again(handlers: EditActions) -> None:
     drawn = handlers.random("somebody")
     again = handlers.portrait(drawn["seed"], "somebody")
     assert drawn["image"] == again["image"] == drawn["visit"].source
@@ -186,7 +186,7 @@ def test_random_portrait_can_be_drawn_again(handlers: Handlers) -> None:
 
 @pytest.mark.parametrize("inversion", ["e4e", "hfgi"])
 def test_drawn_portrait_keeps_its_own_code(
-    handlers: Handlers, start: History, wishes: EditControls, inversion: str
+    handlers: EditActions, start: History, wishes: EditControls, inversion: str
 ) -> None:
     drawn = handlers.portrait(7)
     asked = replace(wishes, image=drawn["image"], inversion=inversion, aligned=False)
@@ -195,7 +195,7 @@ def test_drawn_portrait_keeps_its_own_code(
 
 
 def test_link_says_how_a_image_was_inverted(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     sample = replace(wishes, image=handlers.choose_sample(1), aligned=False)
     for inversion in ("e4e", "hfgi"):
@@ -212,7 +212,7 @@ def test_page_starts_with_the_inversion_that_keeps_more(editor: Editor) -> None:
     assert inversion_choice(lacking) == {"choices": [("e4e (quick)", "e4e")], "value": "e4e"}
 
 
-def test_sample_is_prepared_once_for_everybody(handlers: Handlers, start: History) -> None:
+def test_sample_is_prepared_once_for_everybody(handlers: EditActions, start: History) -> None:
     wishes = EditControls(handlers.choose_sample(0), *TEXTS)
     one, other = (last(handlers.edit(None, start, wishes, owner)) for owner in ("one", "other"))
     assert one["visit"].prepared is other["visit"].prepared
@@ -231,7 +231,7 @@ def test_sample_is_prepared_once_for_everybody(handlers: Handlers, start: Histor
     ],
 )
 def test_bad_request_is_said_and_the_portrait_stays(
-    handlers: Handlers, start: History, wishes: EditControls, change: dict, message: str
+    handlers: EditActions, start: History, wishes: EditControls, change: dict, message: str
 ) -> None:
     steps = handlers.edit(None, start, replace(wishes, **change))
     shown_portrait, failed = next(steps), next(steps)
@@ -242,7 +242,7 @@ def test_bad_request_is_said_and_the_portrait_stays(
 
 
 def test_unusable_image_clears_the_one_before(
-    handlers: Handlers, start: History, wishes: EditControls, tmp_path: Path
+    handlers: EditActions, start: History, wishes: EditControls, tmp_path: Path
 ) -> None:
     edited = last(handlers.edit(None, start, wishes))
     bad = tmp_path / "bad.png"
@@ -256,14 +256,14 @@ def test_unusable_image_clears_the_one_before(
 
 
 def test_an_edit_before_the_first_image_takes_that_image(
-    handlers: Handlers, start: History
+    handlers: EditActions, start: History
 ) -> None:
     page = last(handlers.edit(None, start, EditControls(None, *TEXTS, arrived=False)))
     assert page["visit"].source == handlers.choose_sample(0) and "edited in" in page["notes"]
 
 
 def test_no_image_and_no_such_world_are_said(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     for change, message in (({"image": None}, "no image yet"), ({"domain": "x"}, "domain")):
         steps = handlers.edit(None, start, replace(wishes, **change))
@@ -273,7 +273,7 @@ def test_no_image_and_no_such_world_are_said(
 
 
 def test_identical_texts_leave_the_image_and_say_so(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     same = replace(wishes, target_text="human face", whole=False)
     result = last(handlers.edit(None, start, same))
@@ -281,14 +281,14 @@ def test_identical_texts_leave_the_image_and_say_so(
     assert np.array_equal(pixels(result["before_after"][1]), pixels(result["visit"].inversion))
 
 
-def test_unknown_words_are_named(handlers: Handlers, start: History, wishes: EditControls) -> None:
+def test_unknown_words_are_named(handlers: EditActions, start: History, wishes: EditControls) -> None:
     odd = replace(wishes, target_text="zxqwv human face")
     assert "zxqwv" in last(handlers.edit(None, start, odd))["notes"]
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
 def test_download_is_the_edit_with_its_recipe(
-    handlers: Handlers, start: History, wishes: EditControls, kind: str
+    handlers: EditActions, start: History, wishes: EditControls, kind: str
 ) -> None:
     wanted = replace(wishes, alpha=1.5, levels="coarse", threshold=0.25)
     edited = last(handlers.edit(None, start, wanted))
@@ -303,7 +303,7 @@ def test_download_is_the_edit_with_its_recipe(
         handlers.download(None, start, wanted)
 
 
-def test_notice_can_be_switched(handlers: Handlers, start: History, wishes: EditControls) -> None:
+def test_notice_can_be_switched(handlers: EditActions, start: History, wishes: EditControls) -> None:
     plain_page = last(handlers.edit(None, start, wishes))
     marked = last(
         handlers.view(plain_page["visit"], plain_page["history"], replace(wishes, notice=True))
@@ -315,7 +315,7 @@ def test_notice_can_be_switched(handlers: Handlers, start: History, wishes: Edit
 
 
 def test_dropped_result_restores_its_recipe(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     edited = last(handlers.edit(None, start, replace(wishes, alpha=1.5)))
     path = handlers.download(edited["visit"], edited["history"], wishes)
@@ -327,7 +327,7 @@ def test_dropped_result_restores_its_recipe(
 
 
 def test_dropped_result_of_a_drawn_portrait_draws_it_anew(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     drawn = handlers.portrait(7)
     asked = replace(wishes, image=drawn["image"])
@@ -340,7 +340,7 @@ def test_dropped_result_of_a_drawn_portrait_draws_it_anew(
 
 
 def test_drawn_portrait_is_shown_with_its_crop_and_inversion(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     first = last(handlers.edit(None, start, wishes))
     drawn = handlers.portrait(7)
@@ -351,7 +351,7 @@ def test_drawn_portrait_is_shown_with_its_crop_and_inversion(
 
 
 def test_link_and_recipe_of_a_drawn_portrait_leave_the_inversion(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     drawn = handlers.portrait(7)
     asked = replace(wishes, image=drawn["image"])
@@ -373,7 +373,7 @@ def test_link_and_recipe_of_a_drawn_portrait_leave_the_inversion(
     ],
 )
 def test_a_recipe_that_cannot_be_followed_leaves_a_image_like_any_other(
-    handlers: Handlers, wishes: EditControls, tmp_path: Path, recipe: dict[str, object]
+    handlers: EditActions, wishes: EditControls, tmp_path: Path, recipe: dict[str, object]
 ) -> None:
     save_image(load_image(wishes.image), tmp_path / "odd.png", {"domain": "avatar"} | recipe)
     with pytest.warns(UserWarning, match="could not be followed"):
@@ -381,7 +381,7 @@ def test_a_recipe_that_cannot_be_followed_leaves_a_image_like_any_other(
 
 
 def test_strengths_beyond_the_slider_are_brought_to_its_ends(
-    handlers: Handlers, wishes: EditControls, tmp_path: Path
+    handlers: EditActions, wishes: EditControls, tmp_path: Path
 ) -> None:
     edits = [asdict(replace(wishes.request, alpha=5.0, threshold=0.99))]
     save_image(load_image(wishes.image), tmp_path / "a.png", {"domain": "", "edits": edits})
@@ -390,7 +390,7 @@ def test_strengths_beyond_the_slider_are_brought_to_its_ends(
     assert handlers.arrive([("target", "old human face"), ("alpha", "-9")])["alpha"] == -2.0
 
 
-def test_a_image_too_large_to_read_has_no_recipe(handlers: Handlers, tmp_path: Path) -> None:
+def test_a_image_too_large_to_read_has_no_recipe(handlers: EditActions, tmp_path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
     assert handlers.restore(str(tmp_path / "huge.png")) == {}
 
@@ -402,7 +402,7 @@ def test_slider_takes_what_is_being_typed() -> None:
 
 
 def test_link_brings_the_settings_back(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     drawn = handlers.portrait(7)
     asked = replace(wishes, image=drawn["image"], alpha=-0.5, levels="0,1", threshold=0.1)
@@ -415,7 +415,7 @@ def test_link_brings_the_settings_back(
     assert handlers.arrive([])["image"] == handlers.choose_sample(0)
 
 
-def test_link_brings_world_and_inversion_back(handlers: Handlers) -> None:
+def test_link_brings_world_and_inversion_back(handlers: EditActions) -> None:
     page = handlers.arrive([("domain", "avatar"), ("inversion", "hfgi"), ("sample", "nobody")])
     assert page["domain"] == "avatar" and page["inversion"] == "hfgi"
     assert page["image"] == handlers.choose_sample(0)
@@ -426,7 +426,7 @@ def test_link_brings_world_and_inversion_back(handlers: Handlers) -> None:
 
 
 def test_dropped_result_of_a_world_that_is_not_here_brings_its_texts(
-    handlers: Handlers, wishes: EditControls, tmp_path: Path
+    handlers: EditActions, wishes: EditControls, tmp_path: Path
 ) -> None:
     recipe = {"domain": "church", "inversion": "hfgi", "edits": [asdict(wishes.request)]}
     path = tmp_path / "church.png"
@@ -436,7 +436,7 @@ def test_dropped_result_of_a_world_that_is_not_here_brings_its_texts(
 
 
 def test_another_face_of_a_photo_can_be_chosen(
-    handlers: Handlers, start: History, wishes: EditControls, editor: Editor
+    handlers: EditActions, start: History, wishes: EditControls, editor: Editor
 ) -> None:
     sample = editor.prepare(handlers.choose_sample(0))
     photo = Image.new("RGB", (2 * sample.photo.width, sample.photo.height))
@@ -455,7 +455,7 @@ def test_another_face_of_a_photo_can_be_chosen(
         list(handlers.face(page["visit"], page["history"], both, 5))
 
 
-def test_face_boxes_can_be_pressed_and_read_aloud(handlers: Handlers) -> None:
+def test_face_boxes_can_be_pressed_and_read_aloud(handlers: EditActions) -> None:
     prepared = handlers.samples.prepared(handlers.samples.names[0], "e4e")
     html = faces_html(prepared, "/a b.png")
     assert 'aria-label="Edit face 1 of 1"' in html and 'aria-pressed="true"' in html
@@ -463,7 +463,7 @@ def test_face_boxes_can_be_pressed_and_read_aloud(handlers: Handlers) -> None:
 
 
 def test_files_of_a_visitor_go_when_the_visitor_leaves(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     own, common = (
         Path(handlers.leases.keep("one", Image.new("RGB", (2, side)))) for side in (2, 3)
@@ -497,7 +497,7 @@ def test_too_large_a_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 
 
 def test_words_from_outside_do_not_format_the_page(
-    handlers: Handlers, start: History, wishes: EditControls
+    handlers: EditActions, start: History, wishes: EditControls
 ) -> None:
     assert plain_markdown("<b> *x* [y](z)\n") == r"\<b\> \*x\* \[y\]\(z\)"
     assert "0.25 s" in times({"align": 0.25}, {"shift": 0.5})

@@ -28,7 +28,7 @@ from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.samples import Samples, sample_names
 from tmsa_core.ui import explore_actions as ui_explore
-from tmsa_core.ui.edit_actions import EditSession, Handlers
+from tmsa_core.ui.edit_actions import EditSession, EditActions
 from tmsa_core.ui.explore_actions import MINE, Explore
 from tmsa_core.ui.explore_layout import TAKES, grid_portraits, grid_prompts, moving_html
 from tmsa_core.ui.latent_map import image_point, place, spaces_figure, text_point
@@ -52,8 +52,8 @@ def explore(editor: Editor) -> Explore:
 
 
 @pytest.fixture(scope="module")
-def visit(explore: Explore) -> EditSession:
-    return Handlers(explore.editors, explore.samples, explore.leases).portrait(3, "me")["visit"]
+def session(explore: Explore) -> EditSession:
+    return EditActions(explore.editors, explore.samples, explore.leases).portrait(3, "me")["visit"]
 
 
 def pixels(path: str) -> np.ndarray:
@@ -61,19 +61,19 @@ def pixels(path: str) -> np.ndarray:
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def test_strip_holds_each_strength(explore: Explore, visit: EditSession, editor: Editor) -> None:
-    strip = explore.strip(visit, REQUEST, -1, 1, 3)
+def test_strip_holds_each_strength(explore: Explore, session: EditSession, editor: Editor) -> None:
+    strip = explore.strip(session, REQUEST, -1, 1, 3)
     assert [caption for _, caption in strip] == ["-1", "+0", "+1"]
-    assert np.abs(pixels(strip[1][0]) - np.asarray(visit.prepared.crop)).max() <= 1
+    assert np.abs(pixels(strip[1][0]) - np.asarray(session.prepared.crop)).max() <= 1
     assert read_recipe(strip[2][0])["edits"][0]["alpha"] == 1
     with pytest.raises(ImageError, match="no portrait"):
         explore.strip(None, REQUEST, -1, 1, 3)
     with pytest.raises(RequestError, match="steps"):
-        explore.strip(visit, REQUEST, -1, 1, 99)
+        explore.strip(session, REQUEST, -1, 1, 99)
 
 
-def test_grid_is_prompts_by_portraits(explore: Explore, visit: EditSession) -> None:
-    path = explore.grid(visit, "human face", "old human face\n\nbald human face\n", [MINE], 1.0)
+def test_grid_is_prompts_by_portraits(explore: Explore, session: EditSession) -> None:
+    path = explore.grid(session, "human face", "old human face\n\nbald human face\n", [MINE], 1.0)
     assert pixels(path).shape == (TITLE_HEIGHT + TILE, 3 * TILE, 3)
     assert [edit["target_text"] for edit in read_recipe(path)["edits"]] == [
         "old human face",
@@ -85,7 +85,7 @@ def test_grid_is_prompts_by_portraits(explore: Explore, visit: EditSession) -> N
         ("old human face", [], "No portrait"),
     ):
         with pytest.raises(RequestError, match=message):
-            explore.grid(visit, "human face", prompts, portraits, 1.0)
+            explore.grid(session, "human face", prompts, portraits, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp", "mp4"])
@@ -105,24 +105,24 @@ def test_morph_moves_there_and_back(kind: str) -> None:
             assert image.is_animated and image.size == (33, 32)
 
 
-def test_morph_is_a_file_that_the_page_plays(explore: Explore, visit: EditSession) -> None:
-    path = explore.morph(visit, REQUEST, 0, 1, 3, "gif")
+def test_morph_is_a_file_that_the_page_plays(explore: Explore, session: EditSession) -> None:
+    path = explore.morph(session, REQUEST, 0, 1, 3, "gif")
     assert Path(path).suffix == ".gif" and "<img" in moving_html(path, "a <b>")
     assert "<video" in moving_html("a.mp4", "x") and "<b>" not in moving_html(path, "a <b>")
     with pytest.raises(RequestError, match="frames"):
-        explore.morph(visit, REQUEST, 0, 1, 1, "gif")
+        explore.morph(session, REQUEST, 0, 1, 1, "gif")
     with pytest.raises(RequestError, match="kind"):
-        explore.morph(visit, REQUEST, 0, 1, 2, "avi")
+        explore.morph(session, REQUEST, 0, 1, 2, "avi")
 
 
 def test_mp4_is_refused_in_one_sentence_where_av_is_missing(
-    explore: Explore, visit: EditSession, monkeypatch: pytest.MonkeyPatch
+    explore: Explore, session: EditSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     assert animation_kinds() == ("gif", "webp")
     with pytest.raises(RequestError, match="pip install av"):
-        explore.morph(visit, REQUEST, 0, 1, 2, "mp4")
-    assert Path(explore.morph(visit, REQUEST, 0, 1, 2, "webp")).suffix == ".webp"
+        explore.morph(session, REQUEST, 0, 1, 2, "mp4")
+    assert Path(explore.morph(session, REQUEST, 0, 1, 2, "webp")).suffix == ".webp"
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -148,10 +148,10 @@ def test_portrait_is_drawn_from_a_text(explore: Explore, editor: Editor) -> None
         explore.draw(" ", 1.0)
 
 
-def test_map_places_images_and_texts_in_both_spaces(editor: Editor, visit: EditSession) -> None:
+def test_map_places_images_and_texts_in_both_spaces(editor: Editor, session: EditSession) -> None:
     points = [image_point(editor, str(i), "portrait", editor.sample(i)) for i in range(5)]
     points += [text_point(editor, "a pirate", "your text")]
-    points += [image_point(editor, "me", "yours", visit.prepared)]
+    points += [image_point(editor, "me", "yours", session.prepared)]
     for method in ("PCA", "t-SNE"):
         clip, w = place(points, method)
         assert clip.shape == w.shape == (7, 2) and np.isfinite(clip).all() and np.isfinite(w).all()
@@ -164,15 +164,15 @@ def test_map_places_images_and_texts_in_both_spaces(editor: Editor, visit: EditS
         place(points[:3], "PCA")
 
 
-def test_methods_are_put_side_by_side(explore: Explore, visit: EditSession, editor: Editor) -> None:
-    *_, shown = explore.compare(visit, REQUEST, ["tmsa"])
+def test_methods_are_put_side_by_side(explore: Explore, session: EditSession, editor: Editor) -> None:
+    *_, shown = explore.compare(session, REQUEST, ["tmsa"])
     assert [caption.split(",")[0] for _, caption in shown][:2] == ["portrait", "inversion"]
-    ours = editor.edit(visit.prepared, REQUEST).crop
+    ours = editor.edit(session.prepared, REQUEST).crop
     assert np.abs(pixels(shown[2][0]) - np.asarray(ours)).max() <= 1
 
 
 def test_a_training_of_minutes_shows_its_steps_and_can_be_cancelled(
-    explore: Explore, visit: EditSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    explore: Explore, session: EditSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ui_explore, "parts_folder", lambda editor: tmp_path)
     show_errors: list[tuple[tuple[int, int], str]] = []
@@ -184,17 +184,17 @@ def test_a_training_of_minutes_shows_its_steps_and_can_be_cancelled(
 
     explore.begin("me")
     methods = ["tmsa", "styleclip_mapper", "clip2stylegan"]
-    *_, shown = explore.compare(visit, REQUEST, methods, owner="me", progress=progress)
+    *_, shown = explore.compare(session, REQUEST, methods, owner="me", progress=progress)
     assert len(shown) == 3, "what was ready stays, and nothing after it is made"
     assert show_errors[-1][0] == (3, 1000) and "latent mapper" in show_errors[-1][1]
     assert not list(tmp_path.rglob("*.safetensors")), "half a mapper was kept"
     assert not explore.cancel("me")
 
 
-def test_a_comparison_can_be_cancelled_while_it_waits(explore: Explore, visit: EditSession) -> None:
+def test_a_comparison_can_be_cancelled_while_it_waits(explore: Explore, session: EditSession) -> None:
     explore.begin("me")
     assert explore.cancel("me")
-    *_, shown = explore.compare(visit, REQUEST, ["tmsa"], owner="me")
+    *_, shown = explore.compare(session, REQUEST, ["tmsa"], owner="me")
     assert len(shown) == 2
     with pytest.raises(ImageError):
         list(explore.compare(None, REQUEST, ["tmsa"], owner="me"))
@@ -209,7 +209,7 @@ def test_every_method_that_takes_long_says_so_beforehand() -> None:
 
 
 def test_another_world_is_explored_with_its_own_editor(
-    world, editor: Editor, visit: EditSession, monkeypatch: pytest.MonkeyPatch
+    world, editor: Editor, session: EditSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Photos in miniature, beside the drawn world that the page started with."""
     hub, _ = world
@@ -219,20 +219,20 @@ def test_another_world_is_explored_with_its_own_editor(
     explore = explore_of(editor)
     names = grid_portraits("ffhq")
     assert names[1:3] == ["portrait-1", "portrait-2"] and MINE in names
-    path = explore.grid(visit, "human face", "old human face", names[1:3], 1.0, "ffhq")
+    path = explore.grid(session, "human face", "old human face", names[1:3], 1.0, "ffhq")
     assert pixels(path).shape == (TITLE_HEIGHT + 2 * TILE, 2 * TILE, 3)
     assert read_recipe(path)["domain"] == "ffhq"
     photo = explore.editors.get("ffhq").sample(1).crop.resize((TILE, TILE), LANCZOS)
     assert np.array_equal(pixels(path)[TITLE_HEIGHT:][:TILE, :TILE], np.asarray(photo))
     monkeypatch.setattr(ui_explore, "CROWD", 5)
     for domain, mine in (("ffhq", 0), ("avatar", 2)):
-        figure = explore.map(visit, "a pirate", "PCA", domain)
+        figure = explore.map(session, "a pirate", "PCA", domain)
         points = [name for trace in figure.data for name in trace.text]
         assert points.count(MINE) == mine and points.count("portrait 4") == 2
     with pytest.raises(RequestError, match="press Edit"):
-        explore.grid(visit, "human face", "old human face", [MINE], 1.0, "ffhq")
+        explore.grid(session, "human face", "old human face", [MINE], 1.0, "ffhq")
     with pytest.raises(RequestError, match="Drawn portraits.*Photos of faces"):
-        explore.strip(visit, REQUEST, -1, 1, 3, "ffhq")
+        explore.strip(session, REQUEST, -1, 1, 3, "ffhq")
 
 
 def test_a_grid_begins_with_what_its_world_can_show() -> None:

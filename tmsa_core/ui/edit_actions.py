@@ -99,7 +99,7 @@ class EditSession:
 class PageUpdate(TypedDict, total=False):
     """What an action changes on the page, by the part's name; others keep what is there."""
 
-    visit: Any
+    session: Any
     history: Any
     domain: Any
     inversion: Any
@@ -124,7 +124,7 @@ class PageUpdate(TypedDict, total=False):
 Progress = Callable[..., Any]
 
 
-class Handlers:
+class EditActions:
     """The actions of the editing screen."""
 
     def __init__(self, editors: Editors, samples: Samples, leases: Leases) -> None:
@@ -134,7 +134,7 @@ class Handlers:
 
     def edit(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         history: History,
         wishes: EditControls,
         owner: str = "",
@@ -148,10 +148,10 @@ class Handlers:
         switched off as they are.
         """
         try:
-            if visit is None or not _fits(visit, wishes):
+            if session is None or not _fits(session, wishes):
                 progress(0.1, desc="Finding and aligning the face")
-                visit = self._open(wishes, owner, visit)
-                yield _portrait(visit)
+                session = self._open(wishes, owner, session)
+                yield _portrait(session)
             stack = history.now
             if how == "add":
                 history = history.with_alpha(wishes.alpha)  # whose report may still be on its way
@@ -159,14 +159,14 @@ class Handlers:
             elif how == "apply" or stack.layers[stack.chosen].on:
                 stack = stack.with_request(wishes.request)
             progress(0.6, desc="Editing")
-            yield from self._rendered(visit, history.do(stack), wishes)
+            yield from self._rendered(session, history.do(stack), wishes)
         except TmsaError as error:
-            yield _failed(visit, wishes, error)
+            yield _failed(session, wishes, error)
             raise as_gradio_error(error) from error
 
     def strength(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         history: History,
         wishes: EditControls,
         index: int | None = None,
@@ -177,14 +177,14 @@ class Handlers:
         index, count: which edit of how many was chosen when the hand came to rest, the chosen one
         if not given. Where the stack has another number by now, nothing is changed.
         """
-        if visit is None or count not in (None, len(history.now.layers)):
+        if session is None or count not in (None, len(history.now.layers)):
             return
         changed = history.with_alpha(wishes.alpha, index)
         if changed is not history:
-            yield from self._rendered(visit, changed, wishes)
+            yield from self._rendered(session, changed, wishes)
 
     def preview(
-        self, visit: EditSession | None, history: History, wishes: EditControls
+        self, session: EditSession | None, history: History, wishes: EditControls
     ) -> PageUpdate:
         """The image of another strength while the hand moves; no step of the history.
 
@@ -193,22 +193,22 @@ class Handlers:
         that has already been.
         """
         moved = history.with_alpha(wishes.alpha)
-        if visit is None or moved is history:
+        if session is None or moved is history:
             return PageUpdate()
         try:
-            result = self._result(visit, moved.now, wishes)
+            result = self._result(session, moved.now, wishes)
         except TmsaError:
             return PageUpdate()
         image = _marked(shown(result.image), wishes)
-        recipe = self.recipe(visit, moved)
-        drawn = visit.prepared.inversion == "sample"
+        recipe = self.recipe(session, moved)
+        drawn = session.prepared.inversion == "sample"
         after = ImageData(url=data_url(encode_image(image, recipe, not drawn, ".jpg")))
-        before = ImageData(path=self._before(visit, wishes))
+        before = ImageData(path=self._before(session, wishes))
         return PageUpdate(before_after=SliderData(root=(before, after)))
 
     def act(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         history: History,
         wishes: EditControls,
         action: str,
@@ -233,27 +233,27 @@ class Handlers:
         else:
             history = history.do(history.now.act(action, index))
         yield controls(history.now.request) | stack_update(history)
-        if visit is not None and history.now.active != before.now.active:
-            yield from self._rendered(visit, history, wishes)
+        if session is not None and history.now.active != before.now.active:
+            yield from self._rendered(session, history, wishes)
 
     def face(
-        self, visit: EditSession | None, history: History, wishes: EditControls, index: int
+        self, session: EditSession | None, history: History, wishes: EditControls, index: int
     ) -> Iterator[PageUpdate]:
         """Edit another face of the same image."""
-        if visit is None or not 0 <= index < len(visit.prepared.faces):
+        if session is None or not 0 <= index < len(session.prepared.faces):
             raise RequestError("That face is no longer there; load the image again.")
-        editor = self.editors.get(visit.prepared.domain)
-        prepared = prepare_other_face(editor, visit.prepared, index)
-        visit = self._new_visit(visit.owner, visit.source, prepared)
-        yield _portrait(visit)
-        yield from self._rendered(visit, history, wishes)
+        editor = self.editors.get(session.prepared.domain)
+        prepared = prepare_other_face(editor, session.prepared, index)
+        session = self._new_visit(session.owner, session.source, prepared)
+        yield _portrait(session)
+        yield from self._rendered(session, history, wishes)
 
     def view(
-        self, visit: EditSession | None, history: History, wishes: EditControls
+        self, session: EditSession | None, history: History, wishes: EditControls
     ) -> Iterator[PageUpdate]:
         """The same edits shown anew: whole or as a crop, with or without the notice."""
-        if visit is not None:
-            yield from self._rendered(visit, history, wishes)
+        if session is not None:
+            yield from self._rendered(session, history, wishes)
 
     def choose_sample(self, index: int) -> str:
         """The file of a sample portrait, for the next edit to open like any image."""
@@ -264,8 +264,8 @@ class Handlers:
         number = whole(seed or 0, "seed")
         prepared = self.editors.get(domain).sample(number)
         source = self.leases.keep(owner, prepared.crop)
-        visit = self._new_visit(owner, source, prepared, seed=number)
-        return _portrait(visit) | PageUpdate(image=visit.source, seed=number)
+        session = self._new_visit(owner, source, prepared, seed=number)
+        return _portrait(session) | PageUpdate(image=session.source, seed=number)
 
     def random(self, owner: str = "", domain: str = "") -> PageUpdate:
         """Draw any portrait."""
@@ -335,38 +335,38 @@ class Handlers:
             warn(f"The link could not be followed. {error}")
             return start
 
-    def link(self, visit: EditSession | None, history: History) -> str:
+    def link(self, session: EditSession | None, history: History) -> str:
         """The query of a link that brings these settings back; never the image."""
         setting = Setting(history.now.active)
-        if visit is not None:
-            prepared = visit.prepared
+        if session is not None:
+            prepared = session.prepared
             inversion = "" if prepared.inversion == "sample" else prepared.inversion
             setting = Setting(
-                history.now.active, prepared.domain, inversion, visit.seed, visit.sample
+                history.now.active, prepared.domain, inversion, session.seed, session.sample
             )
         return to_query(setting)
 
     def download(
-        self, visit: EditSession | None, history: History, wishes: EditControls, kind: str = "png"
+        self, session: EditSession | None, history: History, wishes: EditControls, kind: str = "png"
     ) -> str:
         """Write the edited image at full size, with its recipe; the file's path."""
-        if visit is None or not history.now.active:
+        if session is None or not history.now.active:
             raise RequestError("There is no edited image yet; press Edit first.")
         folder = self.leases.new_folder()
         check_destination(folder / f"image.{kind}")
-        result = self._result(visit, history.now, wishes)
+        result = self._result(session, history.now, wishes)
         path = folder / download_name(history.now.active, kind)
-        drawn = visit.prepared.inversion == "sample"
-        save_image(_marked(result.image, wishes), path, self.recipe(visit, history), not drawn)
-        self.leases.take(visit.owner, str(path))
+        drawn = session.prepared.inversion == "sample"
+        save_image(_marked(result.image, wishes), path, self.recipe(session, history), not drawn)
+        self.leases.take(session.owner, str(path))
         return str(path)
 
-    def recipe(self, visit: EditSession, history: History) -> dict[str, object]:
+    def recipe(self, session: EditSession, history: History) -> dict[str, object]:
         """What made the visitor's image, its portrait included where that is one of ours."""
-        recipe = self.editors.get(visit.prepared.domain).recipe(history.now.active)
-        ours = {"seed": visit.seed, "sample": visit.sample}
-        if visit.seed is None:  # or there was nothing to invert
-            ours["inversion"] = visit.prepared.inversion
+        recipe = self.editors.get(session.prepared.domain).recipe(history.now.active)
+        ours = {"seed": session.seed, "sample": session.sample}
+        if session.seed is None:  # or there was nothing to invert
+            ours["inversion"] = session.prepared.inversion
         return recipe | {key: value for key, value in ours.items() if value is not None}
 
     def _is_here(self, domain: str) -> bool:
@@ -390,8 +390,8 @@ class Handlers:
             return self._new_visit(owner, image, prepared, sample=sample)
         drawn = last is not None and last.source == image and last.seed is not None
         prepared = editor.prepare(image, wishes.inversion, aligned=wishes.aligned or drawn)
-        visit = self._new_visit(owner, image, prepared, seed=last.seed if drawn else None)
-        return replace(visit, aligned=wishes.aligned)
+        session = self._new_visit(owner, image, prepared, seed=last.seed if drawn else None)
+        return replace(session, aligned=wishes.aligned)
 
     def _new_visit(
         self,
@@ -406,41 +406,41 @@ class Handlers:
         self.leases.take(owner, *([] if sample else [source]))
         return EditSession(owner, source, prepared, *files, seed=seed, sample=sample)
 
-    def _before(self, visit: EditSession, wishes: EditControls) -> str:
+    def _before(self, session: EditSession, wishes: EditControls) -> str:
         """The file of the image as it was, written again where it was cleared away."""
-        path = visit.photo if wishes.whole else visit.crop
+        path = session.photo if wishes.whole else session.crop
         try:
             return self.leases.refresh(path)
         except FileNotFoundError:
-            image = shown(visit.prepared.photo) if wishes.whole else visit.prepared.crop
-            return self.leases.keep(visit.owner, image)
+            image = shown(session.prepared.photo) if wishes.whole else session.prepared.crop
+            return self.leases.keep(session.owner, image)
 
-    def _result(self, visit: EditSession, stack: Stack, wishes: EditControls) -> EditResult:
+    def _result(self, session: EditSession, stack: Stack, wishes: EditControls) -> EditResult:
         requests = [replace(r, paste_back=wishes.whole) for r in stack.active]
-        return self.editors.get(visit.prepared.domain).edit(visit.prepared, requests)
+        return self.editors.get(session.prepared.domain).edit(session.prepared, requests)
 
     def _rendered(
-        self, visit: EditSession, history: History, wishes: EditControls
+        self, session: EditSession, history: History, wishes: EditControls
     ) -> Iterator[PageUpdate]:
         """The edited image first, its scores after it."""
-        before = self._before(visit, wishes)
-        screen = PageUpdate(visit=visit, history=history, before_after=(before, before))
+        before = self._before(session, wishes)
+        screen = PageUpdate(session=session, history=history, before_after=(before, before))
         screen |= stack_update(history)
         if not history.now.active:
             notes = "No edit is switched on, so this is the image as it was."
             yield screen | PageUpdate(notes=notes, scores=scores_html(None))
             return
-        result = self._result(visit, history.now, wishes)
-        drawn = visit.prepared.inversion == "sample"
+        result = self._result(session, history.now, wishes)
+        drawn = session.prepared.inversion == "sample"
         after = annotate(
-            _marked(shown(result.image), wishes), self.recipe(visit, history), not drawn
+            _marked(shown(result.image), wishes), self.recipe(session, history), not drawn
         )
-        path = self.leases.keep(visit.owner, after)
+        path = self.leases.keep(session.owner, after)
         screen["before_after"] = (before, path)
-        screen["notes"] = describe(visit.prepared, result)
+        screen["notes"] = describe(session.prepared, result)
         yield screen
-        editor = self.editors.get(visit.prepared.domain)
-        yield PageUpdate(scores=scores_html(editor.scores(visit.prepared, result)))
+        editor = self.editors.get(session.prepared.domain)
+        yield PageUpdate(scores=scores_html(editor.scores(session.prepared, result)))
 
 
 def prepare_other_face(editor: Editor, prepared: PreparedFace, index: int) -> PreparedFace:
@@ -490,15 +490,15 @@ def download_name(requests: Iterable[EditRequest], kind: str = "png") -> str:
     return f"tmsa-{words or 'edit'}.{kind}"
 
 
-def _fits(visit: EditSession, wishes: EditControls) -> bool:
+def _fits(session: EditSession, wishes: EditControls) -> bool:
     """Whether the visit is what the controls ask to edit."""
-    prepared = visit.prepared
+    prepared = session.prepared
     drawn = prepared.inversion == "sample"
     return (
-        visit.source == wishes.image
+        session.source == wishes.image
         and wishes.domain in ("", prepared.domain)
         # the code of a drawn portrait is known: there is nothing to invert
-        and (drawn or (prepared.inversion, visit.aligned) == (wishes.inversion, wishes.aligned))
+        and (drawn or (prepared.inversion, session.aligned) == (wishes.inversion, wishes.aligned))
     )
 
 
@@ -513,25 +513,25 @@ def _recipe_in(image: str | None) -> Mapping[str, Any] | None:
         return None
 
 
-def _portrait(visit: EditSession) -> PageUpdate:
+def _portrait(session: EditSession) -> PageUpdate:
     return PageUpdate(
-        visit=visit,
-        before_after=(visit.photo, visit.photo),
-        faces=faces_html(visit.prepared, visit.photo),
-        crop=visit.crop,
-        inversion_image=visit.inversion,
+        session=session,
+        before_after=(session.photo, session.photo),
+        faces=faces_html(session.prepared, session.photo),
+        crop=session.crop,
+        inversion_image=session.inversion,
         notes="",
         scores=scores_html(None),
     )
 
 
-def _failed(visit: EditSession | None, wishes: EditControls, error: TmsaError) -> PageUpdate:
+def _failed(session: EditSession | None, wishes: EditControls, error: TmsaError) -> PageUpdate:
     """Say what is wrong; clear what belongs to an earlier image."""
     message = f"**That did not work.** {plain_markdown(str(error))}"
-    if visit is not None and visit.source == wishes.image:
+    if session is not None and session.source == wishes.image:
         return PageUpdate(notes=message)
     return PageUpdate(
-        visit=None,
+        session=None,
         before_after=None,
         faces="",
         crop=None,

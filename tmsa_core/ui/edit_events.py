@@ -20,7 +20,7 @@ from tmsa_core.server.events import (
     show_errors_streaming,
 )
 from tmsa_core.server.messages import inform
-from tmsa_core.ui.edit_actions import EditControls, EditSession, Handlers, PageUpdate, controls
+from tmsa_core.ui.edit_actions import EditControls, EditSession, EditActions, PageUpdate, controls
 from tmsa_core.ui.edit_layout import (
     CONTROLS,
     EditPage,
@@ -33,7 +33,7 @@ from tmsa_core.ui.strings import COPY_LINK, PRESS_SAVE_LINK, SHOW_RESULT
 
 
 def connect_edit(
-    blocks: gr.Blocks, page: EditPage, handlers: Handlers, domain: gr.components.Component
+    blocks: gr.Blocks, page: EditPage, handlers: EditActions, domain: gr.components.Component
 ) -> None:
     """Let the parts of the screen start their actions."""
     wishes = {
@@ -45,7 +45,7 @@ def connect_edit(
             ("inversion", "inversion"), ("arrived", "arrived"),
         )
     } | {"domain": domain}  # fmt: skip
-    inputs = {page.visit, page.history, *wishes.values()}
+    inputs = {page.session, page.history, *wishes.values()}
     # A part that is listed as an output and then left out loses its value, so parts that are
     # inputs too are listed only by the events that set them.
     given_back = [getattr(page, name) for name in CONTROLS]
@@ -62,7 +62,7 @@ def connect_edit(
         for name in ("alpha", "threshold"):  # a field that is just being typed into is empty
             if values[name] is None:
                 values[name] = getattr(edit, name)
-        return data[page.visit], data[page.history], EditControls(**values)
+        return data[page.session], data[page.history], EditControls(**values)
 
     def shows(screen: PageUpdate) -> dict[Any, Any]:
         parts = {"domain": domain}
@@ -182,7 +182,7 @@ def connect_edit(
     domain.input(enter, domain, entered, **at_once, **quick)
     page.chips.click(None, js=SHOW_RESULT, **HIDDEN)
 
-    portrait = [page.image, page.seed, page.visit, page.before_after, page.faces, page.crop]
+    portrait = [page.image, page.seed, page.session, page.before_after, page.faces, page.crop]
     portrait += [page.inversion_image, page.notes, page.scores]
     setting = [*portrait, page.history, page.stack, page.undo, page.redo, *given_back]
     setting += [domain, page.inversion, page.chips]
@@ -216,7 +216,7 @@ def connect_edit(
 
 def _connect_output(
     page: EditPage,
-    handlers: Handlers,
+    handlers: EditActions,
     given: Callable[[dict[Any, Any]], tuple[EditSession | None, History, EditControls]],
     inputs: set[Any],
 ) -> None:
@@ -224,14 +224,14 @@ def _connect_output(
     def download(data: dict[Any, Any]) -> str:
         return handlers.download(*given(data), data[page.kind])
 
-    def link(visit: EditSession | None, history: History) -> str:
+    def link(session: EditSession | None, history: History) -> str:
         inform("The link is copied, and stands in the address bar. It holds no image of yours.")
-        return handlers.link(visit, history)
+        return handlers.link(session, history)
 
     saved = page.save.click(download, {*inputs, page.kind}, page.save_link, **HIDDEN, **ON_MODEL)
     saved.success(None, js=PRESS_SAVE_LINK, **HIDDEN)
     # Queued, like all that says something: Gradio shows no message of an event that is not.
-    linked = page.link.click(link, [page.visit, page.history], page.link_query, **HIDDEN)
+    linked = page.link.click(link, [page.session, page.history], page.link_query, **HIDDEN)
     linked.success(None, page.link_query, None, js=COPY_LINK, **HIDDEN)
 
 

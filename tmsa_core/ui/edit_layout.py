@@ -33,7 +33,7 @@ INVERSION_LABELS = {"e4e": "e4e (quick)", "hfgi": "HFGI (keeps more detail)"}
 class EditPage:
     """The parts of the editing screen that actions read or change."""
 
-    visit: gr.State
+    session: gr.State
     history: gr.State
     image: gr.Image
     samples: gr.Gallery
@@ -84,16 +84,16 @@ def lay_out_edit(editor: Editor, samples: list[Any], leave: Callable[[str], None
         with gr.Column(min_width=320):
             right = _lay_out_result()
     return EditPage(
-        visit=gr.State(None, delete_callback=lambda visit: _ended(visit, leave), **state),
+        session=gr.State(None, delete_callback=lambda session: _ended(session, leave), **state),
         history=gr.State(history, **state),
         **left,
         **right,
     )
 
 
-def _ended(visit: EditSession | None, leave: Callable[[str], None]) -> None:
-    if visit is not None:
-        leave(visit.owner)
+def _ended(session: EditSession | None, leave: Callable[[str], None]) -> None:
+    if session is not None:
+        leave(session.owner)
 
 
 def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:

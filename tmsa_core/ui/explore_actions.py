@@ -63,7 +63,7 @@ class Explore:
 
     def strip(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         request: EditRequest,
         first: float,
         last: float,
@@ -71,20 +71,20 @@ class Explore:
         domain: str = "",
     ) -> list[tuple[str, str]]:
         """(file, caption) of the portrait at evenly spaced strengths."""
-        visit, editor = self._opened(visit, domain)
+        session, editor = self._opened(session, domain)
         requests = [
             replace(request, alpha=alpha, paste_back=False)
             for alpha in strengths(first, last, steps)
         ]
-        results = editor.edit_many([visit.prepared] * len(requests), requests)
+        results = editor.edit_many([session.prepared] * len(requests), requests)
         return [
-            (self._file(visit.owner, annotate(r.crop, editor.recipe(r.requests))), f"{q.alpha:+g}")
+            (self._file(session.owner, annotate(r.crop, editor.recipe(r.requests))), f"{q.alpha:+g}")
             for q, r in zip(requests, results, strict=True)
         ]
 
     def grid(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         neutral: str,
         prompts: str,
         portraits: Sequence[str],
@@ -99,7 +99,7 @@ class Explore:
             raise RequestError(
                 f"There are {len(targets)} prompts; write from 1 to {MAX_PROMPTS}, one a line."
             )
-        faces = self._faces(visit, portraits, editor)
+        faces = self._faces(session, portraits, editor)
         rows = []
         for i, face in enumerate(faces):
             progress((i, len(faces)), desc="Editing", unit="portraits")
@@ -108,11 +108,11 @@ class Explore:
             rows.append([face.crop, *(result.crop for result in results)])
         sheet = titled_grid(rows, ["portrait", *targets])
         requests = [EditRequest(neutral, target, alpha) for target in targets]
-        return self._file(visit.owner if visit else "", annotate(sheet, editor.recipe(requests)))
+        return self._file(session.owner if session else "", annotate(sheet, editor.recipe(requests)))
 
     def morph(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         request: EditRequest,
         first: float,
         last: float,
@@ -121,7 +121,7 @@ class Explore:
         domain: str = "",
     ) -> str:
         """An animation from one strength to another and back; its file."""
-        visit, editor = self._opened(visit, domain)
+        session, editor = self._opened(session, domain)
         count = whole(frames, "frames")
         if not 2 <= count <= MAX_FRAMES:
             raise RequestError(f"frames is {quoted(frames)}; use from 2 to {MAX_FRAMES}.")
@@ -130,11 +130,11 @@ class Explore:
         requests = [
             replace(request, alpha=first + step * i, paste_back=False) for i in range(count)
         ]
-        results = editor.edit_many([visit.prepared] * len(requests), requests)
+        results = editor.edit_many([session.prepared] * len(requests), requests)
         crops = [enlarged(result.crop) for result in results]
         path = self.leases.new_folder() / f"tmsa-morph.{kind}"
         path.write_bytes(encode_animation(there_and_back(crops), kind))
-        self.leases.take(visit.owner, str(path))
+        self.leases.take(session.owner, str(path))
         return str(path)
 
     def draw(self, text: str, strength: float, domain: str = "", owner: str = "") -> str:
@@ -146,7 +146,7 @@ class Explore:
 
     def map(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         texts: str,
         method: str,
         domain: str = "",
@@ -158,14 +158,14 @@ class Explore:
         points += [text_point(editor, target) for _, target in editor.domain.examples]
         lines = [line.strip() for line in texts.splitlines() if line.strip()][:MAX_PROMPTS]
         points += [text_point(editor, text, "your text") for text in lines]
-        if visit is not None and visit.prepared.domain == editor.domain.key:
-            points.append(image_point(editor, MINE, "yours", visit.prepared))
+        if session is not None and session.prepared.domain == editor.domain.key:
+            points.append(image_point(editor, MINE, "yours", session.prepared))
         progress(0.9, desc="Drawing the map")
         return spaces_figure(points, method)
 
     def compare(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         request: EditRequest,
         methods: Sequence[str],
         domain: str = "",
@@ -178,7 +178,7 @@ class Explore:
         """
         stop = self._stops.of(owner)
         try:
-            yield from self._side_by_side(visit, request, methods, domain, stop, progress)
+            yield from self._side_by_side(session, request, methods, domain, stop, progress)
         except CancelledError:
             return  # what is shown stays
         finally:
@@ -186,7 +186,7 @@ class Explore:
 
     def _side_by_side(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         request: EditRequest,
         methods: Sequence[str],
         domain: str,
@@ -197,11 +197,11 @@ class Explore:
         from tmsa_core.imaging.images import to_image
 
         keys = check_methods(methods)
-        visit, editor = self._opened(visit, domain)
+        session, editor = self._opened(session, domain)
         world = open_networks(editor.bundle, parts_folder(editor), editor.device)
-        codes = visit.prepared.w_plus[None].to(editor.device)
+        codes = session.prepared.w_plus[None].to(editor.device)
         texts = Texts(request.neutral_text, request.target_text)
-        shown = [(visit.crop, "portrait"), (visit.inversion, "inversion")]
+        shown = [(session.crop, "portrait"), (session.inversion, "inversion")]
         yield list(shown)
         for key in keys:
             method = METHODS[key]
@@ -218,7 +218,7 @@ class Explore:
             seconds = time.perf_counter() - start
             recipe = editor.recipe([request]) | {"method": key}
             crop = annotate(to_image(image.detach().float().cpu()), recipe)
-            shown.append((self._file(visit.owner, crop), f"{method.title}, {seconds:.1f} s"))
+            shown.append((self._file(session.owner, crop), f"{method.title}, {seconds:.1f} s"))
             yield list(shown)
 
     def begin(self, owner: str) -> None:
@@ -229,24 +229,24 @@ class Explore:
         """End a visitor's comparison at its next step; whether there is one."""
         return self._stops.cancel(owner)
 
-    def _opened(self, visit: EditSession | None, domain: str) -> tuple[EditSession, Editor]:
+    def _opened(self, session: EditSession | None, domain: str) -> tuple[EditSession, Editor]:
         """The visitor's portrait and its editor; errors where it is of another domain."""
-        if visit is None:
+        if session is None:
             raise ImageError("There is no portrait yet: choose one on the Edit screen.")
         here = find_domain(domain or self.editors.first.domain.key)
-        other = find_domain(visit.prepared.domain)
+        other = find_domain(session.prepared.domain)
         if other is not here:
             raise RequestError(
                 f"Your portrait is still of the world “{other.title}”: press Edit on the Edit "
                 f"screen to bring it into “{here.title}”."
             )
-        return visit, self.editors.get(here.key)
+        return session, self.editors.get(here.key)
 
     def _faces(
-        self, visit: EditSession | None, portraits: Sequence[str], editor: Editor
+        self, session: EditSession | None, portraits: Sequence[str], editor: Editor
     ) -> list[PreparedFace]:
         key = editor.domain.key
-        faces = [self._opened(visit, key)[0].prepared] if MINE in portraits else []
+        faces = [self._opened(session, key)[0].prepared] if MINE in portraits else []
         if key not in self._samples:
             self._samples[key] = Samples(editor, self.leases)
         samples = self._samples[key]

@@ -87,7 +87,7 @@ def _strip(explore: Explore, page: EditPage, domain: gr.components.Component) ->
 
     @show_errors
     def run(
-        visit: Any,
+        session: Any,
         neutral: str,
         target: str,
         first: float,
@@ -95,9 +95,9 @@ def _strip(explore: Explore, page: EditPage, domain: gr.components.Component) ->
         steps: float,
         domain: str,
     ) -> Any:
-        return explore.strip(visit, EditRequest(neutral, target), first, last, steps, domain)
+        return explore.strip(session, EditRequest(neutral, target), first, last, steps, domain)
 
-    inputs = [page.visit, page.neutral, page.target, first, last, steps, domain]
+    inputs = [page.session, page.neutral, page.target, first, last, steps, domain]
     start.click(run, inputs, strip, **HIDDEN, **ON_MODEL)
 
 
@@ -125,7 +125,7 @@ def _grid(explore: Explore, page: EditPage, domain: gr.components.Component) -> 
 
     @show_errors
     def run(
-        visit: Any,
+        session: Any,
         neutral: str,
         prompts: str,
         portraits: list[str],
@@ -133,13 +133,13 @@ def _grid(explore: Explore, page: EditPage, domain: gr.components.Component) -> 
         domain: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> str:
-        return explore.grid(visit, neutral, prompts, portraits, alpha, domain, progress)
+        return explore.grid(session, neutral, prompts, portraits, alpha, domain, progress)
 
     def enter(key: str) -> tuple[str, Any]:
         names = grid_portraits(key)
         return grid_prompts(key), gr.update(choices=names, value=names[:4])
 
-    inputs = [page.visit, page.neutral, prompts, portraits, alpha, domain]
+    inputs = [page.session, page.neutral, prompts, portraits, alpha, domain]
     start.click(run, inputs, sheet, **HIDDEN, **ON_LONG)
     domain.input(enter, domain, [prompts, portraits], queue=False, **HIDDEN)
 
@@ -169,7 +169,7 @@ def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) ->
 
     @show_errors
     def run(
-        visit: Any,
+        session: Any,
         neutral: str,
         target: str,
         first: float,
@@ -179,10 +179,10 @@ def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) ->
         domain: str,
     ) -> tuple[str, str]:
         request = EditRequest(neutral, target)
-        path = explore.morph(visit, request, first, last, frames, kind, domain)
+        path = explore.morph(session, request, first, last, frames, kind, domain)
         return moving_html(path, f"{neutral} turning into {target}"), path
 
-    inputs = [page.visit, page.neutral, page.target, first, last, frames, kind, domain]
+    inputs = [page.session, page.neutral, page.target, first, last, frames, kind, domain]
     start.click(run, inputs, [shown, file], **HIDDEN, **ON_LONG)
 
 
@@ -239,15 +239,15 @@ def _map(explore: Explore, page: EditPage, domain: gr.components.Component) -> N
 
     @show_errors
     def run(
-        visit: Any,
+        session: Any,
         texts: str,
         method: str,
         domain: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> Any:
-        return explore.map(visit, texts, method, domain, progress)
+        return explore.map(session, texts, method, domain, progress)
 
-    start.click(run, [page.visit, texts, method, domain], plot, **HIDDEN, **ON_LONG)
+    start.click(run, [page.session, texts, method, domain], plot, **HIDDEN, **ON_LONG)
 
 
 def _methods(
@@ -278,7 +278,7 @@ def _methods(
 
     @show_errors_streaming
     def run(
-        visit: Any,
+        session: Any,
         neutral: str,
         target: str,
         alpha: float,
@@ -288,7 +288,7 @@ def _methods(
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> Iterator[Any]:
         edit, owner = EditRequest(neutral, target, alpha), request.session_hash or ""
-        yield from explore.compare(visit, edit, methods, domain, owner, progress)
+        yield from explore.compare(session, edit, methods, domain, owner, progress)
 
     def begin(request: gr.Request) -> None:
         explore.begin(request.session_hash or "")
@@ -298,7 +298,7 @@ def _methods(
         inform("The comparison ends here." if under_way else "There is nothing to cancel.")
 
     tab.select(load, None, methods, **HIDDEN, queue=False)
-    inputs = [page.visit, page.neutral, page.target, page.alpha, methods, domain]
+    inputs = [page.session, page.neutral, page.target, page.alpha, methods, domain]
     begun = start.click(begin, None, None, queue=False, **HIDDEN)
     begun.then(run, inputs, shown, **HIDDEN, **ON_TRAINING)
     cancel.click(stop, None, None, **HIDDEN)  # queued, or its words would not be shown

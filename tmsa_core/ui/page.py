@@ -29,7 +29,7 @@ from tmsa_core.server.uploads import file_routes
 from tmsa_core.ui.about import CONSENT, licences
 from tmsa_core.ui.batch_tab import BatchHandlers, lay_out_batch
 from tmsa_core.ui.domain_panel import connect_domain_panel, domain_choices, lay_out_domain_panel
-from tmsa_core.ui.edit_actions import Handlers
+from tmsa_core.ui.edit_actions import EditActions
 from tmsa_core.ui.edit_events import connect_edit
 from tmsa_core.ui.edit_layout import lay_out_edit
 from tmsa_core.ui.explore_actions import Explore
@@ -78,7 +78,7 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
                 gr.Markdown(CONSENT, elem_classes="lead")
                 gr.Markdown(licences(), elem_classes="lead")
         gr.Markdown(FOOTNOTE, elem_id="footnote")
-        connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
+        connect_edit(blocks, page, EditActions(editors, samples, leases), domain)
         connect_domain_panel(blocks, worlds, domain, SetupJobs(), editors, allow_setup)
         add_endpoints(Endpoints(editors, leases))
         blocks.unload(_leaving(blocks, batches, explore))
