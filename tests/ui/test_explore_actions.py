@@ -28,11 +28,12 @@ from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.samples import Samples, sample_names
 from tmsa_core.ui import explore_actions as ui_explore
-from tmsa_core.ui.edit_actions import EditSession, EditActions
+from tmsa_core.ui.edit_values import EditSession
 from tmsa_core.ui.explore_actions import MINE, Explore
 from tmsa_core.ui.explore_layout import TAKES, grid_portraits, grid_prompts, moving_html
 from tmsa_core.ui.latent_map import image_point, place, spaces_figure, text_point
 from tmsa_core.ui.page import build_ui
+from tmsa_core.ui.portrait_actions import PortraitActions
 
 public_files = test_supply.public_files
 world = test_supply.world
@@ -53,7 +54,8 @@ def explore(editor: Editor) -> Explore:
 
 @pytest.fixture(scope="module")
 def session(explore: Explore) -> EditSession:
-    return EditActions(explore.editors, explore.samples, explore.leases).portrait(3, "me")["visit"]
+    portraits = PortraitActions(explore.editors, explore.samples, explore.leases)
+    return portraits.generate(3, "me")["session"]
 
 
 def pixels(path: str) -> np.ndarray:
@@ -164,7 +166,9 @@ def test_map_places_images_and_texts_in_both_spaces(editor: Editor, session: Edi
         place(points[:3], "PCA")
 
 
-def test_methods_are_put_side_by_side(explore: Explore, session: EditSession, editor: Editor) -> None:
+def test_methods_are_put_side_by_side(
+    explore: Explore, session: EditSession, editor: Editor
+) -> None:
     *_, shown = explore.compare(session, REQUEST, ["tmsa"])
     assert [caption.split(",")[0] for _, caption in shown][:2] == ["portrait", "inversion"]
     ours = editor.edit(session.prepared, REQUEST).crop
@@ -191,7 +195,9 @@ def test_a_training_of_minutes_shows_its_steps_and_can_be_cancelled(
     assert not explore.cancel("me")
 
 
-def test_a_comparison_can_be_cancelled_while_it_waits(explore: Explore, session: EditSession) -> None:
+def test_a_comparison_can_be_cancelled_while_it_waits(
+    explore: Explore, session: EditSession
+) -> None:
     explore.begin("me")
     assert explore.cancel("me")
     *_, shown = explore.compare(session, REQUEST, ["tmsa"], owner="me")

@@ -28,7 +28,7 @@ from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.jobs import CancellationFlags
 from tmsa_core.server.samples import Samples
-from tmsa_core.ui.edit_actions import EditSession
+from tmsa_core.ui.edit_values import EditSession
 from tmsa_core.ui.latent_map import Point, image_point, spaces_figure, text_point
 from tmsa_core.ui.strings import duration
 from tmsa_core.validation import number, strengths, whole
@@ -78,7 +78,10 @@ class Explore:
         ]
         results = editor.edit_many([session.prepared] * len(requests), requests)
         return [
-            (self._file(session.owner, annotate(r.crop, editor.recipe(r.requests))), f"{q.alpha:+g}")
+            (
+                self._file(session.owner, annotate(r.crop, editor.recipe(r.requests))),
+                f"{q.alpha:+g}",
+            )
             for q, r in zip(requests, results, strict=True)
         ]
 
@@ -108,7 +111,9 @@ class Explore:
             rows.append([face.crop, *(result.crop for result in results)])
         sheet = titled_grid(rows, ["portrait", *targets])
         requests = [EditRequest(neutral, target, alpha) for target in targets]
-        return self._file(session.owner if session else "", annotate(sheet, editor.recipe(requests)))
+        return self._file(
+            session.owner if session else "", annotate(sheet, editor.recipe(requests))
+        )
 
     def morph(
         self,

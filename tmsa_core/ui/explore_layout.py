@@ -97,7 +97,7 @@ def _strip(explore: Explore, page: EditPage, domain: gr.components.Component) ->
     ) -> Any:
         return explore.strip(session, EditRequest(neutral, target), first, last, steps, domain)
 
-    inputs = [page.session, page.neutral, page.target, first, last, steps, domain]
+    inputs = [page.session, page.controls.neutral, page.controls.target, first, last, steps, domain]
     start.click(run, inputs, strip, **HIDDEN, **ON_MODEL)
 
 
@@ -139,7 +139,7 @@ def _grid(explore: Explore, page: EditPage, domain: gr.components.Component) -> 
         names = grid_portraits(key)
         return grid_prompts(key), gr.update(choices=names, value=names[:4])
 
-    inputs = [page.session, page.neutral, prompts, portraits, alpha, domain]
+    inputs = [page.session, page.controls.neutral, prompts, portraits, alpha, domain]
     start.click(run, inputs, sheet, **HIDDEN, **ON_LONG)
     domain.input(enter, domain, [prompts, portraits], queue=False, **HIDDEN)
 
@@ -182,7 +182,16 @@ def _morph(explore: Explore, page: EditPage, domain: gr.components.Component) ->
         path = explore.morph(session, request, first, last, frames, kind, domain)
         return moving_html(path, f"{neutral} turning into {target}"), path
 
-    inputs = [page.session, page.neutral, page.target, first, last, frames, kind, domain]
+    inputs = [
+        page.session,
+        page.controls.neutral,
+        page.controls.target,
+        first,
+        last,
+        frames,
+        kind,
+        domain,
+    ]
     start.click(run, inputs, [shown, file], **HIDDEN, **ON_LONG)
 
 
@@ -298,7 +307,14 @@ def _methods(
         inform("The comparison ends here." if under_way else "There is nothing to cancel.")
 
     tab.select(load, None, methods, **HIDDEN, queue=False)
-    inputs = [page.session, page.neutral, page.target, page.alpha, methods, domain]
+    inputs = [
+        page.session,
+        page.controls.neutral,
+        page.controls.target,
+        page.controls.alpha,
+        methods,
+        domain,
+    ]
     begun = start.click(begin, None, None, queue=False, **HIDDEN)
     begun.then(run, inputs, shown, **HIDDEN, **ON_TRAINING)
     cancel.click(stop, None, None, **HIDDEN)  # queued, or its words would not be shown
