@@ -119,7 +119,7 @@ def test_stacked_edits_add_up_and_switch_off(
     none = last(edits.act(session, one["history"], controls, "toggle", 1))
     assert none["before_after"][0] == none["before_after"][1]
     with pytest.raises(RequestError, match="all edits are switched off"):
-        edits.download(session, none["history"], controls)
+        edits.download(session, none["history"], controls, "png")
 
 
 def test_page_starts_with_the_inversion_that_keeps_more_detail(editor: Editor) -> None:
@@ -206,7 +206,7 @@ def test_download_is_the_edit_with_its_recipe(
     difference = np.abs(pixels(path) - pixels(edited["before_after"][1]))
     assert difference.max() == 0 if kind == "png" else difference.mean() < 8
     with pytest.raises(RequestError, match="no edited image"):
-        edits.download(None, start, wanted)
+        edits.download(None, start, wanted, "png")
 
 
 def test_watermark_can_be_switched_on(

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.ui.conftest import TEXTS
 from tmsa_core import Editor
+from tmsa_core.api.endpoints import Endpoints
 from tmsa_core.imaging.metadata import read_recipe
 from tmsa_core.server.editors import Editors
 from tmsa_core.ui.edit_layout import ControlComponents, EditPage
@@ -45,7 +46,7 @@ def test_app_edit_is_a_plain_function(
 ) -> None:
     import app
 
-    monkeypatch.setattr(app, "editors", lambda: Editors(editor))
+    monkeypatch.setattr(app, "endpoints", lambda: Endpoints(Editors(editor)))
     edited = app.edit(portrait, *TEXTS, 1.0)
     assert isinstance(edited, Image.Image) and edited.mode == "RGB"
     assert edited.size == portrait.size and edited.tobytes() != portrait.tobytes()
@@ -66,7 +67,7 @@ def watched_connect(self, address):
     return connect(self, address)
 socket.getaddrinfo, socket.socket.connect = watched_lookup, watched_connect
 sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[1], run_name="__main__")
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 

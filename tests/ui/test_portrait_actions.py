@@ -70,7 +70,7 @@ def test_link_and_recipe_restore_a_random_portrait_and_its_edit(
     edited = last(edits.edit(random["session"], start, asked))
     session, history = edited["session"], edited["history"]
     linked = portraits.arrive(query_pairs(portraits.link(session, history)))
-    saved = portraits.restore(edits.download(session, history, asked))
+    saved = portraits.restore(edits.download(session, history, asked, "png"))
     for page in (linked, saved):
         assert page["image"] == random["image"] and page["seed"] == 7
         assert page["history"].now.active == history.now.active
@@ -106,7 +106,7 @@ def test_uploaded_result_restores_its_recipe(
     edits: EditActions, portraits: PortraitActions, start: History, controls: EditControls
 ) -> None:
     edited = last(edits.edit(None, start, replace(controls, alpha=1.5)))
-    page = portraits.restore(edits.download(edited["session"], edited["history"], controls))
+    page = portraits.restore(edits.download(edited["session"], edited["history"], controls, "png"))
     assert (page["target"], page["alpha"]) == (TEXTS[1], 1.5)
     assert page["history"].now.active == ()  # the image shows the edit already
     assert "image" not in page

@@ -53,6 +53,9 @@ def _no_progress(*_: Any, **__: Any) -> None:
 class EditActions:
     """Actions that edit the portrait.
 
+    Each gets the visitor's ``EditSession`` (None before the first portrait), ``History`` and
+    ``EditControls``. One that edits yields the edited image and then its scores.
+
     Args:
         portraits: Opens the portraits to edit.
     """
@@ -71,22 +74,11 @@ class EditActions:
         progress: Progress = _no_progress,
         how: Literal["apply", "add", "open"] = "apply",
     ) -> Iterator[PageUpdate]:
-        """Edit the image by the texts in the controls.
+        """Edit the image in the controls; a new one is prepared first and shown at once.
 
-        Args:
-            session: The last portrait, if any.
-            history: The stack of edits.
-            controls: A new image in them is prepared first and shown at once.
-            owner: The visitor's session hash.
-            progress: Progress callback of Gradio.
-            how: "apply" replaces the chosen edit by that of the controls; "add" adds it to the
-                stack; "open" is "apply" that leaves a switched-off edit as it is.
-
-        Yields:
-            The new portrait, then the edited image, then its scores; or the error.
-
-        Raises:
-            gr.Error: The edit failed.
+        ``how`` is "apply" to replace the chosen edit by that of the controls, "add" to add it to
+        the stack, or "open" to apply it unless the chosen edit is switched off. An error is
+        shown on the page and raised as gr.Error.
         """
         try:
             if session is None or not session.fits(controls):
@@ -118,16 +110,8 @@ class EditActions:
     ) -> Iterator[PageUpdate]:
         """Set the strength of an edit; a whole drag of the slider is one undo step.
 
-        Args:
-            session: The portrait, if any.
-            history: The stack of edits.
-            controls: The new strength.
-            index: Which edit it belongs to; None is the chosen one.
-            count: Number of edits when the slider came to rest. If it has changed since, the
-                report is out of date and ignored.
-
-        Yields:
-            The edited image, then its scores; nothing if the strength is the same.
+        The strength belongs to the edit ``index``, by default the chosen one. ``count`` is the
+        number of edits when the slider came to rest; if it has changed, nothing is done.
         """
         if session is None or count not in (None, len(history.now.layers)):
             return
@@ -142,9 +126,7 @@ class EditActions:
 
         Adds no undo step and computes no scores. To be quick, the image travels inside the
         response as JPEG, with its recipe. ``strength`` reports errors when the slider rests.
-
-        Returns:
-            The image; empty if the edit already has this strength or cannot be shown.
+        The update is empty if the edit already has this strength or cannot be shown.
         """
         try:
             moved = history.with_alpha(controls.alpha)
@@ -167,19 +149,10 @@ class EditActions:
         index: int = 0,
         count: int | None = None,
     ) -> Iterator[PageUpdate]:
-        """Do what a button of the stack asks for; see ``History.act`` for the actions.
+        """Do what a button of the stack asks for, see ``History.act``; show the result if changed.
 
-        Args:
-            session: The portrait, if any.
-            history: The stack of edits.
-            controls: How to show the result.
-            action: The action.
-            index: Index of the edit.
-            count: Number of edits on the page when the button was pressed. If it has changed
-                since, the button belongs to an old list and only the new list is shown.
-
-        Yields:
-            The controls and the list, then the edited image and its scores if they change.
+        ``count`` is the number of edits when the button was pressed; if it has changed, the
+        button belongs to an old list, and only the new list is shown.
         """
         current = count is None or count == len(history.now.layers)
         after = history.act(action, index) if current else history
@@ -210,26 +183,13 @@ class EditActions:
             yield from self._show(session, history, controls)
 
     def download(
-        self,
-        session: EditSession | None,
-        history: History,
-        controls: EditControls,
-        kind: str = "png",
+        self, session: EditSession | None, history: History, controls: EditControls, kind: str
     ) -> str:
-        """Write the edited image at full size, with its recipe.
-
-        Args:
-            session: The portrait, if any.
-            history: The stack of edits.
-            controls: How to show the result.
-            kind: Suffix of the image format.
-
-        Returns:
-            The file.
+        """Write the edited image at full size, with its recipe, and return the file.
 
         Raises:
             RequestError: There is nothing to download.
-            ImageError: The format is unknown or the file cannot be written.
+            ImageError: The format ``kind`` is unknown or the file cannot be written.
         """
         if session is None:
             raise RequestError("There is no edited image yet; press Edit first.")
@@ -291,13 +251,7 @@ class EditActions:
 
 
 def prepare_other_face(editor: Editor, prepared: PreparedFace, index: int) -> PreparedFace:
-    """Prepare the same photo for another of its faces, without detecting them again.
-
-    Args:
-        editor: Editor of the domain.
-        prepared: The photo and its faces.
-        index: Index of the other face.
-    """
+    """Prepare the same photo for another of its faces, without detecting them again."""
     face = prepared.faces[index]
     crop, transform = align_crop(prepared.photo, face.landmarks, editor.domain.resolution)
     other = editor.prepare(crop, prepared.inversion, aligned=True)

@@ -213,20 +213,8 @@ def _lay_out_portrait(
 def _lay_out_texts(
     editor: Editor, request: EditRequest
 ) -> tuple[gr.Textbox, gr.Textbox, gr.HTML, gr.Button, gr.Button]:
-    neutral = gr.Textbox(
-        request.neutral_text,
-        label="Current description",
-        max_lines=2,
-        max_length=MAX_CHARACTERS,
-        elem_id="neutral",
-    )
-    target = gr.Textbox(
-        request.target_text,
-        label="Target description",
-        max_lines=3,
-        max_length=MAX_CHARACTERS,
-        elem_id="target",
-    )
+    neutral = _text_field(request.neutral_text, "Current description", "neutral", max_lines=2)
+    target = _text_field(request.target_text, "Target description", "target", max_lines=3)
     chips = gr.HTML(
         chips_html(editor.domain.presets), js_on_load=script("report_button"), elem_id="chips"
     )
@@ -234,6 +222,12 @@ def _lay_out_texts(
         edit = gr.Button("Edit", variant="primary", size="lg", elem_id="edit", scale=2)
         add = gr.Button("Add edit", size="lg", elem_id="add", scale=1, min_width=150)
     return neutral, target, chips, edit, add
+
+
+def _text_field(value: str, label: str, name: str, max_lines: int) -> gr.Textbox:
+    return gr.Textbox(
+        value, label=label, max_lines=max_lines, max_length=MAX_CHARACTERS, elem_id=name
+    )
 
 
 def _lay_out_stack(history: History) -> tuple[gr.HTML, gr.Button, gr.Button]:

@@ -33,7 +33,7 @@ RANDOM_SEEDS = 1_000_000
 
 
 class PortraitActions:
-    """Actions that choose the portrait. They keep nothing of a visitor between calls.
+    """Actions that choose the portrait; ``owner`` is always the visitor's session hash.
 
     Args:
         editors: Editors of all domains.
@@ -51,12 +51,7 @@ class PortraitActions:
         return self.samples.file(self.samples.names[index])
 
     def open(self, controls: EditControls, owner: str, last: EditSession | None) -> EditSession:
-        """Prepare the image in the input.
-
-        Args:
-            controls: The image and how to invert it.
-            owner: The visitor's session hash.
-            last: The portrait before; its seed is kept if the image is the same.
+        """Prepare the image in the controls; if it is that of the last session, keep its seed.
 
         Raises:
             ImageError: The image is missing, unreadable or shows no face.
@@ -92,7 +87,7 @@ class PortraitActions:
         seed: int | None = None,
         sample: str | None = None,
     ) -> EditSession:
-        """Write the files that show a prepared portrait; see ``EditSession`` for arguments."""
+        """Write the files that show a prepared portrait."""
         images = (shown(prepared.photo), prepared.crop, prepared.inversion_crop)
         photo, crop, inversion = (self.leases.keep(owner, image) for image in images)
         if sample is None:
@@ -119,12 +114,7 @@ class PortraitActions:
         A random or sample portrait that the recipe names is opened again. Otherwise the image
         itself is used with all edits switched off, because it already shows them.
 
-        Args:
-            image: The uploaded file.
-            owner: The visitor's session hash.
-
-        Returns:
-            The changes; empty without a recipe, or with a warning if it cannot be used.
+        The update is empty without a recipe; if the recipe cannot be used, a warning says so.
         """
         if image is not None:
             self.leases.take(owner, image)
@@ -148,11 +138,7 @@ class PortraitActions:
         return update | stack_update(history)
 
     def apply(self, setting: Setting, owner: str = "") -> PageUpdate:
-        """Set edits, domain, inversion and portrait as a link or a recipe says.
-
-        Raises:
-            RequestError: The domain is unknown or not available here. Nothing is downloaded.
-        """
+        """Set edits, domain, inversion and portrait; RequestError if the domain is missing."""
         if not self._is_available(setting.domain):
             raise RequestError(
                 f"The domain {quoted(setting.domain)} is not available here; choose it in the "
