@@ -27,13 +27,13 @@ pytestmark = pytest.mark.skipif(
 )
 browser = test_browser.browser
 public_files = test_bundle_completion.public_files
-world = test_bundle_completion.world
+photo_domain = test_bundle_completion.photo_domain
 
 
 @pytest.fixture
-def hub(world: tuple[Hub, Path], monkeypatch: pytest.MonkeyPatch) -> Hub:
+def hub(photo_domain: tuple[Hub, Path], monkeypatch: pytest.MonkeyPatch) -> Hub:
     """A Hub with a miniature photo domain, at the address that huggingface_hub uses."""
-    served, _ = world
+    served, _ = photo_domain
     template = served.address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", served.address)
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
@@ -59,7 +59,7 @@ def choose(visitor: Visitor, title: str) -> None:
 
 
 def panel_text(visitor: Visitor) -> Locator:
-    return visitor.page.locator("#world-words")
+    return visitor.page.locator("#photo_domain-words")
 
 
 def test_photos_are_downloaded_aligned_and_edited_by_buttons(
@@ -70,16 +70,16 @@ def test_photos_are_downloaded_aligned_and_edited_by_buttons(
     content = hub.files.pop(large)
     choose(visitor, "Photos of faces")
     expect(panel_text(visitor)).to_contain_text("e4e.pt", timeout=WAIT)
-    expect(page.locator("#world-align")).to_be_hidden()
-    page.locator("#world-fetch").click()
+    expect(page.locator("#photo_domain-align")).to_be_hidden()
+    page.locator("#photo_domain-fetch").click()
     expect(panel_text(visitor)).to_contain_text("The last try failed", timeout=WAIT)
 
     hub.files[large] = content
     finish = hub.held[large] = threading.Event()
-    page.locator("#world-fetch").click()
+    page.locator("#photo_domain-fetch").click()
     expect(panel_text(visitor)).to_contain_text("e4e.pt (5", timeout=WAIT)  # half of it has arrived
     expect(panel_text(visitor)).to_contain_text("use the other domains meanwhile")
-    expect(page.locator("#world-fetch")).to_be_hidden()
+    expect(page.locator("#photo_domain-fetch")).to_be_hidden()
     visitor.write("a text of this domain")
     choose(visitor, "Drawn portraits")
     expect(panel_text(visitor)).to_be_hidden(timeout=WAIT)
@@ -89,13 +89,13 @@ def test_photos_are_downloaded_aligned_and_edited_by_buttons(
     choose(visitor, "Photos of faces")
     finish.set()
     expect(panel_text(visitor)).to_contain_text("can be inverted already", timeout=WAIT)
-    expect(page.locator("#world-fetch")).to_be_hidden()
+    expect(page.locator("#photo_domain-fetch")).to_be_hidden()
 
     monkeypatch.setattr(quick, "NOISES", (0.6, 1.2))
     monkeypatch.setattr(quick, "SUBJECTS", 2)
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
     monkeypatch.setattr(quick, "quick_align", partial(quick.quick_align, pairs=64))
-    page.locator("#world-align").click()
+    page.locator("#photo_domain-align").click()
     expect(panel_text(visitor)).to_be_hidden(timeout=WAIT)
     assert {d.key: d for d in list_domains()}["ffhq"].can_edit
     page.locator("#domain input").click()

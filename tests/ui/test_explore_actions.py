@@ -32,7 +32,7 @@ from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.samples import sample_names
 from tmsa_core.ui import latent_map
-from tmsa_core.ui.edit_actions import EditSession
+from tmsa_core.ui.edit_values import EditSession
 from tmsa_core.ui.explore_actions import (
     OWN_PORTRAIT,
     ExploreContext,
@@ -50,7 +50,7 @@ from tmsa_core.ui.method_comparison import compare_methods
 from tmsa_core.ui.page import build_ui
 
 public_files = test_bundle_completion.public_files
-world = test_bundle_completion.world
+photo_domain = test_bundle_completion.photo_domain
 REQUEST = EditRequest("human face", "human face with sunglasses")
 
 
@@ -233,14 +233,14 @@ def test_every_slow_method_shows_its_duration() -> None:
 
 
 def test_another_domain_is_explored_with_its_own_editor(
-    world: Any,
+    photo_domain: Any,
     editor: Editor,
     inputs: ExploreInputs,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Miniature photos, on a page that started with drawn portraits."""
-    hub, _ = world
+    hub, _ = photo_domain
     bundle = open_bundle("ffhq")
     complete(bundle, needed_roles(find_domain("ffhq"), bundle), endpoint=hub.address)
     test_bundle_completion.keep_mapper(bundle)

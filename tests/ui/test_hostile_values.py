@@ -49,7 +49,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Watched:
-    """An open page and the hosts that it asked for anything."""
+    """An open page and the hosts of all its requests."""
 
     page: Page
     hosts: set[str] = field(default_factory=set)
@@ -64,14 +64,14 @@ class Watched:
             self.hosts.add(parts.hostname or "")
 
     def open(self, address: str) -> None:
-        """Open the page and wait until its first edit has ended, well or not."""
+        """Open the page and wait until its first edit has succeeded or failed."""
         self.page.goto(address, timeout=WAIT)
         expect(self.page.locator("#notes")).to_contain_text(
             re.compile("edited in|did not work"), timeout=WAIT
         )
 
     def check(self) -> None:
-        """Fail if anything of a foreign value became an element, a script or a request."""
+        """Fail if part of a foreign value became an element, a script or a request."""
         self.page.wait_for_timeout(1000)
         assert self.page.locator(FOREIGN).count() == 0
         assert "foreign" not in self.page.title()
@@ -96,7 +96,7 @@ def test_a_link_adds_nothing_to_the_page(server: str, watched: Watched, key: str
 
 
 @pytest.mark.parametrize("name", ["domain", "inversion", "sample", "levels", "texts"])
-def test_the_recipe_of_a_image_adds_nothing_to_the_page(
+def test_the_recipe_of_an_image_adds_nothing_to_the_page(
     server: str, watched: Watched, portrait: Image.Image, tmp_path: Path, name: str
 ) -> None:
     edit = {"neutral_text": "human face", "target_text": "old human face", "alpha": 1.0}
@@ -137,7 +137,7 @@ def test_names_in_an_archive_add_nothing_to_the_page(
     watched.check()
 
 
-def test_words_typed_on_the_page_add_nothing_to_it(server: str, watched: Watched) -> None:
+def test_a_typed_text_adds_nothing_to_the_page(server: str, watched: Watched) -> None:
     watched.open(server)
     page = watched.page
     page.locator("#target textarea").fill(HOSTILE[:49])
@@ -154,11 +154,11 @@ def test_an_error_is_escaped_once(error: Exception) -> None:
     assert shown.print_exception
 
 
-def test_markdown_shows_foreign_words_as_they_are() -> None:
+def test_markdown_shows_foreign_text_literally() -> None:
     assert plain_markdown("a\n# b http://c.d") == r"a \# b http\:\/\/c\.d"
 
 
 def test_messages_go_through_one_module() -> None:
     for path in (ROOT / "tmsa_core").rglob("*.py"):
-        if path.name != "ui_toasts.py":
+        if path.name != "messages.py":
             assert not re.search(r"gr\.(Warning|Info|Success)\(", path.read_text()), path

@@ -1,457 +1,257 @@
-"""What happens on the editing screen: plain functions from values to values.
+"""Actions of the Edit tab that show edited images: plain functions from values to values.
 
-Nothing of a visitor is kept here between calls. What belongs to a visitor, a ``EditSession`` and a
-``History``, is held by the page in that visitor's own session state and handed in again; the
-files that show it are noted in ``Leases`` and deleted when the visitor leaves.
+An action keeps nothing of a visitor between calls. The page holds the visitor's ``EditSession``
+and ``History`` in session state and passes them in. ``Leases`` records the files that show them
+and deletes these when the visitor leaves.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Literal
 
-import gradio as gr
 from gradio.components.imageslider import SliderData
 from gradio.data_classes import ImageData
 from PIL.Image import Image
 
 from tmsa_core.align.crop import align_crop
-from tmsa_core.availability import list_domains
 from tmsa_core.datatypes import EditRequest, EditResult, PreparedFace
 from tmsa_core.editing.editor import Editor
-from tmsa_core.errors import ImageError, RequestError, TmsaError, quoted
+from tmsa_core.errors import RequestError, TmsaError
 from tmsa_core.imaging.metadata import (
     add_watermark,
     annotate,
     check_destination,
     encode_image,
-    read_recipe,
     save_image,
 )
-from tmsa_core.server.editors import Editors
 from tmsa_core.server.events import as_gradio_error
-from tmsa_core.server.file_leases import NOT_SENT, Leases
 from tmsa_core.server.files import data_url, shown
-from tmsa_core.server.messages import inform, plain_markdown, warn
-from tmsa_core.server.samples import Samples
-from tmsa_core.ui.edit_stack import History, Stack, new_history
-from tmsa_core.ui.html import faces_html, scores_html, stack_html, times
-from tmsa_core.ui.links import (
-    STRENGTHS,
-    EditSettings,
-    from_query,
-    from_recipe,
-    to_query,
-    within_page,
+from tmsa_core.server.messages import plain_markdown
+from tmsa_core.ui.edit_stack import History, Stack
+from tmsa_core.ui.edit_values import (
+    EditControls,
+    EditSession,
+    PageUpdate,
+    controls_update,
+    empty_update,
+    portrait_update,
+    stack_update,
 )
-from tmsa_core.validation import parse_levels, whole
-
-RANDOM_SEEDS = 1_000_000
-
-
-@dataclass(frozen=True)
-class EditControls:
-    """The controls of the editing screen as they stand.
-
-    image: the file in the input. whole: give the whole image and not the crop. notice: write
-    on the image that it is edited. arrived: the page has its first image; until then, no
-    image means that one.
-    """
-
-    image: str | None = None
-    neutral_text: str = ""
-    target_text: str = ""
-    alpha: float = 1.0
-    levels: str = "all"
-    threshold: float = 0.0
-    whole: bool = True
-    notice: bool = True
-    aligned: bool = False
-    inversion: str = "e4e"
-    domain: str = ""
-    arrived: bool = True
-
-    @property
-    def request(self) -> EditRequest:
-        """The edit that the controls ask for."""
-        levels = parse_levels(self.levels)
-        return EditRequest(
-            self.neutral_text or "", self.target_text or "", self.alpha, levels, self.threshold
-        )
-
-
-@dataclass(frozen=True)
-class EditSession:
-    """One visitor's portrait. owner: the session. source: the file it was prepared from.
-
-    photo, crop and inversion: the files that show it. seed, sample: which portrait it is, where
-    it is one of ours.
-    """
-
-    owner: str
-    source: str
-    prepared: PreparedFace
-    photo: str
-    crop: str
-    inversion: str
-    aligned: bool = False
-    seed: int | None = None
-    sample: str | None = None
-
-
-class PageUpdate(TypedDict, total=False):
-    """What an action changes on the page, by the part's name; others keep what is there."""
-
-    visit: Any
-    history: Any
-    domain: Any
-    inversion: Any
-    image: Any
-    seed: Any
-    neutral: Any
-    target: Any
-    alpha: Any
-    levels: Any
-    threshold: Any
-    before_after: Any
-    faces: Any
-    crop: Any
-    inversion_image: Any
-    notes: Any
-    scores: Any
-    stack: Any
-    undo: Any
-    redo: Any
-
+from tmsa_core.ui.html import scores_html, times
+from tmsa_core.ui.portrait_actions import PortraitActions
 
 Progress = Callable[..., Any]
 
 
-class Handlers:
-    """The actions of the editing screen."""
+def _no_progress(*_: Any, **__: Any) -> None:
+    """Progress callback that does nothing."""
 
-    def __init__(self, editors: Editors, samples: Samples, leases: Leases) -> None:
-        self.editors = editors
-        self.samples = samples
-        self.leases = leases
+
+class EditActions:
+    """Actions that edit the portrait.
+
+    Each gets the visitor's ``EditSession`` (None before the first portrait), ``History`` and
+    ``EditControls``. One that edits yields the edited image and then its scores.
+
+    Args:
+        portraits: Opens the portraits to edit.
+    """
+
+    def __init__(self, portraits: PortraitActions) -> None:
+        self.portraits = portraits
+        self.editors = portraits.editors
+        self.leases = portraits.leases
 
     def edit(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         history: History,
-        wishes: EditControls,
+        controls: EditControls,
         owner: str = "",
-        progress: Progress = lambda *_, **__: None,
+        progress: Progress = _no_progress,
         how: Literal["apply", "add", "open"] = "apply",
     ) -> Iterator[PageUpdate]:
-        """Edit the image by the texts in the controls.
+        """Edit the image in the controls; a new one is prepared first and shown at once.
 
-        A new image is prepared first and shown at once. how: "apply" puts the controls' edit in
-        the place of the chosen one, "add" adds it to the stack, "open" leaves edits that are
-        switched off as they are.
+        ``how`` is "apply" to replace the chosen edit by that of the controls, "add" to add it to
+        the stack, or "open" to apply it unless the chosen edit is switched off. An error is
+        shown on the page and raised as gr.Error.
         """
         try:
-            if visit is None or not _fits(visit, wishes):
+            if session is None or not session.fits(controls):
                 progress(0.1, desc="Finding and aligning the face")
-                visit = self._open(wishes, owner, visit)
-                yield _portrait(visit)
+                session = self.portraits.open(controls, owner, session)
+                yield portrait_update(session)
             stack = history.now
             if how == "add":
-                history = history.with_alpha(wishes.alpha)  # whose report may still be on its way
-                stack = history.now.add(wishes.request)
+                # The report of a moved slider may arrive only after this press.
+                history = history.with_alpha(controls.alpha)
+                stack = history.now.add(controls.request)
             elif how == "apply" or stack.layers[stack.chosen].on:
-                stack = stack.with_request(wishes.request)
+                stack = stack.with_request(controls.request)
             progress(0.6, desc="Editing")
-            yield from self._rendered(visit, history.do(stack), wishes)
+            yield from self._show(session, history.do(stack), controls)
         except TmsaError as error:
-            yield _failed(visit, wishes, error)
+            same_image = session is not None and session.source == controls.image
+            notes = f"**That did not work.** {plain_markdown(str(error))}"
+            yield (PageUpdate() if same_image else empty_update()) | PageUpdate(notes=notes)
             raise as_gradio_error(error) from error
 
     def strength(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         history: History,
-        wishes: EditControls,
+        controls: EditControls,
         index: int | None = None,
         count: int | None = None,
     ) -> Iterator[PageUpdate]:
-        """An edit at another strength; a drag is one step of the history.
+        """Set the strength of an edit; a whole drag of the slider is one undo step.
 
-        index, count: which edit of how many was chosen when the hand came to rest, the chosen one
-        if not given. Where the stack has another number by now, nothing is changed.
+        The strength belongs to the edit ``index``, by default the chosen one. ``count`` is the
+        number of edits when the slider came to rest; if it has changed, nothing is done.
         """
-        if visit is None or count not in (None, len(history.now.layers)):
+        if session is None or count not in (None, len(history.now.layers)):
             return
-        changed = history.with_alpha(wishes.alpha, index)
+        changed = history.with_alpha(controls.alpha, index)
         if changed is not history:
-            yield from self._rendered(visit, changed, wishes)
+            yield from self._show(session, changed, controls)
 
     def preview(
-        self, visit: EditSession | None, history: History, wishes: EditControls
+        self, session: EditSession | None, history: History, controls: EditControls
     ) -> PageUpdate:
-        """The image of another strength while the hand moves; no step of the history.
+        """Show the result at another strength while the slider is dragged.
 
-        It travels inside the answer, quickly encoded, recipe included, without scores. All else,
-        and what is wrong with a strength, comes from ``strength`` when the hand rests. Empty where
-        that has already been.
+        Adds no undo step and computes no scores. To be quick, the image travels inside the
+        response as JPEG, with its recipe. ``strength`` reports errors when the slider rests.
+        The update is empty if the edit already has this strength or cannot be shown.
         """
-        moved = history.with_alpha(wishes.alpha)
-        if visit is None or moved is history:
-            return PageUpdate()
         try:
-            result = self._result(visit, moved.now, wishes)
+            moved = history.with_alpha(controls.alpha)
+            if session is None or moved is history:
+                return PageUpdate()
+            result = self._result(session, moved.now, controls)
         except TmsaError:
             return PageUpdate()
-        image = _marked(shown(result.image), wishes)
-        recipe = self.recipe(visit, moved)
-        drawn = visit.prepared.inversion == "sample"
-        after = ImageData(url=data_url(encode_image(image, recipe, not drawn, ".jpg")))
-        before = ImageData(path=self._before(visit, wishes))
-        return PageUpdate(before_after=SliderData(root=(before, after)))
+        image = _with_watermark(shown(result.image), controls)
+        data = encode_image(image, self.recipe(session, moved), not session.generated, ".jpg")
+        before = ImageData(path=self._before(session, controls))
+        return PageUpdate(before_after=SliderData(root=(before, ImageData(url=data_url(data)))))
 
     def act(
         self,
-        visit: EditSession | None,
+        session: EditSession | None,
         history: History,
-        wishes: EditControls,
+        controls: EditControls,
         action: str,
         index: int = 0,
         count: int | None = None,
     ) -> Iterator[PageUpdate]:
-        """A button of the stack: choose, toggle, up, down, remove, undo or redo.
+        """Do what a button of the stack asks for, see ``History.act``; show the result if changed.
 
-        count: how many edits the page showed when the button was pressed. Where the stack has
-        another number by now, the press meant another list, and only shows this one.
+        ``count`` is the number of edits when the button was pressed; if it has changed, the
+        button belongs to an old list, and only the new list is shown.
         """
-        before = history
-        if count is not None and count != len(history.now.layers):
-            yield controls(history.now.request) | stack_update(history)
-            return
-        if action == "undo":
-            history = history.undo()
-        elif action == "redo":
-            history = history.redo()
-        elif action == "choose":  # looking at another edit is no step to be undone
-            history = replace(history, now=history.now.choose(index), kind="")
-        else:
-            history = history.do(history.now.act(action, index))
-        yield controls(history.now.request) | stack_update(history)
-        if visit is not None and history.now.active != before.now.active:
-            yield from self._rendered(visit, history, wishes)
+        current = count is None or count == len(history.now.layers)
+        after = history.act(action, index) if current else history
+        # Gradio forgets the value of a control that is an output and gets no update.
+        fields = controls_update(after.now.request)
+        yield fields | stack_update(after)
+        if session is not None and after.now.active != history.now.active:
+            for update in self._show(session, after, controls):
+                yield fields | update
 
     def face(
-        self, visit: EditSession | None, history: History, wishes: EditControls, index: int
+        self, session: EditSession | None, history: History, controls: EditControls, index: int
     ) -> Iterator[PageUpdate]:
-        """Edit another face of the same image."""
-        if visit is None or not 0 <= index < len(visit.prepared.faces):
+        """Edit another face of the same image; RequestError if it has no such face."""
+        if session is None or not 0 <= index < len(session.prepared.faces):
             raise RequestError("That face is no longer there; load the image again.")
-        editor = self.editors.get(visit.prepared.domain)
-        prepared = prepare_other_face(editor, visit.prepared, index)
-        visit = self._new_visit(visit.owner, visit.source, prepared)
-        yield _portrait(visit)
-        yield from self._rendered(visit, history, wishes)
+        editor = self.editors.get(session.prepared.domain)
+        prepared = prepare_other_face(editor, session.prepared, index)
+        session = self.portraits.new_session(session.owner, session.source, prepared)
+        yield portrait_update(session)
+        yield from self._show(session, history, controls)
 
     def view(
-        self, visit: EditSession | None, history: History, wishes: EditControls
+        self, session: EditSession | None, history: History, controls: EditControls
     ) -> Iterator[PageUpdate]:
-        """The same edits shown anew: whole or as a crop, with or without the notice."""
-        if visit is not None:
-            yield from self._rendered(visit, history, wishes)
-
-    def choose_sample(self, index: int) -> str:
-        """The file of a sample portrait, for the next edit to open like any image."""
-        return self.samples.file(self.samples.names[index])
-
-    def portrait(self, seed: float | None, owner: str = "", domain: str = "") -> PageUpdate:
-        """Draw the portrait of a seed; the next edit goes on from it."""
-        number = whole(seed or 0, "seed")
-        prepared = self.editors.get(domain).sample(number)
-        source = self.leases.keep(owner, prepared.crop)
-        visit = self._new_visit(owner, source, prepared, seed=number)
-        return _portrait(visit) | PageUpdate(image=visit.source, seed=number)
-
-    def random(self, owner: str = "", domain: str = "") -> PageUpdate:
-        """Draw any portrait."""
-        return self.portrait(secrets.randbelow(RANDOM_SEEDS), owner, domain)
-
-    def restore(self, image: str | None, owner: str = "") -> PageUpdate:
-        """Where an image carries a recipe of ours, set the page as it says.
-
-        Its portrait is drawn anew where the recipe names one of ours. Otherwise the image
-        itself is taken, with its edits switched off, as it already shows them. A recipe that
-        cannot be followed leaves the page as it is, and the image is one like any other.
-        """
-        if image is not None:
-            self.leases.take(owner, image)
-        recipe = _recipe_in(image)
-        if recipe is None:
-            return PageUpdate()
-        try:
-            setting = from_recipe(recipe)
-            if setting.seed is None and not self._is_here(setting.domain):
-                setting = replace(setting, domain="", inversion="")  # the image is here, at least
-            screen = self.setting(setting, owner)
-        except TmsaError as error:
-            warn(f"The recipe inside the image could not be followed. {error}")
-            return PageUpdate()
-        if "image" in screen or "history" not in screen:
-            return screen
-        history = screen["history"]
-        for i in range(len(history.now.layers)):
-            history = replace(history, now=history.now.toggle(i))
-        return screen | stack_update(history)
-
-    def setting(self, setting: EditSettings, owner: str = "") -> PageUpdate:
-        """The page as a link or a recipe says: its edits, world and inversion, and its portrait.
-
-        Raises RequestError for a world that cannot be used here; nothing is downloaded for a link.
-        """
-        screen = PageUpdate()
-        if not self._is_here(setting.domain):
-            raise RequestError(
-                f"The world {quoted(setting.domain)} is not here; choose a world in the list to "
-                "see what it lacks."
-            )
-        if setting.domain:
-            screen["domain"] = setting.domain
-        if setting.inversion in self.editors.get(setting.domain).inversions:
-            screen["inversion"] = setting.inversion
-        if setting.edits:
-            edits = tuple(map(within_page, setting.edits))
-            if edits != setting.edits:
-                inform("What lay beyond the ends of a slider, {:g} and {:g} for the strength, was "
-                        "brought to its end.".format(*STRENGTHS))  # fmt: skip
-            history = new_history(edits)
-            screen |= controls(history.now.request) | stack_update(history)
-        if setting.seed is not None:
-            screen |= self.portrait(setting.seed, owner, setting.domain)
-        elif setting.sample in self.samples.names:
-            screen["image"] = self.samples.file(setting.sample)
-        return screen
-
-    def arrive(self, query: Iterable[tuple[str, str]], owner: str = "") -> PageUpdate:
-        """A visitor opens the page: the first sample, or what the link says."""
-        start = PageUpdate(image=self.choose_sample(0))
-        try:
-            return start | self.setting(from_query(query), owner)
-        except TmsaError as error:
-            warn(f"The link could not be followed. {error}")
-            return start
-
-    def link(self, visit: EditSession | None, history: History) -> str:
-        """The query of a link that brings these settings back; never the image."""
-        setting = EditSettings(history.now.active)
-        if visit is not None:
-            prepared = visit.prepared
-            inversion = "" if prepared.inversion == "sample" else prepared.inversion
-            setting = EditSettings(
-                history.now.active, prepared.domain, inversion, visit.seed, visit.sample
-            )
-        return to_query(setting)
+        """Show the same edits again, as the whole image or the face, marked or not."""
+        if session is not None:
+            yield from self._show(session, history, controls)
 
     def download(
-        self, visit: EditSession | None, history: History, wishes: EditControls, kind: str = "png"
+        self, session: EditSession | None, history: History, controls: EditControls, kind: str
     ) -> str:
-        """Write the edited image at full size, with its recipe; the file's path."""
-        if visit is None or not history.now.active:
+        """Write the edited image at full size, with its recipe, and return the file.
+
+        Raises:
+            RequestError: There is nothing to download.
+            ImageError: The format ``kind`` is unknown or the file cannot be written.
+        """
+        if session is None:
             raise RequestError("There is no edited image yet; press Edit first.")
-        folder = self.leases.new_folder()
-        check_destination(folder / f"image.{kind}")
-        result = self._result(visit, history.now, wishes)
-        path = folder / download_name(history.now.active, kind)
-        drawn = visit.prepared.inversion == "sample"
-        save_image(_marked(result.image, wishes), path, self.recipe(visit, history), not drawn)
-        self.leases.take(visit.owner, str(path))
+        if not history.now.active:
+            raise RequestError(
+                "There is no edited image: all edits are switched off; switch one on to download."
+            )
+        path = self.leases.new_folder() / download_name(history.now.active, kind)
+        check_destination(path)
+        image = _with_watermark(self._result(session, history.now, controls).image, controls)
+        save_image(image, path, self.recipe(session, history), not session.generated)
+        self.leases.take(session.owner, str(path))
         return str(path)
 
-    def recipe(self, visit: EditSession, history: History) -> dict[str, object]:
-        """What made the visitor's image, its portrait included where that is one of ours."""
-        recipe = self.editors.get(visit.prepared.domain).recipe(history.now.active)
-        ours = {"seed": visit.seed, "sample": visit.sample}
-        if visit.seed is None:  # or there was nothing to invert
-            ours["inversion"] = visit.prepared.inversion
-        return recipe | {key: value for key, value in ours.items() if value is not None}
+    def recipe(self, session: EditSession, history: History) -> dict[str, object]:
+        """How the image was made: the active edits, and the seed or sample of the portrait."""
+        recipe = self.editors.get(session.prepared.domain).recipe(history.now.active)
+        if session.seed is not None:
+            recipe["seed"] = session.seed
+        else:  # a random portrait has no inversion
+            recipe["inversion"] = session.prepared.inversion
+        if session.sample is not None:
+            recipe["sample"] = session.sample
+        return recipe
 
-    def _is_here(self, domain: str) -> bool:
-        if domain in ("", self.editors.first.domain.key):
-            return True
-        return any(status.key == domain and status.available for status in list_domains())
-
-    def _open(self, wishes: EditControls, owner: str, last: EditSession | None) -> EditSession:
-        """Prepare the image in the input; samples and drawn portraits are known already."""
-        image = wishes.image
-        if image is None and not wishes.arrived:
-            image = self.choose_sample(0)
-        if image is None:
-            raise ImageError("There is no image yet; drop one, or pick a sample portrait.")
-        if not Path(image).exists():
-            raise ImageError(NOT_SENT)
-        editor = self.editors.get(wishes.domain)
-        sample = self.samples.named(image) if editor is self.editors.first else None
-        if sample is not None and not wishes.aligned:
-            prepared = self.samples.prepared(sample, wishes.inversion)
-            return self._new_visit(owner, image, prepared, sample=sample)
-        drawn = last is not None and last.source == image and last.seed is not None
-        prepared = editor.prepare(image, wishes.inversion, aligned=wishes.aligned or drawn)
-        visit = self._new_visit(owner, image, prepared, seed=last.seed if drawn else None)
-        return replace(visit, aligned=wishes.aligned)
-
-    def _new_visit(
-        self,
-        owner: str,
-        source: str,
-        prepared: PreparedFace,
-        seed: int | None = None,
-        sample: str | None = None,
-    ) -> EditSession:
-        images = (shown(prepared.photo), prepared.crop, prepared.inversion_crop)
-        files = [self.leases.keep(owner, image) for image in images]
-        self.leases.take(owner, *([] if sample else [source]))
-        return EditSession(owner, source, prepared, *files, seed=seed, sample=sample)
-
-    def _before(self, visit: EditSession, wishes: EditControls) -> str:
-        """The file of the image as it was, written again where it was cleared away."""
-        path = visit.photo if wishes.whole else visit.crop
+    def _before(self, session: EditSession, controls: EditControls) -> str:
+        """The file of the image before the edit, written again if it was deleted."""
+        path = session.photo if controls.whole else session.crop
         try:
             return self.leases.refresh(path)
         except FileNotFoundError:
-            image = shown(visit.prepared.photo) if wishes.whole else visit.prepared.crop
-            return self.leases.keep(visit.owner, image)
+            prepared = session.prepared
+            image = shown(prepared.photo) if controls.whole else prepared.crop
+            return self.leases.keep(session.owner, image)
 
-    def _result(self, visit: EditSession, stack: Stack, wishes: EditControls) -> EditResult:
-        requests = [replace(r, paste_back=wishes.whole) for r in stack.active]
-        return self.editors.get(visit.prepared.domain).edit(visit.prepared, requests)
+    def _result(self, session: EditSession, stack: Stack, controls: EditControls) -> EditResult:
+        requests = [replace(request, paste_back=controls.whole) for request in stack.active]
+        return self.editors.get(session.prepared.domain).edit(session.prepared, requests)
 
-    def _rendered(
-        self, visit: EditSession, history: History, wishes: EditControls
+    def _show(
+        self, session: EditSession, history: History, controls: EditControls
     ) -> Iterator[PageUpdate]:
-        """The edited image first, its scores after it."""
-        before = self._before(visit, wishes)
-        screen = PageUpdate(visit=visit, history=history, before_after=(before, before))
-        screen |= stack_update(history)
+        """Show the edited image, then its scores."""
+        before = self._before(session, controls)
+        update = PageUpdate(session=session, history=history, before_after=(before, before))
+        update |= stack_update(history)
         if not history.now.active:
-            notes = "No edit is switched on, so this is the image as it was."
-            yield screen | PageUpdate(notes=notes, scores=scores_html(None))
+            notes = "No edit is switched on: this is the image before any edit."
+            yield update | PageUpdate(notes=notes, scores=scores_html(None))
             return
-        result = self._result(visit, history.now, wishes)
-        drawn = visit.prepared.inversion == "sample"
-        after = annotate(
-            _marked(shown(result.image), wishes), self.recipe(visit, history), not drawn
-        )
-        path = self.leases.keep(visit.owner, after)
-        screen["before_after"] = (before, path)
-        screen["notes"] = describe(visit.prepared, result)
-        yield screen
-        editor = self.editors.get(visit.prepared.domain)
-        yield PageUpdate(scores=scores_html(editor.scores(visit.prepared, result)))
+        result = self._result(session, history.now, controls)
+        image = _with_watermark(shown(result.image), controls)
+        after = annotate(image, self.recipe(session, history), not session.generated)
+        update["before_after"] = (before, self.leases.keep(session.owner, after))
+        update["notes"] = describe(session.prepared, result)
+        yield update
+        editor = self.editors.get(session.prepared.domain)
+        yield PageUpdate(scores=scores_html(editor.scores(session.prepared, result)))
 
 
 def prepare_other_face(editor: Editor, prepared: PreparedFace, index: int) -> PreparedFace:
-    """The same photo, prepared for another of its faces; they need not be found again."""
+    """Prepare the same photo for another of its faces, without detecting them again."""
     face = prepared.faces[index]
     crop, transform = align_crop(prepared.photo, face.landmarks, editor.domain.resolution)
     other = editor.prepare(crop, prepared.inversion, aligned=True)
@@ -460,89 +260,20 @@ def prepare_other_face(editor: Editor, prepared: PreparedFace, index: int) -> Pr
     )
 
 
-def controls(request: EditRequest) -> PageUpdate:
-    """The controls set to an edit."""
-    levels = request.levels
-    return PageUpdate(
-        neutral=request.neutral_text,
-        target=request.target_text,
-        alpha=request.alpha,
-        levels=levels if isinstance(levels, str) else ",".join(map(str, levels)),
-        threshold=request.threshold,
-    )
-
-
-def stack_update(history: History) -> PageUpdate:
-    """The stack's list and its buttons."""
-    return PageUpdate(
-        history=history,
-        stack=stack_html(history.now),
-        undo=gr.update(interactive=bool(history.past)),
-        redo=gr.update(interactive=bool(history.future)),
-    )
-
-
 def describe(prepared: PreparedFace, result: EditResult) -> str:
-    """The lines under the result, in Markdown."""
+    """The lines under the result, in Markdown: times, faces and notes."""
     lines = [times(prepared.timings, result.timings)]
     if len(prepared.faces) > 1:
-        lines.append(f"{len(prepared.faces)} faces were found; press another box to edit that one.")
+        lines.append(f"{len(prepared.faces)} faces were found; click another face to edit it.")
     return "\n\n".join([*lines, *(f"**Note:** {plain_markdown(note)}" for note in result.notes)])
 
 
 def download_name(requests: Iterable[EditRequest], kind: str = "png") -> str:
-    """A file name that says what was done: letters, digits and dashes of the target texts."""
-    said = "-".join(request.target_text for request in requests)
-    words = re.sub(r"[^a-z0-9]+", "-", said.lower()).strip("-")[:60].strip("-")
+    """A file name from the letters and digits of the target texts."""
+    texts = "-".join(request.target_text for request in requests)
+    words = re.sub(r"[^a-z0-9]+", "-", texts.lower()).strip("-")[:60].strip("-")
     return f"tmsa-{words or 'edit'}.{kind}"
 
 
-def _fits(visit: EditSession, wishes: EditControls) -> bool:
-    """Whether the visit is what the controls ask to edit."""
-    prepared = visit.prepared
-    drawn = prepared.inversion == "sample"
-    return (
-        visit.source == wishes.image
-        and wishes.domain in ("", prepared.domain)
-        # the code of a drawn portrait is known: there is nothing to invert
-        and (drawn or (prepared.inversion, visit.aligned) == (wishes.inversion, wishes.aligned))
-    )
-
-
-def _marked(image: Image, wishes: EditControls) -> Image:
-    return add_watermark(image) if wishes.notice else image
-
-
-def _recipe_in(image: str | None) -> Mapping[str, Any] | None:
-    try:
-        return read_recipe(image) if image else None
-    except ImageError:  # the edit that follows says what is wrong with the file
-        return None
-
-
-def _portrait(visit: EditSession) -> PageUpdate:
-    return PageUpdate(
-        visit=visit,
-        before_after=(visit.photo, visit.photo),
-        faces=faces_html(visit.prepared, visit.photo),
-        crop=visit.crop,
-        inversion_image=visit.inversion,
-        notes="",
-        scores=scores_html(None),
-    )
-
-
-def _failed(visit: EditSession | None, wishes: EditControls, error: TmsaError) -> PageUpdate:
-    """Say what is wrong; clear what belongs to an earlier image."""
-    message = f"**That did not work.** {plain_markdown(str(error))}"
-    if visit is not None and visit.source == wishes.image:
-        return PageUpdate(notes=message)
-    return PageUpdate(
-        visit=None,
-        before_after=None,
-        faces="",
-        crop=None,
-        inversion_image=None,
-        notes=message,
-        scores=scores_html(None),
-    )
+def _with_watermark(image: Image, controls: EditControls) -> Image:
+    return add_watermark(image) if controls.watermark else image

@@ -1,11 +1,12 @@
-"""Events of the Edit tab: which control starts which action."""
+"""Events of the Edit tab: which component starts which action."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeAlias
 
 import gradio as gr
+from gradio.components import Component
 
 from tmsa_core.availability import first_inversion
 from tmsa_core.bundles import open_bundle
@@ -20,219 +21,248 @@ from tmsa_core.server.events import (
     show_errors_streaming,
 )
 from tmsa_core.server.messages import inform
-from tmsa_core.ui.edit_actions import EditControls, EditSession, Handlers, PageUpdate, controls
-from tmsa_core.ui.edit_layout import (
-    CONTROLS,
-    EditPage,
-    inversion_choice,
-    start_history,
-)
+from tmsa_core.ui.edit_actions import EditActions
+from tmsa_core.ui.edit_layout import EditPage, inversion_choice, start_history
 from tmsa_core.ui.edit_stack import History
+from tmsa_core.ui.edit_values import EditSession, PageUpdate, controls_update
 from tmsa_core.ui.html import chips_html
-from tmsa_core.ui.strings import COPY_LINK, PRESS_SAVE_LINK, SHOW_RESULT
+from tmsa_core.ui.portrait_actions import PortraitActions
+from tmsa_core.ui.widgets import script
+
+# Settings of events. AT_ONCE is for those that run no network.
+AT_ONCE: dict[str, Any] = {"queue": False, **HIDDEN, **EACH_PRESS}
+IN_TURN: dict[str, Any] = {**HIDDEN, **ON_MODEL}
+QUIET = {"show_progress": "hidden"}
+
+Data: TypeAlias = Mapping[Component, Any]  # what Gradio passes to an event
+Outputs: TypeAlias = dict[Component, Any]
 
 
 def connect_edit(
-    blocks: gr.Blocks, page: EditPage, handlers: Handlers, domain: gr.components.Component
+    blocks: gr.Blocks, page: EditPage, edits: EditActions, portraits: PortraitActions
 ) -> None:
-    """Let the parts of the screen start their actions."""
-    wishes = {
-        name: getattr(page, part)
-        for name, part in (
-            ("image", "image"), ("neutral_text", "neutral"), ("target_text", "target"),
-            ("alpha", "alpha"), ("levels", "levels"), ("threshold", "threshold"),
-            ("whole", "whole"), ("notice", "notice"), ("aligned", "aligned"),
-            ("inversion", "inversion"), ("arrived", "arrived"),
-        )
-    } | {"domain": domain}  # fmt: skip
-    inputs = {page.visit, page.history, *wishes.values()}
-    # A part that is listed as an output and then left out loses its value, so parts that are
-    # inputs too are listed only by the events that set them.
-    given_back = [getattr(page, name) for name in CONTROLS]
-    screen = [
-        getattr(page, name)
-        for name in PageUpdate.__annotations__
-        if name not in ("image", "seed", "domain", "inversion", *CONTROLS)
-    ]
-    busy = {"show_progress": "minimal", "show_progress_on": page.before_after}
+    """Connect the components of the Edit tab to their actions.
 
-    def given(data: dict[Any, Any]) -> tuple[EditSession | None, History, EditControls]:
-        values = {name: data[part] for name, part in wishes.items()}
-        edit = data[page.history].now.request
-        for name in ("alpha", "threshold"):  # a field that is just being typed into is empty
-            if values[name] is None:
-                values[name] = getattr(edit, name)
-        return data[page.visit], data[page.history], EditControls(**values)
+    Args:
+        blocks: The whole page.
+        page: The components.
+        edits: Actions that edit the portrait.
+        portraits: Actions that choose the portrait.
+    """
+    _connect_edit_buttons(page, edits)
+    _connect_suggestions(page, edits)
+    _connect_portraits(page, edits, portraits)
+    _connect_restore(blocks, page, edits, portraits)
+    _connect_strength(page, edits)
+    _connect_stack(page, edits)
+    _connect_view(page, edits)
+    _connect_output(page, edits, portraits)
 
-    def shows(screen: PageUpdate) -> dict[Any, Any]:
-        parts = {"domain": domain}
-        return {parts.get(name) or getattr(page, name): value for name, value in screen.items()}
 
-    def steps(
-        function: Callable[..., Iterator[PageUpdate]], *said: str
-    ) -> Callable[..., Iterator[Any]]:
-        """An event that hands the state over and shows each screen that comes.
-
-        said: what the function also wants to know of the event itself.
-        """
-
-        @show_errors_streaming
-        def event(data: dict[Any, Any], trigger: gr.EventData) -> Iterator[Any]:
-            # Gradio empties the outputs of an event that yields nothing.
-            yield {page.history: data[page.history]}
-            for screen in function(*given(data), *(getattr(trigger, name) for name in said)):
-                yield shows(screen)
-
-        return event
-
-    @show_errors
-    def preview(data: dict[Any, Any]) -> Any:
-        return shows(handlers.preview(*given(data))) or gr.skip()
-
-    def editing(how: str) -> Callable[..., Iterator[Any]]:
-        @show_errors_streaming
-        def event(
-            data: dict[Any, Any],
-            request: gr.Request,
-            progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
-        ) -> Iterator[Any]:
-            for screen in handlers.edit(*given(data), _owner(request), progress, how):
-                yield shows(screen)
-
-        return event
-
-    def acting(data: dict[Any, Any], *action: Any) -> Iterator[dict[Any, Any]]:
-        kept = PageUpdate()
-        for screen in handlers.act(*given(data), *action):
-            kept |= {name: value for name, value in screen.items() if name in CONTROLS}
-            yield shows(kept | screen)
+def _start_edit(
+    page: EditPage,
+    edits: EditActions,
+    trigger: Callable[..., Any],
+    how: Literal["apply", "add", "open"] = "apply",
+) -> None:
+    """Let a trigger, such as a button's click, edit the image; see ``EditActions.edit``."""
 
     @show_errors_streaming
-    def press(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
-        yield from acting(data, event.action, event.index, event.count)
+    def edit(
+        data: Data,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to pass progress
+    ) -> Iterator[Outputs]:
+        updates = edits.edit(*page.read(data), _owner(request), progress, how)
+        yield from map(page.outputs, updates)
 
-    def step(action: str) -> Callable[..., Iterator[Any]]:
-        @show_errors_streaming
-        def event(data: dict[Any, Any]) -> Iterator[Any]:
-            yield from acting(data, action)
+    presses = EACH_PRESS if how == "add" else LAST_PRESS
+    shown = {"show_progress": "minimal", "show_progress_on": page.before_after}
+    trigger(edit, page.inputs, page.result, **shown, **IN_TURN, **presses)
 
-        return event
 
-    @show_errors_streaming
-    def press_face(data: dict[Any, Any], event: gr.EventData) -> Iterator[Any]:
-        for screen in handlers.face(*given(data), event.index):
-            yield shows(screen)
+def _connect_edit_buttons(page: EditPage, edits: EditActions) -> None:
+    """Edit, Add edit, Enter in a text field, and options that change the edit."""
+    controls = page.controls
+    for trigger in (page.edit.click, controls.target.submit, controls.neutral.submit):
+        _start_edit(page, edits, trigger)
+    _start_edit(page, edits, page.add.click, "add")
+    for trigger in (page.edit.click, page.add.click, page.chips.click):
+        trigger(None, js=script("show_result"), **HIDDEN)
+    options = (controls.levels.input, controls.threshold.release, controls.inversion.input)
+    for trigger in (*options, controls.aligned.input):
+        _start_edit(page, edits, trigger)
+
+
+def _connect_suggestions(page: EditPage, edits: EditActions) -> None:
+    """The suggested edits, and what another domain suggests."""
+    controls = page.controls
 
     def fill(key: str, event: gr.EventData) -> str:
         return find_domain(key).presets[event.index][1]
 
-    def enter(key: str) -> tuple[Any, ...]:
-        """The texts, suggestions and inversions of a world."""
-        neutral, target = find_domain(key).examples[0]
+    def enter(key: str) -> tuple[str, str, str, Any]:
+        domain = find_domain(key)
         try:
-            choice = gr.update(**inversion_choice(open_bundle(key)))
-        except BundleError:  # what the world lacks is said below its name
-            choice = gr.skip()
-        return neutral, target, chips_html(find_domain(key).presets), choice
+            choices, value = inversion_choice(open_bundle(key))
+        except BundleError:  # the domain panel reports what is missing
+            inversion = gr.skip()
+        else:
+            inversion = gr.update(choices=choices, value=value)
+        return *domain.examples[0], chips_html(domain.presets), inversion
+
+    filled = page.chips.click(fill, controls.domain, controls.target, **AT_ONCE)
+    _start_edit(page, edits, filled.then)
+    entered = [controls.neutral, controls.target, page.chips, controls.inversion]
+    controls.domain.input(enter, controls.domain, entered, **AT_ONCE, **QUIET)
+
+
+def _connect_portraits(page: EditPage, edits: EditActions, portraits: PortraitActions) -> None:
+    """Sample portraits, random portraits and seeds; each is edited at once."""
+    image, domain = page.controls.image, page.controls.domain
 
     def choose_sample(event: gr.SelectData) -> str:
-        return handlers.choose_sample(event.index)
+        return portraits.choose_sample(event.index)
 
     @show_errors
-    def draw(domain: str, request: gr.Request) -> Any:
-        return shows(handlers.random(_owner(request), domain))
+    def random(domain: str, request: gr.Request) -> Outputs:
+        return page.outputs(portraits.random(_owner(request), domain))
 
     @show_errors
-    def draw_seed(seed: float | None, domain: str, request: gr.Request) -> Any:
-        return shows(handlers.portrait(seed, _owner(request), domain))
+    def generate(seed: float | None, domain: str, request: gr.Request) -> Outputs:
+        return page.outputs(portraits.generate(seed, _owner(request), domain))
 
-    @show_errors
-    def restore(data: dict[Any, Any], request: gr.Request) -> Any:
-        _, _, now = given(data)
-        as_it_is = PageUpdate(image=now.image, domain=now.domain, inversion=now.inversion)
-        as_it_is |= controls(now.request)
-        return opened_page(as_it_is | handlers.restore(now.image, _owner(request)))
-
-    def arrive(request: gr.Request) -> Any:
-        editor = handlers.editors.first
-        start = first_inversion(editor.bundle)
-        first = PageUpdate(domain=editor.domain.key, inversion=start)
-        first |= controls(start_history(editor).now.request)
-        query = request.query_params.multi_items()
-        return opened_page(first | handlers.arrive(query, _owner(request))) | {page.arrived: True}
-
-    def opened_page(screen: PageUpdate) -> dict[Any, Any]:
-        """A whole setting, with the suggestions of its world."""
-        return shows(screen) | {page.chips: chips_html(find_domain(screen["domain"]).presets)}
-
-    on = {"inputs": inputs, "outputs": screen, **HIDDEN, **ON_MODEL}
-    quick = {"show_progress": "hidden"}
-
-    def edit_on(*triggers: Callable[..., Any]) -> None:
-        for trigger in triggers:
-            trigger(editing("apply"), **on, **busy, **LAST_PRESS)
-
-    edit_on(page.edit.click, page.target.submit, page.neutral.submit)
-    page.add.click(editing("add"), **on, **busy, **EACH_PRESS)
-    for button in (page.edit, page.add):
-        button.click(None, js=SHOW_RESULT, **HIDDEN)
-    at_once = {"queue": False, **HIDDEN, **EACH_PRESS}
-    filled = page.chips.click(fill, domain, page.target, **at_once)
-    entered = [page.neutral, page.target, page.chips, page.inversion]
-    domain.input(enter, domain, entered, **at_once, **quick)
-    page.chips.click(None, js=SHOW_RESULT, **HIDDEN)
-
-    portrait = [page.image, page.seed, page.visit, page.before_after, page.faces, page.crop]
-    portrait += [page.inversion_image, page.notes, page.scores]
-    setting = [*portrait, page.history, page.stack, page.undo, page.redo, *given_back]
-    setting += [domain, page.inversion, page.chips]
-    in_turn = {**HIDDEN, **ON_MODEL, **LAST_PRESS}
-    uploaded = page.image.upload(restore, inputs, setting, **in_turn)
-    picked = page.samples.select(choose_sample, None, page.image, **at_once)
-    drawn = page.random.click(draw, domain, portrait, **in_turn)
-    seeded = page.seed.submit(draw_seed, [page.seed, domain], portrait, **in_turn)
-    opened = blocks.load(arrive, None, [*setting, page.arrived], **HIDDEN, **ON_MODEL)
-    edit_on(filled.then, picked.success, drawn.success, seeded.success)
-    for event in (uploaded, opened):  # these may have set a whole stack, not only the controls
-        event.success(editing("open"), **on, **busy, **LAST_PRESS)
-
-    # Not "change": it also answers when another edit is chosen, whose strength it might then set.
-    # Both are in one queue, so that no image of the drag comes after that of the hand at rest.
-    moving = {"outputs": page.before_after, **HIDDEN, **ON_MODEL, **quick, **LAST_PRESS}
-    page.alpha.input(preview, inputs, **moving)
-    page.alpha.release(steps(handlers.strength), **on, **quick, **EACH_PRESS)
-    reported = steps(handlers.strength, "index", "count")
-    page.rest.click(reported, **on, **quick, **EACH_PRESS)
-    edit_on(page.levels.input, page.threshold.release, page.inversion.input, page.aligned.input)
-    acts = {**on, "outputs": [*screen, *given_back]}
-    page.stack.click(press, **acts, **quick, **EACH_PRESS)
-    page.faces.click(press_face, **on, **busy, **EACH_PRESS)
-    for button, action in ((page.undo, "undo"), (page.redo, "redo")):
-        button.click(step(action), **acts, **quick, **EACH_PRESS)
-    for part in (page.whole, page.notice):
-        part.input(steps(handlers.view), **on, **quick, **LAST_PRESS)
-    _connect_output(page, handlers, given, inputs)
+    outputs = [image, page.seed, *page.portrait]
+    picked = page.samples.select(choose_sample, None, image, **AT_ONCE)
+    drawn = page.random.click(random, domain, outputs, **IN_TURN, **LAST_PRESS)
+    seeded = page.seed.submit(generate, [page.seed, domain], outputs, **IN_TURN, **LAST_PRESS)
+    for event in (picked, drawn, seeded):
+        _start_edit(page, edits, event.success)
 
 
-def _connect_output(
-    page: EditPage,
-    handlers: Handlers,
-    given: Callable[[dict[Any, Any]], tuple[EditSession | None, History, EditControls]],
-    inputs: set[Any],
+def _connect_restore(
+    blocks: gr.Blocks, page: EditPage, edits: EditActions, portraits: PortraitActions
 ) -> None:
+    """An uploaded image with a recipe, and the link that opened the page."""
+    controls = page.controls
+
+    def outputs(update: PageUpdate) -> Outputs:
+        chips = chips_html(find_domain(update["domain"]).presets)
+        return page.outputs(update) | {page.chips: chips}
+
     @show_errors
-    def download(data: dict[Any, Any]) -> str:
-        return handlers.download(*given(data), data[page.kind])
+    def restore(data: Data, request: gr.Request) -> Outputs:
+        now = page.read(data)[2]
+        # Gradio would forget the controls that the recipe leaves as they are.
+        update = PageUpdate(image=now.image, domain=now.domain, inversion=now.inversion)
+        update |= controls_update(now.request)
+        return outputs(update | portraits.restore(now.image, _owner(request)))
 
-    def link(visit: EditSession | None, history: History) -> str:
-        inform("The link is copied, and stands in the address bar. It holds no image of yours.")
-        return handlers.link(visit, history)
+    def arrive(request: gr.Request) -> Outputs:
+        editor = portraits.editors.first
+        inversion = first_inversion(editor.bundle)
+        update = PageUpdate(domain=editor.domain.key, inversion=inversion)
+        update |= controls_update(start_history(editor).now.request)
+        update |= portraits.arrive(request.query_params.multi_items(), _owner(request))
+        return outputs(update) | {controls.arrived: True}
 
-    saved = page.save.click(download, {*inputs, page.kind}, page.save_link, **HIDDEN, **ON_MODEL)
-    saved.success(None, js=PRESS_SAVE_LINK, **HIDDEN)
-    # Queued, like all that says something: Gradio shows no message of an event that is not.
-    linked = page.link.click(link, [page.visit, page.history], page.link_query, **HIDDEN)
-    linked.success(None, page.link_query, None, js=COPY_LINK, **HIDDEN)
+    changed = [controls.image, page.seed, *page.result, *page.edit_fields]
+    changed += [controls.domain, controls.inversion, page.chips]
+    uploaded = controls.image.upload(restore, page.inputs, changed, **IN_TURN, **LAST_PRESS)
+    opened = blocks.load(arrive, None, [*changed, controls.arrived], **IN_TURN)
+    for event in (uploaded, opened):
+        _start_edit(page, edits, event.success, "open")
+
+
+def _connect_strength(page: EditPage, edits: EditActions) -> None:
+    """The slider of the strength: previews while it is dragged, and a step when it rests."""
+
+    @show_errors
+    def preview(data: Data) -> Any:
+        return page.outputs(edits.preview(*page.read(data))) or gr.skip()
+
+    @show_errors_streaming
+    def release(data: Data) -> Iterator[Outputs]:
+        yield from _stream(page, data, edits.strength(*page.read(data)))
+
+    @show_errors_streaming
+    def rest(data: Data, event: gr.EventData) -> Iterator[Outputs]:
+        updates = edits.strength(*page.read(data), event.index, event.count)
+        yield from _stream(page, data, updates)
+
+    # The event "change" would also fire when the visitor chooses another edit, and could then
+    # set that edit's strength. Preview and release share a queue, so that no image of the drag
+    # arrives after that of the slider at rest.
+    alpha, inputs, shown = page.controls.alpha, page.inputs, page.before_after
+    alpha.input(preview, inputs, shown, **IN_TURN, **QUIET, **LAST_PRESS)
+    alpha.release(release, inputs, page.result, **IN_TURN, **QUIET, **EACH_PRESS)
+    page.rest.click(rest, inputs, page.result, **IN_TURN, **QUIET, **EACH_PRESS)
+
+
+def _connect_stack(page: EditPage, edits: EditActions) -> None:
+    """The buttons of the stack, Undo and Redo."""
+    outputs = [*page.result, *page.edit_fields]
+
+    @show_errors_streaming
+    def press(data: Data, event: gr.EventData) -> Iterator[Outputs]:
+        updates = edits.act(*page.read(data), event.action, event.index, event.count)
+        yield from map(page.outputs, updates)
+
+    @show_errors_streaming
+    def undo(data: Data) -> Iterator[Outputs]:
+        yield from map(page.outputs, edits.act(*page.read(data), "undo"))
+
+    @show_errors_streaming
+    def redo(data: Data) -> Iterator[Outputs]:
+        yield from map(page.outputs, edits.act(*page.read(data), "redo"))
+
+    for trigger, event in (
+        (page.stack.click, press),
+        (page.undo.click, undo),
+        (page.redo.click, redo),
+    ):
+        trigger(event, page.inputs, outputs, **IN_TURN, **QUIET, **EACH_PRESS)
+
+
+def _connect_view(page: EditPage, edits: EditActions) -> None:
+    """Another face of the image, whole image or face only, with or without watermark."""
+
+    @show_errors_streaming
+    def press_face(data: Data, event: gr.EventData) -> Iterator[Outputs]:
+        yield from map(page.outputs, edits.face(*page.read(data), event.index))
+
+    @show_errors_streaming
+    def view(data: Data) -> Iterator[Outputs]:
+        yield from _stream(page, data, edits.view(*page.read(data)))
+
+    busy = {"show_progress": "minimal", "show_progress_on": page.before_after}
+    page.faces.click(press_face, page.inputs, page.result, **busy, **IN_TURN, **EACH_PRESS)
+    for component in (page.controls.whole, page.controls.watermark):
+        component.input(view, page.inputs, page.result, **IN_TURN, **QUIET, **LAST_PRESS)
+
+
+def _connect_output(page: EditPage, edits: EditActions, portraits: PortraitActions) -> None:
+    """Download and Copy a link."""
+
+    @show_errors
+    def download(data: Data) -> str:
+        return edits.download(*page.read(data), data[page.kind])
+
+    def link(session: EditSession | None, history: History) -> str:
+        inform("Link copied. It does not contain your image.")
+        return portraits.link(session, history)
+
+    saved = page.save.click(download, {*page.inputs, page.kind}, page.save_link, **IN_TURN)
+    saved.success(None, js=script("press_save_link"), **HIDDEN)
+    # Queued, because Gradio shows no message of an event outside its queue.
+    linked = page.link.click(link, [page.session, page.history], page.link_query, **HIDDEN)
+    linked.success(None, page.link_query, None, js=script("copy_link"), **HIDDEN)
+
+
+def _stream(page: EditPage, data: Data, updates: Iterable[PageUpdate]) -> Iterator[Outputs]:
+    """The updates by component; never empty, because Gradio would then clear all outputs."""
+    yield {page.history: data[page.history]}
+    yield from map(page.outputs, updates)
 
 
 def _owner(request: gr.Request) -> str:

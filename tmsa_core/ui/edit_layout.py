@@ -1,102 +1,191 @@
-"""The editing screen: its parts, and which action each of them starts."""
+"""Layout of the Edit tab: its components and where they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from tmsa_core.availability import first_inversion, inversions_here
 from tmsa_core.bundles import Bundle
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.editing.editor import Editor
-from tmsa_core.server.events import (
-    image_input,
-)
-from tmsa_core.ui.edit_actions import EditSession
+from tmsa_core.server.events import image_input
 from tmsa_core.ui.edit_stack import History, new_history
+from tmsa_core.ui.edit_values import EditControls, EditSession, PageUpdate
 from tmsa_core.ui.html import chips_html, scores_html, stack_html
 from tmsa_core.ui.links import MAX_CHARACTERS, STRENGTHS, THRESHOLDS
-from tmsa_core.ui.widgets import REPORT_BUTTON, REPORT_REST, BeforeAfter, Slider, small_image
+from tmsa_core.ui.widgets import BeforeAfter, Slider, script, small_image
 
 SESSION_SECONDS = 3600
 LEVELS = [("all", "all"), ("coarse: shape, pose", "coarse"), ("medium: features", "medium"),
           ("fine: colours", "fine")]  # fmt: skip
-CONTROLS = ("neutral", "target", "alpha", "levels", "threshold")  # what an edit is set by
 KINDS = [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")]
-INVERSION_LABELS = {"e4e": "e4e (quick)", "hfgi": "HFGI (keeps more detail)"}
+INVERSION_LABELS = {"e4e": "e4e (fast)", "hfgi": "HFGI (keeps more detail)"}
+
+
+@dataclass(frozen=True)
+class ControlComponents:
+    """The components that hold the values of ``EditControls``, under the same names."""
+
+    image: gr.Image
+    neutral: gr.Textbox
+    target: gr.Textbox
+    alpha: gr.Slider
+    levels: gr.Dropdown
+    threshold: gr.Slider
+    whole: gr.Radio
+    watermark: gr.Checkbox
+    aligned: gr.Checkbox
+    inversion: gr.Radio
+    domain: gr.Dropdown
+    arrived: gr.Checkbox
+
+    def read(self, data: Mapping[Component, Any], chosen: EditRequest) -> EditControls:
+        """The current values.
+
+        Args:
+            data: What Gradio passes to an event: value by component.
+            chosen: The edit whose numbers replace a number field that is empty for the moment
+                because the visitor is typing into it.
+        """
+        values = {name: data[component] for name, component in vars(self).items()}
+        if values["alpha"] is None:
+            values["alpha"] = chosen.alpha
+        if values["threshold"] is None:
+            values["threshold"] = chosen.threshold
+        return EditControls(**values)
 
 
 @dataclass(frozen=True)
 class EditPage:
-    """The parts of the editing screen that actions read or change."""
+    """The components of the Edit tab, under the names that ``PageUpdate`` uses."""
 
-    visit: gr.State
+    controls: ControlComponents
+    session: gr.State
     history: gr.State
-    image: gr.Image
     samples: gr.Gallery
-    seed: gr.Number
     random: gr.Button
-    neutral: gr.Textbox
-    target: gr.Textbox
+    seed: gr.Number
     chips: gr.HTML
     edit: gr.Button
     add: gr.Button
     stack: gr.HTML
     undo: gr.Button
     redo: gr.Button
-    levels: gr.Dropdown
-    threshold: gr.Slider
-    inversion: gr.Radio
-    aligned: gr.Checkbox
     before_after: gr.ImageSlider
-    alpha: gr.Slider
     rest: gr.HTML
     scores: gr.HTML
     notes: gr.Markdown
-    whole: gr.Radio
-    notice: gr.Checkbox
+    faces: gr.HTML
+    crop: gr.Image
+    inversion_image: gr.Image
     kind: gr.Radio
     save: gr.Button
     save_link: gr.DownloadButton
     link: gr.Button
     link_query: gr.Textbox
-    arrived: gr.Checkbox
-    faces: gr.HTML
-    crop: gr.Image
-    inversion_image: gr.Image
+
+    @property
+    def inputs(self) -> set[Component]:
+        """The components that ``read`` needs."""
+        return {self.session, self.history, *vars(self.controls).values()}
+
+    @property
+    def portrait(self) -> list[Component]:
+        """The components that show a portrait."""
+        shown = [self.session, self.before_after, self.faces, self.crop, self.inversion_image]
+        return [*shown, self.notes, self.scores]
+
+    @property
+    def result(self) -> list[Component]:
+        """The components that show a portrait and its edits.
+
+        Gradio forgets the value of an input that is listed as an output and gets no update, so
+        controls are listed only by the events that set them.
+        """
+        return [*self.portrait, self.history, self.stack, self.undo, self.redo]
+
+    @property
+    def edit_fields(self) -> list[Component]:
+        """The controls that describe one edit."""
+        controls = self.controls
+        texts: list[Component] = [controls.neutral, controls.target]
+        return [*texts, controls.alpha, controls.levels, controls.threshold]
+
+    def read(
+        self, data: Mapping[Component, Any]
+    ) -> tuple[EditSession | None, History, EditControls]:
+        """The first three arguments of most actions, from the data of an event."""
+        history: History = data[self.history]
+        return data[self.session], history, self.controls.read(data, history.now.request)
+
+    def outputs(self, update: PageUpdate) -> dict[Component, Any]:
+        """An update by component, as Gradio takes it."""
+        components = vars(self) | vars(self.controls)
+        return {components[name]: value for name, value in update.items()}
 
 
 def start_history(editor: Editor) -> History:
-    """The stack that a new visitor finds: the domain's first example."""
+    """The edits of a new visitor: the first example of the domain."""
     return new_history([EditRequest(*editor.domain.examples[0])])
 
 
-def lay_out_edit(editor: Editor, samples: list[Any], leave: Callable[[str], None]) -> EditPage:
-    """Place the parts of the editing screen. leave: told the owner of a visit that has ended."""
+def lay_out_edit(
+    editor: Editor, samples: list[Any], domain: gr.Dropdown, leave: Callable[[str], None]
+) -> EditPage:
+    """Place the components of the Edit tab.
+
+    Args:
+        editor: Editor of the first domain.
+        samples: Files of the sample portraits.
+        domain: The choice of the domain, which lies outside the tab.
+        leave: Called with the owner of a session that has expired.
+
+    Returns:
+        The components.
+    """
+
+    def end(session: EditSession | None) -> None:
+        if session is not None:
+            leave(session.owner)
+
     history = start_history(editor)
-    state = {"time_to_live": SESSION_SECONDS}
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            left = _lay_out_start(editor, samples) | _lay_out_texts(editor, history)
+            image, gallery, random, seed = _lay_out_portrait(samples)
+            neutral, target, chips, edit, add = _lay_out_texts(editor, history.now.request)
+            stack, undo, redo = _lay_out_stack(history)
+            levels, threshold, inversion, aligned = _lay_out_advanced(editor.bundle)
         with gr.Column(min_width=320):
-            right = _lay_out_result()
+            before_after, alpha, rest, scores, notes = _lay_out_result()
+            faces, crop, inversion_image = _lay_out_small_images()
+            whole, kind, watermark = _lay_out_output_options()
+            save, link, save_link, link_query = _lay_out_output()
+            arrived = gr.Checkbox(False, visible="hidden")
+    # fmt: off
     return EditPage(
-        visit=gr.State(None, delete_callback=lambda visit: _ended(visit, leave), **state),
-        history=gr.State(history, **state),
-        **left,
-        **right,
+        controls=ControlComponents(
+            image=image, neutral=neutral, target=target, alpha=alpha, levels=levels,
+            threshold=threshold, whole=whole, watermark=watermark, aligned=aligned,
+            inversion=inversion, domain=domain, arrived=arrived,
+        ),
+        session=gr.State(None, time_to_live=SESSION_SECONDS, delete_callback=end),
+        history=gr.State(history, time_to_live=SESSION_SECONDS),
+        samples=gallery, random=random, seed=seed, chips=chips, edit=edit, add=add,
+        stack=stack, undo=undo, redo=redo, before_after=before_after, rest=rest,
+        scores=scores, notes=notes, faces=faces, crop=crop, inversion_image=inversion_image,
+        kind=kind, save=save, save_link=save_link, link=link, link_query=link_query,
     )
+    # fmt: on
 
 
-def _ended(visit: EditSession | None, leave: Callable[[str], None]) -> None:
-    if visit is not None:
-        leave(visit.owner)
-
-
-def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:
+def _lay_out_portrait(
+    samples: list[Any],
+) -> tuple[gr.Image, gr.Gallery, gr.Button, gr.Number]:
     image = image_input(
         label="Your image",
         sources=["upload", "webcam", "clipboard"],
@@ -105,7 +194,7 @@ def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:
     )
     gallery = gr.Gallery(
         samples,
-        label="Or a sample portrait",
+        label="Or try a sample",
         format="png",
         columns=8,
         rows=1,
@@ -118,43 +207,45 @@ def _lay_out_start(editor: Editor, samples: list[Any]) -> dict[str, Any]:
     with gr.Row(equal_height=True, elem_id="draw"):
         random = gr.Button("Random portrait", size="md", min_width=150, elem_id="random")
         seed = gr.Number(0, label="Seed", precision=0, min_width=120, elem_id="seed")
-    return {"image": image, "samples": gallery, "random": random, "seed": seed}
+    return image, gallery, random, seed
 
 
-def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
-    domain, request = editor.domain, history.now.request
-    neutral = gr.Textbox(
-        request.neutral_text,
-        label="What it shows",
-        max_lines=2,
-        max_length=MAX_CHARACTERS,
-        elem_id="neutral",
-    )
-    target = gr.Textbox(
-        request.target_text,
-        label="What it should show",
-        max_lines=3,
-        max_length=MAX_CHARACTERS,
-        elem_id="target",
-    )
+def _lay_out_texts(
+    editor: Editor, request: EditRequest
+) -> tuple[gr.Textbox, gr.Textbox, gr.HTML, gr.Button, gr.Button]:
+    neutral = _text_field(request.neutral_text, "Current description", "neutral", max_lines=2)
+    target = _text_field(request.target_text, "Target description", "target", max_lines=3)
     chips = gr.HTML(
-        chips_html(domain.presets),
-        js_on_load=REPORT_BUTTON,
-        elem_id="chips",
+        chips_html(editor.domain.presets), js_on_load=script("report_button"), elem_id="chips"
     )
     with gr.Row(elem_id="go"):
         edit = gr.Button("Edit", variant="primary", size="lg", elem_id="edit", scale=2)
-        add = gr.Button("Add to the edits", size="lg", elem_id="add", scale=1, min_width=150)
-    stack = gr.HTML(stack_html(history.now), js_on_load=REPORT_BUTTON, elem_id="stack")
+        add = gr.Button("Add edit", size="lg", elem_id="add", scale=1, min_width=150)
+    return neutral, target, chips, edit, add
+
+
+def _text_field(value: str, label: str, name: str, max_lines: int) -> gr.Textbox:
+    return gr.Textbox(
+        value, label=label, max_lines=max_lines, max_length=MAX_CHARACTERS, elem_id=name
+    )
+
+
+def _lay_out_stack(history: History) -> tuple[gr.HTML, gr.Button, gr.Button]:
+    stack = gr.HTML(stack_html(history.now), js_on_load=script("report_button"), elem_id="stack")
     with gr.Row(elem_id="steps"):
         undo = gr.Button("Undo", size="sm", interactive=False, min_width=60, elem_id="undo")
         redo = gr.Button("Redo", size="sm", interactive=False, min_width=60, elem_id="redo")
-    with gr.Accordion("More control", open=False, elem_id="more"):
+    return stack, undo, redo
+
+
+def _lay_out_advanced(bundle: Bundle) -> tuple[gr.Dropdown, gr.Slider, gr.Radio, gr.Checkbox]:
+    choices, value = inversion_choice(bundle)
+    with gr.Accordion("Advanced", open=False, elem_id="more"):
         levels = gr.Dropdown(
             LEVELS,
             value="all",
-            label="Levels that move",
-            info="Or numbers, such as 0,1,4",
+            label="Layers to edit",
+            info="Layer numbers also work, such as 0,1,4",
             allow_custom_value=True,
             elem_id="levels",
         )
@@ -163,33 +254,27 @@ def _lay_out_texts(editor: Editor, history: History) -> dict[str, Any]:
             value=0,
             step=0.05,
             label="Threshold",
-            info="Share of the smallest changes to leave out: more keeps the rest as it was",
+            info="Ignore small changes (higher keeps more of the original)",
             elem_id="threshold",
         )
         inversion = gr.Radio(
-            **inversion_choice(editor.bundle),
+            choices,
+            value=value,
             label="Inversion",
-            info="How the image enters the generator",
+            info="How the image is reconstructed by the generator",
             elem_id="inversion-kind",
         )
-        aligned = gr.Checkbox(False, label="The image already is an aligned face")
-    return {
-        "neutral": neutral, "target": target, "chips": chips, "edit": edit, "add": add,
-        "stack": stack, "undo": undo, "redo": redo, "levels": levels, "threshold": threshold,
-        "inversion": inversion, "aligned": aligned,
-    }  # fmt: skip
+        aligned = gr.Checkbox(False, label="The image is already a cropped, upright face")
+    return levels, threshold, inversion, aligned
 
 
-def inversion_choice(bundle: Bundle) -> dict[str, Any]:
-    """Choices and value of the inversion's radio in a world; e4e is what every world has."""
+def inversion_choice(bundle: Bundle) -> tuple[list[tuple[str, str]], str]:
+    """Choices and first value of the inversion of a domain; every domain has e4e."""
     names = dict.fromkeys(("e4e", *inversions_here(bundle)))
-    return {
-        "choices": [(INVERSION_LABELS[name], name) for name in names],
-        "value": first_inversion(bundle),
-    }
+    return [(INVERSION_LABELS[name], name) for name in names], first_inversion(bundle)
 
 
-def _lay_out_result() -> dict[str, Any]:
+def _lay_out_result() -> tuple[gr.ImageSlider, gr.Slider, gr.HTML, gr.HTML, gr.Markdown]:
     before_after = BeforeAfter(
         label="Before and after",
         format="png",
@@ -204,20 +289,32 @@ def _lay_out_result() -> dict[str, Any]:
         value=1.0,
         step=0.05,
         label="Strength",
-        info="1 is the full edit, 0 none, below 0 the opposite",
+        info="0 = unchanged, 1 = full edit, negative = opposite",
         elem_id="alpha",
     )
-    rest = gr.HTML(visible="hidden", js_on_load=REPORT_REST, elem_id="rest")
+    rest = gr.HTML(visible="hidden", js_on_load=script("report_rest"), elem_id="rest")
     scores = gr.HTML(scores_html(None), elem_id="scores")
     notes = gr.Markdown(latex_delimiters=[], elem_id="notes")
+    return before_after, alpha, rest, scores, notes
+
+
+def _lay_out_small_images() -> tuple[gr.HTML, gr.Image, gr.Image]:
     with gr.Row(elem_id="small"):
         with gr.Column(min_width=150, scale=1):
             faces = gr.HTML(
-                "", label="Faces found", show_label=True, container=True, elem_id="faces",
-                js_on_load=REPORT_BUTTON,
-            )  # fmt: skip
+                "",
+                label="Faces found",
+                show_label=True,
+                container=True,
+                js_on_load=script("report_button"),
+                elem_id="faces",
+            )
         crop = small_image("Aligned crop", "crop")
         inversion_image = small_image("Inversion", "inversion")
+    return faces, crop, inversion_image
+
+
+def _lay_out_output_options() -> tuple[gr.Radio, gr.Radio, gr.Checkbox]:
     with gr.Row(elem_id="output"):
         whole = gr.Radio(
             [("whole image", True), ("face only", False)],
@@ -227,16 +324,14 @@ def _lay_out_result() -> dict[str, Any]:
             elem_id="whole",
         )
         kind = gr.Radio(KINDS, value="png", label="File", min_width=200, elem_id="kind")
-    notice = gr.Checkbox(True, label="Write “AI-edited” on the image", elem_id="notice")
+    watermark = gr.Checkbox(True, label="Write “AI-edited” on the image", elem_id="notice")
+    return whole, kind, watermark
+
+
+def _lay_out_output() -> tuple[gr.Button, gr.Button, gr.DownloadButton, gr.Textbox]:
     with gr.Row():
         save = gr.Button("Download", elem_id="save", min_width=140)
         link = gr.Button("Copy a link", elem_id="link", min_width=200)
     save_link = gr.DownloadButton("Download", visible="hidden", elem_id="save-link")
     link_query = gr.Textbox(visible="hidden", elem_id="link-query")
-    arrived = gr.Checkbox(False, visible="hidden")
-    return {
-        "before_after": before_after, "alpha": alpha, "rest": rest, "scores": scores,
-        "notes": notes, "faces": faces, "crop": crop, "inversion_image": inversion_image,
-        "whole": whole, "kind": kind, "notice": notice, "save": save, "link": link,
-        "save_link": save_link, "link_query": link_query, "arrived": arrived,
-    }  # fmt: skip
+    return save, link, save_link, link_query

@@ -25,7 +25,7 @@ from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
 from tmsa_core.server.jobs import CancellationFlags
 from tmsa_core.server.samples import Samples
-from tmsa_core.ui.edit_actions import EditSession
+from tmsa_core.ui.edit_values import EditSession
 from tmsa_core.ui.latent_map import Point, image_point, map_figure, random_points, text_point
 from tmsa_core.validation import number, strengths, whole
 

@@ -1,4 +1,4 @@
-"""The web page: ``build_ui`` lays it out and connects it, and starts nothing."""
+"""The web page: ``build_ui`` lays it out and connects its events, ``serve`` runs it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ from tmsa_core.ui.about import CONSENT, licences
 from tmsa_core.ui.batch_actions import BatchActions
 from tmsa_core.ui.batch_tab import connect_batch, lay_out_batch
 from tmsa_core.ui.domain_panel import connect_domain_panel, domain_choices, lay_out_domain_panel
-from tmsa_core.ui.edit_actions import Handlers
+from tmsa_core.ui.edit_actions import EditActions
 from tmsa_core.ui.edit_events import connect_edit
 from tmsa_core.ui.edit_layout import lay_out_edit
 from tmsa_core.ui.explore_actions import ExploreContext
 from tmsa_core.ui.explore_events import connect_explore
 from tmsa_core.ui.explore_layout import lay_out_explore
+from tmsa_core.ui.portrait_actions import PortraitActions
 from tmsa_core.ui.strings import CLIENT_EXAMPLE, FOOTNOTE, HEADING, SCRIPTS_WORDS, TITLE
-from tmsa_core.ui.theme import CSS, theme
+from tmsa_core.ui.theme import theme
+from tmsa_core.ui.widgets import STATIC
 
 EXAMPLES = (
     ("Python, gradio_client", "edit_with_gradio_client.py", "python"),
@@ -43,17 +45,18 @@ EXAMPLES = (
 
 
 def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
-    """The page and its endpoints for one editor, ready for ``launch(**launch_options())``.
+    """Build the page and its endpoints, ready for ``launch(**launch_options())``.
 
     Args:
-        editor: Of the domain that the page starts with.
+        editor: Editor of the domain that the page starts with.
         allow_setup: Whether visitors may start downloads and quick alignments.
 
     Returns:
-        The page, not yet served.
+        The page, not yet running.
     """
     editors, leases = Editors(editor), Leases()
     samples = Samples(editor, leases)
+    portraits = PortraitActions(editors, samples, leases)
     batches = BatchActions(editors, leases)
     explore = ExploreContext(
         editors, leases, cache_folder() / "baselines", {editor.domain.key: samples}
@@ -62,11 +65,11 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
             domain = _lay_out_domains(editor)
-        worlds = lay_out_domain_panel()
+        panel = lay_out_domain_panel()
         with gr.Tabs():
             with gr.Tab("Edit", id="edit"):
                 files = [samples.file(name) for name in samples.names]
-                page = lay_out_edit(editor, files, leases.leave)
+                page = lay_out_edit(editor, files, domain, leases.leave)
             with gr.Tab("Explore", id="explore"):
                 connect_explore(explore, lay_out_explore(editor.domain), page, domain)
             with gr.Tab("Batch", id="batch"):
@@ -77,33 +80,31 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
                 gr.Markdown(CONSENT, elem_classes="lead")
                 gr.Markdown(licences(), elem_classes="lead")
         gr.Markdown(FOOTNOTE, elem_id="footnote")
-        connect_edit(blocks, page, Handlers(editors, samples, leases), domain)
-        connect_domain_panel(blocks, worlds, domain, SetupJobs(), editors, allow_setup)
+        connect_edit(blocks, page, EditActions(portraits), portraits)
+        connect_domain_panel(blocks, panel, domain, SetupJobs(), editors, allow_setup)
         add_endpoints(Endpoints(editors, leases))
         blocks.unload(_leaving(blocks, batches, explore))
-    for part in blocks.blocks.values():  # or Gradio writes files where nobody deletes them
-        part.GRADIO_CACHE = str(leases.folder)
-    # Closed to direct calls: what runs networks is to wait its turn, whoever asks for it.
+    # Gradio writes files here, where the leases delete them.
+    for component in blocks.blocks.values():
+        component.GRADIO_CACHE = str(leases.folder)
+    # Direct calls are refused, so that every event that runs a network waits in the queue.
     blocks.queue(max_size=limits.QUEUED_CALLS, default_concurrency_limit=1, api_open=False)
     return blocks
 
 
 def launch_options(allowed_hosts: Sequence[str] = ()) -> dict[str, Any]:
-    """Settings of ``Blocks.launch``: private, no telemetry, no history of visitors' runs.
+    """Arguments of ``Blocks.launch``: private, without telemetry or a history of runs.
 
     Args:
-        allowed_hosts: Names that the page answers to beside those of this machine.
-
-    Returns:
-        The arguments.
+        allowed_hosts: Host names that the page answers to, in addition to this machine's.
     """
     return {
         "theme": theme(),
-        "css": CSS,
+        "css_paths": [STATIC / "style.css"],
         "max_file_size": limits.FILE_BYTES,
         "run_history": False,
         "enable_monitoring": False,
-        "show_error": True,  # or a script is told nothing of what Gradio itself finds wrong
+        "show_error": True,  # otherwise scripts get no message for errors that Gradio finds
         "footer_links": ["api"],
         "state_session_capacity": limits.SESSIONS,
         "ssr_mode": False,
@@ -116,7 +117,7 @@ def _lay_out_domains(editor: Editor) -> gr.Dropdown:
     return gr.Dropdown(
         domain_choices(),
         value=editor.domain.key,
-        label="World",
+        label="Domain",
         info=f"Runs on {device_words(editor.device)}",
         min_width=220,
         scale=0,
@@ -125,11 +126,11 @@ def _lay_out_domains(editor: Editor) -> gr.Dropdown:
 
 
 def lay_out_scripts() -> None:
-    """Examples for scripts, the very files that the tests run."""
+    """Show the examples for scripts; the tests run the same files."""
     gr.Markdown(SCRIPTS_WORDS, elem_classes="lead")
     folder = Path(__file__).parent.parent.parent / "docs" / "examples"
     for title, name, language in EXAMPLES:
-        if (folder / name).is_file():  # not part of an installed package
+        if (folder / name).is_file():  # an installed package has no docs folder
             gr.Code((folder / name).read_text(), language=language, label=title, interactive=False)
     gr.Code(CLIENT_EXAMPLE, language="python", label="Python, typed", interactive=False)
 
@@ -139,7 +140,7 @@ def _leaving(blocks: LenientBlocks, batches: BatchActions, explore: ExploreConte
         owner = request.session_hash or ""
         if not blocks._queue.is_heard(owner):
             await blocks._queue.clean_events(session_hash=owner)
-        batches.cancel(owner)  # nobody is left to fetch what they make
+        batches.cancel(owner)  # nobody would receive the result
         explore.comparisons.cancel(owner)
         blocks.leases.leave(owner)
 
@@ -147,17 +148,17 @@ def _leaving(blocks: LenientBlocks, batches: BatchActions, explore: ExploreConte
 
 
 def serve(settings: Settings) -> None:
-    """Show the page until the program is stopped.
+    """Run the page until the program is stopped.
 
     Args:
-        settings: What the operator has chosen.
+        settings: The operator's settings.
 
     Raises:
-        TmsaError: The page cannot be shown, such as for a damaged bundle.
+        TmsaError: The page cannot be shown, for example because of a damaged bundle.
     """
     editor = first_editor(settings.domain)
     page = build_ui(editor, settings.allow_setup)
-    # A normal end deletes visitors' files; without this, the signal ends the process at once.
+    # Exit normally on SIGTERM, which deletes visitors' files; the default ends at once.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     page.launch(
         server_name=f"[{settings.host}]" if ":" in settings.host else settings.host,
@@ -168,6 +169,6 @@ def serve(settings: Settings) -> None:
     )
     try:
         editor.warm_up()
-    except TmsaError as error:  # what needs that file says so again; the rest works
+    except TmsaError as error:  # actions that need the file report it again; others work
         print(error, file=sys.stderr)
     page.block_thread()

@@ -1,26 +1,26 @@
-"""The page's words, and the few lines of script behind its buttons."""
+"""Texts of the page."""
 
 from __future__ import annotations
 
 TITLE = "TMSA: edit a face with words"
 HEADING = """
 # Edit a face with words
-Pick a portrait, say what it should show, choose how strongly.
+Choose a portrait, describe the change, set the strength.
 """
 FOOTNOTE = """
-Every result is an **edited image** and says so, with its recipe, in its metadata. Your image
-stays on the machine that runs this page, is shown to nobody else, and is deleted within two hours.
+The metadata of every result says that it is an **edited image** and how it was made. Your image
+stays on the machine that runs this page, is not shown to others, and is deleted within two hours.
 Edit only portraits of people who agree.
 """
 
 BATCH_WORDS = """
-The same edit of many images. You get a ZIP with the edited images and a table of scores; a
-image that cannot be edited is noted there and does not stop the others.
+Apply one edit to many images. You get a ZIP with the edited images and a table of scores. An
+image that cannot be edited is listed there and does not stop the others.
 """
 SCRIPTS_WORDS = """
 Every action has a named endpoint with stable parameters; *Use via API or MCP* at the foot of the
-page describes them. `/edit` and `/batch` take further edits, applied together, in `more_edits`.
-Agents find the same functions as tools at `gradio_api/mcp/`.
+page describes them. `/edit` and `/batch` apply further edits from `more_edits`. AI agents can
+use the same functions as MCP tools at `gradio_api/mcp/`.
 """
 
 CLIENT_EXAMPLE = """from tmsa_core.client import TmsaClient
@@ -37,21 +37,7 @@ with TmsaClient("http://127.0.0.1:7860") as page:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as one reads them."""
+    """Seconds as text: seconds below 90 s, otherwise minutes."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min"
-
-
-# On a narrow screen the result lies below the button; go there once it was pressed.
-SHOW_RESULT = """() => {
-  const result = document.querySelector('#before-after');
-  const narrow = window.innerWidth < 700;
-  if (result && narrow) result.scrollIntoView({behavior: 'smooth', block: 'start'});
-}"""
-PRESS_SAVE_LINK = "() => document.querySelector('#save-link').click()"
-COPY_LINK = """(query) => {
-  const link = location.origin + location.pathname + query;
-  navigator.clipboard?.writeText(link);
-  history.replaceState(null, '', query);
-}"""

@@ -1,79 +1,58 @@
-"""Small things that the page's screens share."""
+"""Small components and scripts that several tabs use."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components.imageslider import SliderData
 
-# Tell Python which button inside an HTML part was pressed, its number, and of how many.
-REPORT_BUTTON = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-action]');
-  if (!button) return;
-  const list = button.closest('[data-count]');
-  trigger('click', {
-    action: button.dataset.action,
-    index: Number(button.dataset.index),
-    count: list ? Number(list.dataset.count) : null,
-  });
-});
-"""
+STATIC = Path(__file__).parent / "static"
 
-# Tell Python that the strength has been left alone for a moment, or before the hand presses
-# something else, which must find it set; and whose strength it is, as a press may overtake this.
-REPORT_REST = """
-let waiting = null;
-const report = () => {
-  if (waiting === null) return;
-  clearTimeout(waiting);
-  waiting = null;
-  const edits = [...document.querySelectorAll('#stack li')];
-  const index = edits.findIndex((edit) => edit.classList.contains('chosen'));
-  trigger('click', { index, count: edits.length });
-};
-const moved = (event) => event.target.closest?.('#alpha input');
-document.addEventListener('input', (event) => {
-  if (!moved(event)) return;
-  clearTimeout(waiting);
-  waiting = setTimeout(report, 300);
-}, true);
-document.addEventListener('pointerdown', report, true);
-document.addEventListener('focusout', (event) => { if (moved(event)) report(); }, true);
-"""
+
+def script(name: str) -> str:
+    """The JavaScript of a file in the folder ``static``, which Gradio takes as a string."""
+    return (STATIC / f"{name}.js").read_text(encoding="utf-8")
 
 
 class BeforeAfter(gr.ImageSlider):
-    """Gradio's slider of two images, which also takes one that is ready for the browser."""
+    """gr.ImageSlider that also accepts images already encoded for the browser."""
 
-    is_template = True  # for Gradio: this class has no front end of its own
+    is_template = True  # Gradio uses the front end of the parent class
 
     def postprocess(self, value: Any) -> SliderData | None:
-        """What the browser gets."""
+        """The value that is sent to the browser."""
         return value if isinstance(value, SliderData) else super().postprocess(value)
 
 
 class Slider(gr.Slider):
-    """Gradio's slider, whose number may be typed: beyond an end counts as that end, empty as None.
+    """gr.Slider whose number field accepts anything while the visitor types.
 
-    Gradio's own refuses both, and says so for every letter on the way to a number.
+    A number outside the range becomes the nearest end and an empty field becomes None. gr.Slider
+    reports both as errors, at every key press.
     """
 
     is_template = True
 
     def preprocess(self, payload: float | None) -> float | None:
-        """The number that an event gets."""
+        """The number that an event receives."""
         if payload is None:
             return None
         return super().preprocess(min(max(payload, self.minimum), self.maximum))
 
 
 def small_image(label: str, name: str, height: int = 170) -> gr.Image:
-    """An image to look at only."""
+    """An image without buttons that visitors cannot change.
+
+    Args:
+        label: Label and alternative text.
+        name: Element id.
+        height: Height in pixels.
+    """
     return gr.Image(
         label=label,
-        alt_text=label,  # or the button around it has no name
+        alt_text=label,  # also names the button around the image for screen readers
         format="png",
         interactive=False,
         height=height,
