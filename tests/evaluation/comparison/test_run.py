@@ -147,7 +147,7 @@ def test_images_can_be_kept_later(out: Path):
 
 def test_an_unknown_method_is_refused():
     assert check_methods([" tmsa", "tedigan", "tmsa"]) == ("tmsa", "tedigan")
-    with pytest.raises(RequestError, match="no method 'magic'.*styleclip_global"):
+    with pytest.raises(RequestError, match=r"no method 'magic'.*styleclip_global"):
         check_methods(["magic"])
 
 

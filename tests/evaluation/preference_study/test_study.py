@@ -239,7 +239,7 @@ def test_a_damaged_file_is_refused(votes: Votes):
     for k in range(400):
         votes.add(f"visitor {k}", ITEM, METHODS, "tmsa")
     damage(votes.path)
-    with pytest.raises(RequestError, match="(is damaged|cannot hold votes)"):
+    with pytest.raises(RequestError, match=r"(is damaged|cannot hold votes)"):
         Votes(votes.path)
     with pytest.raises(RequestError, match="cannot hold votes"):  # while the page is running
         votes.all()
