@@ -144,25 +144,37 @@ def test_prompts_are_read_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("nothing", "no JSON file"),
-        ("[]", "holds no list of prompts"),
+        ("nothing", "not a JSON file"),
+        ("[]", "has no list of prompts"),
         ('[{"name": "a"}]', "needs name, target, without"),
         ('[{"name": "a", "target": " ", "without": "c"}]', "needs name, target, without"),
         ('[{"name": "a", "target": "b", "without": "c", "wnated": {}}]', "unknown field 'wnated'"),
         ('[{"name": "a", "target": "b", "without": "c", "wanted": []}]', "wanted is an object"),
-        ('[{"name": "a", "target": "b", "without": "c", "wanted": {"hut": []}}]', "no attribute"),
+        (
+            '[{"name": "a", "target": "b", "without": "c", "wanted": {"hut": []}}]',
+            "not an attribute",
+        ),
         (
             '[{"name": "a", "target": "b", "without": "c", "wanted": {"headwear": ["crown"]}}]',
             "no option 'crown'",
         ),
         (f"[{TWICE}, {TWICE}]", "two prompts called 'a'"),
-        ("", "no JSON file"),
-        ("[" * 200_000, "no JSON file"),
-        ('[{"name": "a", "target": "b", "without": "c", "neutral": 5}]', "neutral of 'a' is no"),
-        ('[{"name": "a", "target": "b", "without": "c", "neutral": " "}]', "neutral of 'a' is no"),
+        ("", "not a JSON file"),
+        ("[" * 200_000, "not a JSON file"),
+        (
+            '[{"name": "a", "target": "b", "without": "c", "neutral": 5}]',
+            "neutral of 'a' is not a text",
+        ),
+        (
+            '[{"name": "a", "target": "b", "without": "c", "neutral": " "}]',
+            "neutral of 'a' is not a text",
+        ),
         ('[{"name": "a", "target": "human face", "without": "c"}]', "is the same as its neutral"),
         ('[{"name": "a", "target": "b", "without": "b"}]', "or the one without"),
-        ('[{"name": "a", "target": "b", "without": "c", "implied": [["age"]]}]', "is no attribute"),
+        (
+            '[{"name": "a", "target": "b", "without": "c", "implied": [["age"]]}]',
+            "is not an attribute",
+        ),
         ('[{"name": "a", "target": "b", "without": "c", "wanted": {"age": []}}]', "needs a list"),
         ('[{"name": "a", "target": "b", "without": "c", "wanted": {"age": 3}}]', "needs a list"),
     ],
@@ -175,5 +187,5 @@ def test_a_wrong_prompt_file_is_refused(tmp_path, text, said):
 
 
 def test_a_missing_prompt_file_is_refused(tmp_path):
-    with pytest.raises(RequestError, match="no JSON file"):
+    with pytest.raises(RequestError, match="not a JSON file"):
         read_prompts(tmp_path / "absent.json")
