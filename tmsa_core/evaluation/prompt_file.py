@@ -33,11 +33,11 @@ def read_prompts(path: Path) -> tuple[Prompt, ...]:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors add a mark
     except (OSError, ValueError, RecursionError) as error:
         raise RequestError(
-            f"{shortened(path)} is no JSON file ({shortened(error)}); write: {EXAMPLE}"
+            f"{shortened(path)} is not a JSON file ({shortened(error)}); write: {EXAMPLE}"
         ) from error
     try:
         if not isinstance(entries, list) or not entries:
-            raise ValueError(f"it holds no list of prompts; write: {EXAMPLE}")
+            raise ValueError(f"it has no list of prompts; write: {EXAMPLE}")
         prompts = tuple(_prompt(entry) for entry in entries)
         names = [prompt.name for prompt in prompts]
         for name in names:
@@ -56,7 +56,7 @@ def _prompt(entry: Any) -> Prompt:
         raise ValueError(f"{quoted(name)} has an unknown field {quoted(unknown[0])}.")
     neutral = entry.get("neutral", Prompt.neutral)
     if not _is_text(neutral):
-        raise ValueError(f"neutral of {quoted(name)} is no text: {EXAMPLE}")
+        raise ValueError(f"neutral of {quoted(name)} is not a text: {EXAMPLE}")
     if target.strip() in (neutral.strip(), without.strip()):
         raise ValueError(
             f"the target of {quoted(name)} is the same as its neutral text or the one without; "
@@ -68,7 +68,7 @@ def _prompt(entry: Any) -> Prompt:
     for attribute in (*wanted, *implied):
         if not isinstance(attribute, str) or attribute not in ATTRIBUTES:
             known = ", ".join(ATTRIBUTES)
-            raise ValueError(f"{quoted(attribute)} is no attribute; attributes are {known}.")
+            raise ValueError(f"{quoted(attribute)} is not an attribute; attributes are {known}.")
     options = tuple((attribute, _options(attribute, found)) for attribute, found in wanted.items())
     return Prompt(name, target, without, options, tuple(implied), neutral)
 

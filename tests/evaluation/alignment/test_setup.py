@@ -199,7 +199,7 @@ def test_wrong_requests_are_refused_before_any_work(bundle, tmp_path):
         run_study("gap", replace(bundle, domain="car"), 4, out, tmp_path)
     with pytest.raises(RequestError, match="Only the study curve has a limit, not gap"):
         run_study("gap", bundle, 4, out, tmp_path, limit=1000)
-    with pytest.raises(RequestError, match="All of 2 portraits show .* already.*--portraits"):
+    with pytest.raises(RequestError, match=r"All of 2 portraits show .* already.*--portraits"):
         run_study("merit", bundle, 2, out, tmp_path)
     assert not list(tmp_path.iterdir())
     out.write_text("my notes")

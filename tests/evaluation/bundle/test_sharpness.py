@@ -17,7 +17,7 @@ from tmsa_core.imaging.images import to_tensor
 from tmsa_core.training.avatar.pixels import psnr
 
 
-def test_a_part_is_drawn_as_far_as_its_difference_is():
+def test_the_share_drawn_of_a_known_difference():
     real = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     assert share_drawn(real, real) == pytest.approx(1)
     assert share_drawn(0.5 * real, real) == pytest.approx(0.5)
@@ -26,13 +26,13 @@ def test_a_part_is_drawn_as_far_as_its_difference_is():
     assert abs(share_drawn(other, real)) < 0.1
 
 
-def test_correlation_does_not_ask_for_the_strength():
+def test_correlation_ignores_the_strength():
     real = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     assert correlation(0.1 * real, real) == pytest.approx(1, abs=1e-5)
     assert correlation(-real, real) == pytest.approx(-1, abs=1e-5)
 
 
-def test_the_committed_generator_draws_nearly_as_crisply_as_the_renderer(monkeypatch):
+def test_the_committed_generator_is_nearly_as_sharp_as_the_renderer(monkeypatch):
     monkeypatch.setattr(sharpness, "PORTRAITS", 32)
     monkeypatch.setattr(sharpness, "SHOWN", 8)
     report = sharpness_report(open_bundle("avatar"))
@@ -43,7 +43,7 @@ def test_the_committed_generator_draws_nearly_as_crisply_as_the_renderer(monkeyp
     assert min(report[f"part_{name}"] for name in PARTS) > 0.3
 
 
-def test_the_sheet_shows_renders_beside_the_generators_images():
+def test_the_sheet_shows_renders_next_to_generated_images():
     sheet = samples_sheet(open_bundle("avatar"), 1)
     assert isinstance(sheet, Image.Image) and sheet.width > 6 * 128 and sheet.height < 160
     render, drawn = (to_tensor(sheet.crop((x, 22, x + 128, 150))) for x in (0, 130))

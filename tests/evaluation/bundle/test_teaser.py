@@ -17,5 +17,5 @@ def test_the_teaser_shows_pairs_that_differ(editor):
 def test_the_animation_goes_up_and_back_in_three_seconds(editor, monkeypatch):
     monkeypatch.setattr(teaser, "STEPS", 3)
     with Image.open(io.BytesIO(teaser.strength_animation(editor))) as animation:
-        assert animation.n_frames == 4 and animation.width == 320  # equal frames are merged
+        assert animation.n_frames == 5 and animation.width == 264  # equal frames are merged
     assert 2 * (22 + 8) * 50 == 3_000  # milliseconds at the real number of steps

@@ -151,7 +151,7 @@ def test_csv_has_every_vote(study: Study):
     assert [row["chosen"] for row in rows] == [vote.chosen for vote in study.votes.all()]
 
 
-def test_the_table_counts_votes_with_intervals_beside_the_paper():
+def test_the_table_counts_votes_with_intervals_and_the_papers_shares():
     def vote(k: int, prompt: str, chosen: str) -> Vote:
         return Vote(f"v{k}", str(k), prompt, METHODS, chosen, "")
 
@@ -239,7 +239,7 @@ def test_a_damaged_file_is_refused(votes: Votes):
     for k in range(400):
         votes.add(f"visitor {k}", ITEM, METHODS, "tmsa")
     damage(votes.path)
-    with pytest.raises(RequestError, match="(is damaged|cannot hold votes)"):
+    with pytest.raises(RequestError, match=r"(is damaged|cannot hold votes)"):
         Votes(votes.path)
     with pytest.raises(RequestError, match="cannot hold votes"):  # while the page is running
         votes.all()
@@ -266,7 +266,7 @@ def test_choices_that_were_not_shown_are_refused(study: Study, letter: str):
     assert not study.votes.all()
 
 
-def test_a_visitor_who_chooses_too_fast_is_told_and_others_go_on(votes: Votes):
+def test_a_visitor_who_chooses_too_fast_is_refused_and_others_are_not(votes: Votes):
     items = [
         Item(str(k), "smile", "", "", METHODS, ("", "", "", "")) for k in range(MOST_VOTES + 1)
     ]

@@ -125,6 +125,7 @@ def _edited(draw: Draw, codes: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda index: draw(codes[index], index)
 
 
+@torch.inference_mode()
 def inversions_report(bundle: Bundle, subjects: Subjects) -> list[Row]:
     """Compares e4e and HFGI.
 

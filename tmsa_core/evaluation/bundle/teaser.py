@@ -17,20 +17,20 @@ from tmsa_core.imaging.images import to_image
 from tmsa_core.training.avatar.renders import held_out_portraits
 
 NEUTRAL = "human face"
-TEASER = {  # target text -> number of a held-out portrait that lacks it, chosen by eye
-    "human face with glasses": 0,
-    "smiling human face": 1,
-    "human face with a beard": 2,
-    "human face with a hat": 3,
-    "old human face": 4,
-    "human face with blond hair": 5,
+TEASER = {  # target text -> number of a held-out portrait, chosen by eye
+    "human face with glasses": 7,
+    "smiling human face": 2,
+    "human face with a beard": 9,
+    "human face with a hat": 10,
+    "old human face": 5,
+    "human face with blond hair": 1,
 }
 TEASER_SEED = 11
 SIDE = 192  # px of an image in the teaser; six pairs in two rows are 1,200 px wide
 LABEL = 30  # px below a pair
 SPACE = 24  # px between pairs
-SLIDER = ("smiling human face", 1)  # target text and portrait of the animation
-SLIDER_SIDE = 320  # px
+SLIDER = ("human face with blond hair", 2)  # target text and portrait of the animation
+SLIDER_SIDE = 264  # px
 STEPS = 22  # frames from 0 to 1: with the pauses at both ends 3 s
 
 
@@ -81,15 +81,16 @@ def strength_animation(editor: Editor) -> bytes:
 
 def _slider_frame(crop: Image.Image, alpha: float) -> Image.Image:
     """Returns a crop with a slider at ``alpha`` below it."""
-    side, margin = SLIDER_SIDE, 24
+    side, left, right = SLIDER_SIDE, 20, SLIDER_SIDE - 66
     frame = Image.new("RGB", (side, side + 2 * LABEL), "white")
     frame.paste(crop.resize((side, side), Image.Resampling.LANCZOS), (0, 0))
     draw, y = ImageDraw.Draw(frame), side + LABEL // 2
-    x = margin + alpha * (side - 2 * margin)
-    draw.line((margin, y, side - margin, y), "#d4d4d8", 5)
-    draw.line((margin, y, x, y), "#4f46e5", 5)
+    x = left + alpha * (right - left)
+    draw.line((left, y, right, y), "#d4d4d8", 5)
+    draw.line((left, y, x, y), "#4f46e5", 5)
     draw.ellipse((x - 8, y - 8, x + 8, y + 8), "#4f46e5")
-    _text(frame, (side // 2, side + LABEL + LABEL // 3), f"“{SLIDER[0]}”, strength {alpha:.2f}")
+    _text(frame, (side - 30, y), f"{alpha:.2f}")
+    _text(frame, (side // 2, side + LABEL + LABEL // 3), f"“{SLIDER[0]}”")
     return frame
 
 

@@ -174,7 +174,7 @@ def read_comparison(path: Path) -> Comparison:
     """
     rows = ROWS.read(path)
     if not rows:
-        raise RequestError(f"{path} holds no results: run `tmsa evaluate --images 64` first.")
+        raise RequestError(f"{path} has no results: run `tmsa evaluate --images 64` first.")
     data = Comparison(rows)
     if data.edits.empty:
         raise RequestError(f"The last run of {path} has no edits yet: let `tmsa evaluate` finish.")

@@ -76,7 +76,7 @@ def methods_table(data: Comparison) -> str:
 
 def ahead_table(data: Comparison) -> str:
     """Returns the prompts and metrics by which another method is better than TMSA."""
-    head = ("metric", "method", "prompt", "method", "TMSA", "method shows it", "TMSA shows it")
+    head = ("metric", "method", "prompt", "its mean", "TMSA", "it shows it", "TMSA shows it")
     body = []
     for row in data.ahead(MARGIN).itertuples():
         metric, shows = METRICS[row.metric], METRICS["success"]
