@@ -89,16 +89,18 @@ class _Starter:
     def components(self, tool: Tool) -> set[Any]:
         """The inputs of a tool's event."""
         page = self.page
-        return {page.visit, page.neutral, page.target, page.alpha, self.domain, *tool.inputs}
+        edit = page.controls
+        return {page.session, edit.neutral, edit.target, edit.alpha, self.domain, *tool.inputs}
 
     def arguments(
         self, data: dict[Any, Any], tool: Tool, request: gr.Request, progress: gr.Progress
     ) -> tuple[Any, ...]:
         """The arguments of a tool's action; data: an event's values by component."""
         page = self.page
-        edit = EditRequest(data[page.neutral], data[page.target], data[page.alpha])
+        controls = page.controls
+        edit = EditRequest(data[controls.neutral], data[controls.target], data[controls.alpha])
         owner = request.session_hash or ""
-        inputs = ExploreInputs(data[page.visit], edit, data[self.domain], owner, progress)
+        inputs = ExploreInputs(data[page.session], edit, data[self.domain], owner, progress)
         return (self.context, inputs, *(data[component] for component in tool.inputs))
 
     def connect(
