@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -65,9 +66,8 @@ def batch(d: Draw, world: World) -> None:
 
 def few(rows: Any, most: int) -> None:
     """Draw some rows and stop."""
-    for _ in zip(range(most), rows, strict=False):
+    for _ in islice(rows, most):
         pass
-    rows.close()
 
 
 PYTHON: tuple[Callable[[Draw, World], Any], ...] = (
