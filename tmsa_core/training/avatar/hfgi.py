@@ -94,8 +94,7 @@ def train_hfgi(options: Options) -> None:
     stateful = {"model": model, "average": average, "optimiser": optimiser}
     done, step = run.resume(stateful), 0
     pool, changed = open_pairs(options.work)
-    rng = run.rng_at(done)
-    batches = pool.batches(KEPT, rng)
+    batches = pool.batches(KEPT, rng := run.rng_at(done))
     weight = face_weight(generator.resolution).to(device)
     distort = RandomPerspective(DISTORTION, DISTORTED)
     while run.should_continue(done):
