@@ -213,7 +213,7 @@ def test_keys_and_shapes_that_differ_are_named(tmp_path):
     assert "1 of another shape: latlayer2.weight (5, 5, 1, 1) instead of (16, 8, 1, 1)" in message
     del state["encoder.surprise"]
     state["encoder.line\nbreak" + 1000 * "!"] = torch.zeros(2)
-    with pytest.raises(BundleError, match=r"1 unexpected: line\?break!{40,60}; "):
+    with pytest.raises(BundleError, match=r"1 unexpected: line break!+\.\.\.!+; "):
         convert("e4e", saved(content, tmp_path), tmp_path)
     state["encoderx.y"] = torch.zeros(2)
     with pytest.raises(BundleError, match=r"belong to none of encoder, decoder: encoderx\.y"):
