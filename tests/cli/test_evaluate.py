@@ -29,7 +29,15 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_every_figure_has_a_function():
-    assert evaluate.FIGURES.keys() == {"six-prompts", "samples", *FIGURES, *IMAGES, *PLOTS}
+    assert evaluate.FIGURES.keys() == {
+        "teaser",
+        "strength",
+        "six-prompts",
+        "samples",
+        *FIGURES,
+        *IMAGES,
+        *PLOTS,
+    }
 
 
 @pytest.mark.parametrize(

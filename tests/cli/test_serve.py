@@ -45,10 +45,10 @@ def test_help_lists_every_option_and_variable(capsys: pytest.CaptureFixture[str]
         (["--port", "65536"], "'--port'"),
         (["--port", "x"], "'--port'"),
         (["--host", "203.0.113.7"], "cannot be served at '203.0.113.7'"),
-        (["--host", "no host"], "'no host' is no host name"),
+        (["--host", "no host"], "'no host' is not a host name"),
         (["--host", "x" * 500], "cannot be served at"),
         (["--domain", "cats"], "There is no domain 'cats'"),
-        (["--allowed-host", "http://x/"], "'http://x/' is no host name"),
+        (["--allowed-host", "http://x/"], "'http://x/' is not a host name"),
         (["--nonsense"], "--nonsense"),
     ],
 )
@@ -92,7 +92,7 @@ def test_a_port_in_use_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("GRADIO_SERVER_PORT", "x", "GRADIO_SERVER_PORT"),
         ("GRADIO_SERVER_NAME", "203.0.113.7", "cannot be served"),
         ("TMSA_DOMAIN", "cats", "no domain 'cats'"),
-        ("TMSA_ALLOWED_HOSTS", "a.example,http://x/", "is no host name"),
+        ("TMSA_ALLOWED_HOSTS", "a.example,http://x/", "is not a host name"),
     ],
 )
 def test_variables_are_checked_as_options_are(variable: str, value: str, said: str) -> None:

@@ -116,7 +116,7 @@ def test_no_endpoint_and_no_event_accepts_a_file_of_another(site: Site) -> None:
 
     assert not asyncio.run(all_accepted())
     names = {f.name for f in site.blocks.fns.values() if f.inputs}
-    assert {"edit", "align", "invert", "sweep", "batch", "restore", "claim", "run"} <= names
+    assert {"edit", "align", "invert", "sweep", "batch", "restore", "claim_uploads", "run"} <= names
 
 
 def test_the_refusal_names_no_file() -> None:

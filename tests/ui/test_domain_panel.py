@@ -59,7 +59,7 @@ def choose(visitor: Visitor, title: str) -> None:
 
 
 def panel_text(visitor: Visitor) -> Locator:
-    return visitor.page.locator("#photo_domain-words")
+    return visitor.page.locator("#world-words")
 
 
 def test_photos_are_downloaded_aligned_and_edited_by_buttons(
@@ -70,16 +70,16 @@ def test_photos_are_downloaded_aligned_and_edited_by_buttons(
     content = hub.files.pop(large)
     choose(visitor, "Photos of faces")
     expect(panel_text(visitor)).to_contain_text("e4e.pt", timeout=WAIT)
-    expect(page.locator("#photo_domain-align")).to_be_hidden()
-    page.locator("#photo_domain-fetch").click()
+    expect(page.locator("#world-align")).to_be_hidden()
+    page.locator("#world-fetch").click()
     expect(panel_text(visitor)).to_contain_text("The last try failed", timeout=WAIT)
 
     hub.files[large] = content
     finish = hub.held[large] = threading.Event()
-    page.locator("#photo_domain-fetch").click()
+    page.locator("#world-fetch").click()
     expect(panel_text(visitor)).to_contain_text("e4e.pt (5", timeout=WAIT)  # half of it has arrived
     expect(panel_text(visitor)).to_contain_text("use the other domains meanwhile")
-    expect(page.locator("#photo_domain-fetch")).to_be_hidden()
+    expect(page.locator("#world-fetch")).to_be_hidden()
     visitor.write("a text of this domain")
     choose(visitor, "Drawn portraits")
     expect(panel_text(visitor)).to_be_hidden(timeout=WAIT)
@@ -89,13 +89,13 @@ def test_photos_are_downloaded_aligned_and_edited_by_buttons(
     choose(visitor, "Photos of faces")
     finish.set()
     expect(panel_text(visitor)).to_contain_text("can be inverted already", timeout=WAIT)
-    expect(page.locator("#photo_domain-fetch")).to_be_hidden()
+    expect(page.locator("#world-fetch")).to_be_hidden()
 
     monkeypatch.setattr(quick, "NOISES", (0.6, 1.2))
     monkeypatch.setattr(quick, "SUBJECTS", 2)
     monkeypatch.setattr(calibrate, "FACTORS", (0.2, 0.4))
     monkeypatch.setattr(quick, "quick_align", partial(quick.quick_align, pairs=64))
-    page.locator("#photo_domain-align").click()
+    page.locator("#world-align").click()
     expect(panel_text(visitor)).to_be_hidden(timeout=WAIT)
     assert {d.key: d for d in list_domains()}["ffhq"].can_edit
     page.locator("#domain input").click()

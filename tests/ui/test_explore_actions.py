@@ -26,7 +26,7 @@ from tmsa_core.imaging.animation import (
     encode_animation,
     there_and_back,
 )
-from tmsa_core.imaging.contact_sheet import TILE, TITLE_HEIGHT
+from tmsa_core.imaging.contact_sheet import GAP, TILE, TITLE_HEIGHT
 from tmsa_core.imaging.metadata import read_recipe
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.file_leases import Leases
@@ -94,7 +94,7 @@ def test_grid_has_prompts_as_columns_and_portraits_as_rows(
     context: ExploreContext, inputs: ExploreInputs
 ) -> None:
     path = make_grid(context, inputs, "old human face\n\nbald human face\n", [OWN_PORTRAIT], 1.0)
-    assert pixels(path).shape == (TITLE_HEIGHT + TILE, 3 * TILE, 3)
+    assert pixels(path).shape == (TITLE_HEIGHT + TILE, 3 * TILE + 2 * GAP, 3)
     targets = [edit["target_text"] for edit in read_recipe(path)["edits"]]
     assert targets == ["old human face", "bald human face"]
     for prompts, portraits, message in (
@@ -243,14 +243,14 @@ def test_another_domain_is_explored_with_its_own_editor(
     hub, _ = photo_domain
     bundle = open_bundle("ffhq")
     complete(bundle, needed_roles(find_domain("ffhq"), bundle), endpoint=hub.address)
-    test_bundle_completion.keep_mapper(bundle)
+    test_bundle_completion.save_random_mapper(bundle)
     context = make_context(editor, tmp_path)
     photos = replace(inputs, domain="ffhq")
     names = grid_portraits("ffhq")
     assert names[:3] == [OWN_PORTRAIT, "portrait-1", "portrait-2"]
 
     path = make_grid(context, photos, "old human face", names[1:3], 1.0)
-    assert pixels(path).shape == (TITLE_HEIGHT + 2 * TILE, 2 * TILE, 3)
+    assert pixels(path).shape == (TITLE_HEIGHT + 2 * TILE + GAP, 2 * TILE + GAP, 3)
     assert read_recipe(path)["domain"] == "ffhq"
     photo = context.editors.get("ffhq").sample(1).crop
     photo = photo.resize((TILE, TILE), Image.Resampling.LANCZOS)

@@ -136,7 +136,7 @@ def _disk_words(error: OSError) -> str:
 
     if error.filename is None:  # the error is about writing, not about opening
         return write_problem(Path("A file"), error)
-    return f"{error.filename}: {error.strerror or error}."
+    return f"{shortened(error.filename)}: {error.strerror or shortened(error)}."
 
 
 def _complain(message: str, status: int) -> int:
