@@ -84,6 +84,29 @@ def test_halves_of_killed_processes_are_removed_and_of_running_ones_kept(tmp_pat
     assert target.read_bytes() == b"new" and os.listdir(tmp_path) == ["a.bin"]
 
 
+WRITE_OFTEN = """
+import sys
+from pathlib import Path
+from tmsa_core.files import write_whole
+for _ in range(1500):
+    write_whole(Path(sys.argv[1]), b"whole")
+"""
+
+
+def test_processes_that_write_the_same_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    target = tmp_path / "configuration.json"
+    command = [sys.executable, "-c", WRITE_OFTEN, str(target)]
+    writers = [
+        subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent
+        )
+        for _ in range(3)
+    ]
+    errors = [writer.communicate(timeout=120)[1] for writer in writers]
+    assert errors == ["", "", ""]
+    assert target.read_bytes() == b"whole" and list(tmp_path.iterdir()) == [target]
+
+
 @pytest.mark.parametrize(
     ("place", "reason"),
     [

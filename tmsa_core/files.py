@@ -29,6 +29,7 @@ if sys.platform != "win32":
     import fcntl
 
 _SUFFIX = ".half"
+OPEN_TRIES = 8  # names for a new half; the first one nearly always works
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -52,15 +53,18 @@ def replacing(path: Path, error_type: type[TmsaError] = RequestError) -> Iterato
         TmsaError: Of ``error_type``: the disk is full or the path cannot be written.
     """
     target = Path(os.path.realpath(path))
-    half = target.with_name(f"{_stem(target)}{secrets.token_hex(6)}{_SUFFIX}")
     try:
         check_place(target, error_type)
         _remove_abandoned(target)
+        half, file = _open_half(target)
         try:
-            with half.open("xb") as file:  # "x" fails if the name exists, also as a link
-                _lock(file)
+            with file:
                 yield file
-            os.replace(half, target)
+                if sys.platform != "win32":  # the lock ends with the file, so replace before that
+                    file.flush()
+                    os.replace(half, target)
+            if sys.platform == "win32":
+                os.replace(half, target)
         finally:
             half.unlink(missing_ok=True)
     except OSError as error:
@@ -126,6 +130,24 @@ def _stem(target: Path) -> str:
     return f".{target.name.encode(errors='replace')[:100].decode(errors='ignore')}."
 
 
+def _open_half(target: Path) -> tuple[Path, BinaryIO]:
+    """Open and lock a new half of ``target``.
+
+    Another process may take the half for an abandoned one before it is locked, so the name is
+    tried again until the locked file still has one. File systems without locks get the last try.
+    """
+    for _ in range(OPEN_TRIES):
+        half = target.with_name(f"{_stem(target)}{secrets.token_hex(6)}{_SUFFIX}")
+        file = half.open("xb")  # "x" fails if the name exists, also as a link
+        if _lock(file) and os.fstat(file.fileno()).st_nlink:
+            break
+        file.close()
+        half.unlink(missing_ok=True)
+    else:
+        file = half.open("xb")
+    return half, file
+
+
 def _lock(file: BinaryIO) -> bool:
     """Lock a file while it is open; False if another process has locked it.
 
@@ -150,9 +172,8 @@ def _remove_abandoned(target: Path) -> None:
                 path.unlink()
                 continue
             with path.open("rb") as file:
-                abandoned = _lock(file)
-            if abandoned:
-                path.unlink()
+                if _lock(file):  # unlink under the lock, so that the writer notices it
+                    path.unlink()
 
 
 def checked_path(path: object, error: type[TmsaError] = RequestError) -> Path:

@@ -152,7 +152,7 @@ def _run(
                 yield row
         archive.writestr(TABLE, table(rows), zipfile.ZIP_DEFLATED)
         recipe = editor.recipe(requests) | {"options": asdict(options)}
-        archive.writestr(RECIPE, json.dumps(recipe, indent=2), zipfile.ZIP_DEFLATED)
+        archive.writestr(RECIPE, json.dumps(recipe, indent=2, default=str), zipfile.ZIP_DEFLATED)
 
 
 def _try_to_edit(
