@@ -1,4 +1,4 @@
-"""Shared fixtures: the avatar editor, one portrait, one live server; the network is blocked."""
+"""Shared fixtures: the avatar editor, a portrait, a live server, a browser; no network."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from playwright.sync_api import Browser
 
     from tmsa_core import Editor, PreparedFace
 
@@ -124,3 +125,12 @@ def server(editor: Editor) -> Iterator[str]:
     _, address, _ = blocks.launch(**options, **launch_options())
     yield address
     blocks.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A running Chromium, for modules marked with ``needs_chromium``."""
+    from tests.chromium import open_browser
+
+    with open_browser() as opened:
+        yield opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import time
 import urllib.parse
 import urllib.request
@@ -14,23 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
+from tests.chromium import WAIT, needs_chromium
 from tmsa_core import Editor
 from tmsa_core.imaging.images import load_image
 from tmsa_core.imaging.metadata import read_recipe
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 IMAGES = "#before-after img"
 SOURCES = f"() => [...document.querySelectorAll('{IMAGES}')].map(image => image.src)"
 LOADED = (
@@ -44,22 +33,10 @@ NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, sele
     && !part.ariaLabel && !part.labels?.length && !part.closest('label')
     && !part.getAttribute('aria-labelledby') && !part.querySelector('img[alt]:not([alt=""])')
 ).map(part => part.outerHTML.slice(0, 200))"""
-WAIT = 120_000
 QUIET = 0.7  # seconds without work until a page counts as at rest; a slider reports after 0.3
 LONG_QUIET = 10.0
 
-expect.set_options(timeout=WAIT)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: on Debian, `apt-get install chromium` gives one"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
+pytestmark = needs_chromium
 
 
 class Visitor:

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from tests import test_bundle_completion
+from tests.chromium import WAIT, needs_chromium
 from tests.hub_server import Hub
-from tests.ui import test_browser
-from tests.ui.test_browser import CHROMIUM, WAIT, Visitor
+from tests.ui.test_browser import Visitor
 from tmsa_core import Editor
 from tmsa_core.availability import list_domains
 from tmsa_core.domains import find_domain
@@ -22,10 +22,7 @@ from tmsa_core.training.mapper import calibrate, quick
 from tmsa_core.ui.page import build_ui, launch_options
 from tmsa_core.weights import download
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: on Debian, `apt-get install chromium` gives one"
-)
-browser = test_browser.browser
+pytestmark = needs_chromium
 public_files = test_bundle_completion.public_files
 photo_domain = test_bundle_completion.photo_domain
 

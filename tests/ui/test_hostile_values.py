@@ -12,9 +12,9 @@ from pathlib import Path
 import gradio as gr
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.ui.test_browser import ARGUMENTS, CHROMIUM, WAIT
+from tests.chromium import WAIT, needs_chromium
 from tmsa_core.imaging.metadata import save_image
 from tmsa_core.server.messages import plain_markdown, toast_error
 
@@ -34,17 +34,7 @@ QUERY_KEYS = (
     "domain", "inversion", "seed", "sample", "neutral", "target", "alpha", "levels", "threshold",
 )  # fmt: skip
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: on Debian, `apt-get install chromium` gives one"
-)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
+pytestmark = needs_chromium
 
 
 @dataclass
@@ -79,8 +69,8 @@ class Watched:
 
 
 @pytest.fixture
-def watched(chromium: Browser) -> Iterator[Watched]:
-    context = chromium.new_context()
+def watched(browser: Browser) -> Iterator[Watched]:
+    context = browser.new_context()
     yield Watched(context.new_page())
     context.close()
 

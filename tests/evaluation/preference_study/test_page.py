@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.chromium import needs_chromium
 from tests.comparison_rows import comparison_rows
-from tests.ui.test_browser import ARGUMENTS, CHROMIUM
 from tmsa_core.evaluation.comparison.results import Comparison
 from tmsa_core.evaluation.preference_study.items import make_items
 from tmsa_core.evaluation.preference_study.page import STYLE, Study, build_study
@@ -17,9 +17,7 @@ from tmsa_core.evaluation.preference_study.votes import Votes
 
 WAIT = 60_000
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: on Debian, `apt-get install chromium` gives one"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -34,14 +32,6 @@ def address(study: Study, port: int) -> Iterator[str]:
     _, address, _ = page.launch(css_paths=STYLE, ssr_mode=False, **options)
     yield address
     page.close(verbose=False)
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 def visit(browser: Browser, address: str) -> Page:
