@@ -7,7 +7,6 @@ or downloaded.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Collection, Mapping
@@ -19,7 +18,7 @@ from filelock import FileLock
 from torch import nn
 
 from tmsa_core.errors import BundleError, DamagedFileError, DownloadError, listed, quoted, shortened
-from tmsa_core.files import checked_path
+from tmsa_core.files import DISK_FULL, checked_path
 from tmsa_core.progress import Progress, no_progress
 from tmsa_core.weights.download import Download, difference, fetch, sha256
 from tmsa_core.weights.manifest import (
@@ -342,7 +341,7 @@ def _provide(
 
 
 def _disk_error(error: OSError, download: Download) -> DownloadError:
-    if error.errno == errno.ENOSPC:
+    if error.errno in DISK_FULL:
         return DownloadError(
             f"The disk is full: {download.name} does not fit into TMSA's cache; make room, or set "
             "TMSA_CACHE to a folder on another disk, and try again: the received part is kept."

@@ -30,7 +30,7 @@ if sys.platform != "win32":
 
 _SUFFIX = ".half"
 OPEN_TRIES = 8  # names for a new half; the first one nearly always works
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -111,7 +111,7 @@ def check_writable(path: Path, error_type: type[TmsaError] = RequestError) -> No
 def write_problem(path: Path, error: OSError) -> str:
     """Say in one sentence why ``path`` could not be written, and what to do next."""
     name = _short(path)
-    if error.errno in _FULL or error.errno is None:  # None: NumPy could not write all bytes
+    if error.errno in DISK_FULL or error.errno is None:  # None: NumPy could not write all bytes
         return f"{name} could not be written because the disk is full: make room, and try again."
     if error.errno in _FORBIDDEN:
         return f"{name} could not be written because its folder is read-only: choose another place."

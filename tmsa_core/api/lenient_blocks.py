@@ -6,7 +6,6 @@ Gradio wants. A ``curl`` with a list of values does neither, and would get Gradi
 
 from __future__ import annotations
 
-import errno
 import logging
 import traceback
 from collections.abc import Collection, Iterator
@@ -23,6 +22,7 @@ from gradio.state_holder import SessionState
 from pydantic import ValidationError
 
 from tmsa_core.errors import ImageError, RequestError, TmsaError, shortened
+from tmsa_core.files import DISK_FULL
 from tmsa_core.server.call_files import NO_FILE, named_files, with_stored_files
 from tmsa_core.server.events import as_gradio_error
 from tmsa_core.server.fair_queue import FairQueue
@@ -35,7 +35,6 @@ NO_VALUE = "A value of this call does not fit ({0}): send what gradio_api/info l
 NO_FUNCTION = "This event runs in the browser alone: use the page itself."
 NO_EVENT = "The values of this event do not fit, or the page has a fault: reload the page."
 LONGEST_MESSAGE = 500  # letters
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = logging.getLogger(__name__)
 
