@@ -41,6 +41,15 @@ def list_domains() -> list[DomainStatus]:
     return [_status(domain) for domain in DOMAINS.values()]
 
 
+def domain_status(key: str) -> DomainStatus:
+    """The status of one domain; loads no weights.
+
+    Raises:
+        RequestError: There is no such domain.
+    """
+    return _status(find_domain(key))
+
+
 def align_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
     """The roles that aligning an image needs: none if it is only resized."""
     if not domain.is_face:

@@ -12,13 +12,14 @@ import pytest
 
 from tests.conftest import free_port
 from tmsa_core import Editor
+from tmsa_core.availability import domain_status
 from tmsa_core.bundles import checkpoints_folder, complete, open_bundle
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.server.jobs import Report, SetupJobs
 from tmsa_core.server.settings import make_settings
 from tmsa_core.training.mapper.quick import quick_align
 from tmsa_core.ui.about import CONSENT, licences
-from tmsa_core.ui.domain_panel import find_status, status_markdown
+from tmsa_core.ui.domain_panel import status_markdown
 from tmsa_core.ui.page import build_ui, launch_options
 
 ACTIONS = {"start_download", "start_alignment"}
@@ -138,7 +139,7 @@ def test_only_one_domain_is_set_up_at_a_time() -> None:
         with pytest.raises(RequestError, match="“Photos of faces” is being set up"):
             jobs.start(key, work)
     assert reported.wait(60)
-    text = status_markdown(find_status("ffhq"), jobs.job("ffhq"))
+    text = status_markdown(domain_status("ffhq"), jobs.job("ffhq"))
     assert "Fetching a\\.pt (50%)" in text and "meanwhile" in text
     finish.set()
     thread.join(60)
@@ -154,7 +155,7 @@ def test_a_failed_setup_says_why_and_can_be_tried_again() -> None:
         raise BundleError("The Hub cannot be reached; try again later.")
 
     jobs.start("ffhq", fail).join(60)
-    text = status_markdown(find_status("ffhq"), jobs.job("ffhq"))
+    text = status_markdown(domain_status("ffhq"), jobs.job("ffhq"))
     assert "The Hub cannot be reached" in text
     jobs.start("ffhq", lambda report: None).join(60)
     job = jobs.job("ffhq")
@@ -162,8 +163,8 @@ def test_a_failed_setup_says_why_and_can_be_tried_again() -> None:
 
 
 def test_an_incomplete_domain_says_what_it_lacks() -> None:
-    assert status_markdown(find_status("avatar"), None) == ""
-    assert "cannot be edited here yet" in status_markdown(find_status("ffhq"), None)
+    assert status_markdown(domain_status("avatar"), None) == ""
+    assert "cannot be edited here yet" in status_markdown(domain_status("ffhq"), None)
 
 
 def test_the_about_tab_shows_consent_and_all_licences() -> None:

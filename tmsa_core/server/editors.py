@@ -8,12 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from tmsa_core.align.aligner import Aligner
-from tmsa_core.availability import align_roles, list_domains
+from tmsa_core.availability import align_roles, domain_status
 from tmsa_core.bundles import open_bundle
 from tmsa_core.domains import find_domain
 from tmsa_core.editing.editor import Editor
 from tmsa_core.editing.load import load_aligner, load_editor
 from tmsa_core.errors import BundleError
+
+try:
+    import spaces  # installed on ZeroGPU Spaces; must come before anything that touches CUDA
+except ImportError:
+    spaces = None
 
 SECONDS = 10  # of GPU time per call on ZeroGPU: an edit takes one, and short calls wait least
 
@@ -79,9 +84,7 @@ class Editors:
             if key not in self._aligners:
                 bundle = open_bundle(key)
                 for role in align_roles(facts, bundle):
-                    bundle.path(
-                        role
-                    )  # raises BundleError for a missing file; nothing is downloaded
+                    bundle.path(role)  # BundleError for a missing file; nothing is downloaded
                 self._aligners[key] = load_aligner(key)
         return self._aligners[key]
 
@@ -105,8 +108,7 @@ def say(done: int, total: int, message: str) -> None:
 
 
 def _check_complete(domain: str) -> None:
-    find_domain(domain)
-    status = next(status for status in list_domains() if status.key == domain)
+    status = domain_status(domain)
     if not status.available:
         raise BundleError(f"The domain “{status.title}” cannot be used here yet. {status.reason}")
 
@@ -138,12 +140,6 @@ def device_words(device: str) -> str:
     """Describe a device, such as "cuda:0", for visitors."""
     kinds = {"cuda": "a graphics card (CUDA)", "mps": "the Mac's graphics (MPS)", "cpu": "the CPU"}
     return kinds.get(device.split(":")[0], device)
-
-
-try:
-    import spaces  # installed on ZeroGPU Spaces; must come before anything that touches CUDA
-except ImportError:
-    spaces = None
 
 
 def on_gpu() -> Callable[..., Any] | None:

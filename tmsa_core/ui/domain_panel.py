@@ -7,8 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from tmsa_core.availability import DomainStatus, list_domains, size_words
-from tmsa_core.domains import find_domain
+from tmsa_core.availability import DomainStatus, domain_status, list_domains, size_words
 from tmsa_core.errors import RequestError
 from tmsa_core.server.editors import Editors
 from tmsa_core.server.events import HIDDEN, show_errors
@@ -26,12 +25,6 @@ def domain_choices() -> list[tuple[str, str]]:
         note = "" if status.can_edit else f" (needs a {missing})"
         choices.append((status.title + note, status.key))
     return choices
-
-
-def find_status(domain: str) -> DomainStatus:
-    """Look up what a domain can do on this machine; RequestError for an unknown key."""
-    find_domain(domain)
-    return next(status for status in list_domains() if status.key == domain)
 
 
 def check_setup(status: DomainStatus, allowed: bool) -> None:
@@ -116,7 +109,7 @@ def connect_domain_panel(
     outputs = [parts.panel, parts.status, parts.download, parts.align, parts.timer, domain]
 
     def refresh(key: str) -> tuple[dict[str, Any], ...]:
-        status, job = find_status(key), jobs.job(key)
+        status, job = domain_status(key), jobs.job(key)
         running = job is not None and job.running
         offered = allow_setup and not running
         text = status_markdown(status, job)
@@ -132,13 +125,13 @@ def connect_domain_panel(
     # A script can press hidden buttons, so both actions check the permission again.
     @show_errors
     def start_download(key: str) -> tuple[dict[str, Any], ...]:
-        check_setup(find_status(key), allow_setup)
+        check_setup(domain_status(key), allow_setup)
         jobs.start(key, download_work(key))
         return refresh(key)
 
     @show_errors
     def start_alignment(key: str) -> tuple[dict[str, Any], ...]:
-        check_setup(find_status(key), allow_setup)
+        check_setup(domain_status(key), allow_setup)
         jobs.start(key, align_work(key, editors))
         return refresh(key)
 

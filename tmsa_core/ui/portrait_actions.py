@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tmsa_core.availability import list_domains
+from tmsa_core.availability import domain_status
 from tmsa_core.datatypes import PreparedFace
+from tmsa_core.domains import DOMAINS
 from tmsa_core.errors import ImageError, RequestError, TmsaError, quoted
 from tmsa_core.imaging.metadata import read_recipe
 from tmsa_core.server.editors import Editors
@@ -197,7 +198,7 @@ class PortraitActions:
     def _is_available(self, domain: str) -> bool:
         if domain in ("", self.editors.first.domain.key):
             return True
-        return any(status.key == domain and status.available for status in list_domains())
+        return domain in DOMAINS and domain_status(domain).available
 
 
 def _read_recipe(image: str | None) -> Mapping[str, Any] | None:
