@@ -74,10 +74,7 @@ def quoted(value: object) -> str:
         value = bytes(value[:LETTERS])  # reprlib would write all of it before cutting
     try:
         text = _REPR.repr(value)
-    except (
-        ValueError,
-        RecursionError,
-    ):  # ValueError: an integer with more digits than Python writes
+    except (ValueError, RecursionError):  # ValueError: Python does not write so large an integer
         text = f"a very large {type(value).__name__}"
     return shortened(text)
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tmsa_core.errors import ImageError, RequestError
+from tmsa_core.errors import ImageError, RequestError, quoted, shortened
 
 MAX_IMAGES = 1000
 MAX_BYTES = 64 << 20  # of one image file, unpacked
@@ -141,7 +141,7 @@ def _members(source: Path) -> Sequence[Path | zipfile.ZipInfo]:
     if source.is_dir():
         return _files_below(source)
     if not source.is_file():
-        raise RequestError(f"There is no file or folder {source.name[:60]!r}: check the path.")
+        raise RequestError(f"There is no file or folder {quoted(source.name)}: check the path.")
     return _archive_members(source) if zipfile.is_zipfile(source) else [source]
 
 
@@ -168,8 +168,8 @@ def _open_archive(source: Path) -> Iterator[zipfile.ZipFile]:
             archive = zipfile.ZipFile(file)
         except (*_DAMAGED, *_UNSUPPORTED) as error:
             raise RequestError(
-                f"{source.name[:60]} is a damaged ZIP archive, or has too many files: pack it "
-                "again, or in several archives."
+                f"{shortened(source.name)} is a damaged ZIP archive, or has too many files: pack "
+                "it again, or in several archives."
             ) from error
         with archive:
             yield archive
@@ -183,12 +183,13 @@ def _check_archive(source: Path, members: Sequence[zipfile.ZipInfo]) -> None:
     starts = [offset for offset, _ in places[1:]] + [size]
     if any(end > start for end, start in zip(ends, starts, strict=False)):
         raise RequestError(
-            f"{source.name[:60]} is not a usual ZIP archive, its files overlap: pack it again."
+            f"{shortened(source.name)} is not a usual ZIP archive, its files overlap: pack it "
+            "again."
         )
     unpacked = sum(m.file_size for m in members)
     if unpacked > SMALL_BYTES and unpacked > MAX_RATIO * size:
         raise RequestError(
-            f"{source.name[:60]} would become more than {MAX_RATIO} times as large when "
+            f"{shortened(source.name)} would become more than {MAX_RATIO} times as large when "
             "unpacked, which images do not: pack it again."
         )
 

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.editing.archives import Entry, read_entries, safe_name, source_files
 from tmsa_core.editing.editor import Editor
-from tmsa_core.errors import RequestError, TmsaError
+from tmsa_core.errors import RequestError, TmsaError, quoted, shortened
 from tmsa_core.files import check_writable, replacing, safe_cell
 from tmsa_core.imaging.images import load_image
 from tmsa_core.imaging.metadata import add_watermark, encode_image
@@ -87,8 +87,8 @@ def check_output(out: Path, sources: Iterable[Path]) -> None:
     """
     if out.exists() and any(os.path.samefile(source, out) for source in source_files(sources)):
         raise RequestError(
-            f"{out.name[:60]} is one of the files to edit: give another name for the archive of "
-            "results, or another folder."
+            f"{shortened(out.name)} is one of the files to edit: give another name for the archive "
+            "of results, or another folder."
         )
     check_writable(out)
 
@@ -124,7 +124,7 @@ def run_batch(
     """
     options = options or BatchOptions()
     if options.format not in FORMATS:
-        raise RequestError(f"format is {options.format[:60]!r}; use one of {', '.join(FORMATS)}.")
+        raise RequestError(f"format is {quoted(options.format)}; use one of {', '.join(FORMATS)}.")
     editor.total_shift(requests)  # invalid edits are invalid for every image
     sources = list(sources)
     check_output(out, sources)

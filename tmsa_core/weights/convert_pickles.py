@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from tmsa_core.errors import BundleError
+from tmsa_core.errors import BundleError, shortened
 from tmsa_core.weights.harmless_pickles import ALLOWED, with_tensors
 
 _SMALL = 1 << 20  # bytes that a tensor may take although the file does not hold them
@@ -59,8 +59,8 @@ def _reason(file: Path, error: Exception) -> str:
     unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and unsafe:
         return (
-            f"{file.name} was refused, and nothing in it was run: it asks for {unsafe[1][:60]}, "
-            "which a weights file never needs."
+            f"{file.name} was refused, and nothing in it was run: it asks for "
+            f"{shortened(unsafe[1])}, which a weights file never needs."
         )
     size = file.stat().st_size
     return f"{file.name} ({size} bytes) is not a complete PyTorch file: get it again."
