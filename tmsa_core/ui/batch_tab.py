@@ -12,7 +12,7 @@ from tmsa_core.server.events import HIDDEN, ON_LONG, files_input, show_errors_st
 from tmsa_core.ui.batch_actions import BatchActions, BatchControls, status_html
 from tmsa_core.ui.links import MAX_CHARACTERS, STRENGTHS
 from tmsa_core.ui.strings import BATCH_WORDS
-from tmsa_core.ui.widgets import Slider
+from tmsa_core.ui.widgets import IMAGE_KINDS, Slider
 
 COLUMNS = {  # heading of the table -> width
     "file": "120px",
@@ -21,7 +21,6 @@ COLUMNS = {  # heading of the table -> width
     "text": "70px",
     "message": "190px",
 }
-KINDS = [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")]
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def _lay_out_controls(texts: tuple[str, str]) -> list[Any]:
         _text_field(texts[0], "Current description", "batch-neutral"),
         _text_field(texts[1], "Target description", "batch-target"),
         Slider(*STRENGTHS, value=1, step=0.05, label="Strength", elem_id="batch-alpha"),
-        gr.Radio(KINDS, value="png", label="File format", elem_id="batch-kind"),
+        gr.Radio(IMAGE_KINDS, value="png", label="File format", elem_id="batch-kind"),
         gr.Checkbox(True, label="Write “AI-edited” on the images"),
     ]
 

@@ -8,9 +8,9 @@ and deletes these when the visitor leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from gradio.components.imageslider import SliderData
 from gradio.data_classes import ImageData
@@ -42,12 +42,7 @@ from tmsa_core.ui.edit_values import (
 )
 from tmsa_core.ui.html import scores_html, times
 from tmsa_core.ui.portrait_actions import PortraitActions
-
-Progress = Callable[..., Any]
-
-
-def _no_progress(*_: Any, **__: Any) -> None:
-    """Progress callback that does nothing."""
+from tmsa_core.ui.widgets import Progress, no_progress
 
 
 class EditActions:
@@ -71,7 +66,7 @@ class EditActions:
         history: History,
         controls: EditControls,
         owner: str = "",
-        progress: Progress = _no_progress,
+        progress: Progress = no_progress,
         how: Literal["apply", "add", "open"] = "apply",
     ) -> Iterator[PageUpdate]:
         """Edit the image in the controls; a new one is prepared first and shown at once.

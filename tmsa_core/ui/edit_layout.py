@@ -18,12 +18,11 @@ from tmsa_core.ui.edit_stack import History, new_history
 from tmsa_core.ui.edit_values import EditControls, EditSession, PageUpdate
 from tmsa_core.ui.html import chips_html, scores_html, stack_html
 from tmsa_core.ui.links import MAX_CHARACTERS, STRENGTHS, THRESHOLDS
-from tmsa_core.ui.widgets import BeforeAfter, Slider, script, small_image
+from tmsa_core.ui.widgets import IMAGE_KINDS, BeforeAfter, Slider, script, small_image
 
 SESSION_SECONDS = 3600
 LEVELS = [("all", "all"), ("coarse: shape, pose", "coarse"), ("medium: features", "medium"),
           ("fine: colours", "fine")]  # fmt: skip
-KINDS = [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")]
 INVERSION_LABELS = {"e4e": "e4e (fast)", "hfgi": "HFGI (keeps more detail)"}
 
 
@@ -323,7 +322,7 @@ def _lay_out_output_options() -> tuple[gr.Radio, gr.Radio, gr.Checkbox]:
             min_width=200,
             elem_id="whole",
         )
-        kind = gr.Radio(KINDS, value="png", label="File", min_width=200, elem_id="kind")
+        kind = gr.Radio(IMAGE_KINDS, value="png", label="File", min_width=200, elem_id="kind")
     watermark = gr.Checkbox(True, label="Write “AI-edited” on the image", elem_id="notice")
     return whole, kind, watermark
 

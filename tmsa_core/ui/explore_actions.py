@@ -6,10 +6,10 @@ is in ``method_comparison``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -27,20 +27,16 @@ from tmsa_core.server.jobs import CancellationFlags
 from tmsa_core.server.samples import Samples
 from tmsa_core.ui.edit_values import EditSession
 from tmsa_core.ui.latent_map import Point, image_point, map_figure, random_points, text_point
+from tmsa_core.ui.widgets import Progress, no_progress
 from tmsa_core.validation import number, strengths, whole
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Progress = Callable[..., Any]  # as gr.Progress: progress((done, total), desc=..., unit=...)
 MAX_PROMPTS = 8  # of a grid and of a map
 MAX_FRAMES = 60  # of a morph in one direction
 MIN_SHOWN_SIDE = 384  # px; smaller crops are enlarged to this side
 OWN_PORTRAIT = "your portrait"
-
-
-def no_progress(*_: Any, **__: Any) -> None:
-    """Report nothing."""
 
 
 @dataclass(frozen=True)

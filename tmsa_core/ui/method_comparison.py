@@ -14,8 +14,9 @@ from PIL.Image import Image
 from tmsa_core.datatypes import EditRequest, PreparedFace
 from tmsa_core.imaging.images import to_image
 from tmsa_core.imaging.metadata import annotate
-from tmsa_core.ui.explore_actions import ExploreContext, ExploreInputs, Progress, open_portrait
+from tmsa_core.ui.explore_actions import ExploreContext, ExploreInputs, open_portrait
 from tmsa_core.ui.strings import duration
+from tmsa_core.ui.widgets import Progress
 
 if TYPE_CHECKING:
     from tmsa_core.baselines import FrozenNetworks

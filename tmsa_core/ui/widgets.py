@@ -1,7 +1,8 @@
-"""Small components and scripts that several tabs use."""
+"""Small components, choices, scripts and callbacks that several tabs use."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,13 @@ import gradio as gr
 from gradio.components.imageslider import SliderData
 
 STATIC = Path(__file__).parent / "static"
+IMAGE_KINDS = [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")]  # label -> ending
+
+Progress = Callable[..., Any]  # as gr.Progress: progress((done, total), desc=..., unit=...)
+
+
+def no_progress(*_: Any, **__: Any) -> None:
+    """Report nothing."""
 
 
 def script(name: str) -> str:
