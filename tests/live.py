@@ -72,7 +72,7 @@ def running_app(
             yield f"{address}/"
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=200)
 
 
 @contextmanager

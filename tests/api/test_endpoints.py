@@ -269,9 +269,9 @@ def test_plain_http_works_too(server: str, file: Path) -> None:
         json.dumps(body).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=200) as answer:
         event = json.load(answer)["event_id"]
-    with urllib.request.urlopen(f"{server}gradio_api/call/edit/{event}", timeout=60) as answer:
+    with urllib.request.urlopen(f"{server}gradio_api/call/edit/{event}", timeout=200) as answer:
         text = answer.read().decode()
     assert "event: complete" in text, text
     assert "image.png" in text
@@ -284,7 +284,7 @@ def post(server: str, name: str, values: list[object]) -> str:
     headers = {"Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(address, data, headers)) as answer:
         event = json.load(answer)["event_id"]
-    with urllib.request.urlopen(f"{address}/{event}", timeout=60) as answer:
+    with urllib.request.urlopen(f"{address}/{event}", timeout=200) as answer:
         return answer.read().decode()
 
 
@@ -328,7 +328,7 @@ def test_a_call_that_does_not_fit_is_told_so(
         f"{server}gradio_api/call/{name}", json.dumps(body).encode(), headers
     )
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=60)
+        urllib.request.urlopen(request, timeout=200)
     assert caught.value.code == 400
     assert explained in json.load(caught.value)["error"]
 

@@ -130,7 +130,7 @@ def test_a_call_in_the_queue_keeps_its_image(
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     invert = {"data": [file, "e4e", 0, True]}
     first = httpx.post(f"{address}/call/invert", json=invert).json()["event_id"]
-    assert "complete" in httpx.get(f"{address}/call/invert/{first}", timeout=60).text
+    assert "complete" in httpx.get(f"{address}/call/invert/{first}", timeout=200).text
     slow = {"data": [{"path": path, "meta": file["meta"]}, *TEXTS, -1, 1, 9, "e4e", 0, True]}
     queued = [httpx.post(f"{address}/call/sweep", json=slow).json() for _ in range(4)]
     last = httpx.post(f"{address}/call/sweep", json=slow).json()["event_id"]
@@ -166,7 +166,7 @@ def test_a_batch_ends_when_its_caller_leaves(
     data = [files, *TEXTS, 1.0, "all", 0, "e4e", 0, True]
     event = httpx.post(f"{address}/call/batch", json={"data": data}).json()["event_id"]
     cache = Path(get_upload_folder())
-    with httpx.stream("GET", f"{address}/call/batch/{event}", timeout=60):
+    with httpx.stream("GET", f"{address}/call/batch/{event}", timeout=200):
         wait_for(lambda: httpx.get(f"{address}/queue/status").json()["queue_size"] == 0)
     wait_for(lambda: any(map(zipfile.is_zipfile, cache.rglob("edited.zip"))))
     [archive] = cache.rglob("edited.zip")

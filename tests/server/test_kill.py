@@ -40,7 +40,7 @@ def moments(count: int) -> Iterator[float]:
 
 def begin_edit(server: Server, sent: Path) -> str:
     """Upload an image and queue its edit; the address where its answer would be read."""
-    with httpx.Client(base_url=f"{server.address}/gradio_api", timeout=60) as client:
+    with httpx.Client(base_url=f"{server.address}/gradio_api", timeout=200) as client:
         [path] = client.post("/upload", files={"files": (sent.name, sent.read_bytes())}).json()
         image = {"path": path, "meta": {"_type": "gradio.FileData"}}
         event = client.post("/call/edit", json={"data": [image, *TEXTS]}).json()["event_id"]

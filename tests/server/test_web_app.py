@@ -25,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def client(server: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{server}gradio_api", timeout=60) as client:
+    with httpx.Client(base_url=f"{server}gradio_api", timeout=200) as client:
         yield client
 
 

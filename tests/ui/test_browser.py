@@ -134,7 +134,7 @@ class Visitor:
 
 
 def _fetched(source: str) -> np.ndarray:
-    with urllib.request.urlopen(source, timeout=10) as answer:
+    with urllib.request.urlopen(source, timeout=200) as answer:
         return np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGB")).astype(int)
 
 

@@ -95,7 +95,8 @@ def test_app_starts_in_any_folder_and_contacts_no_other_host(tmp_path: Path, por
         time.sleep(1.0)  # telemetry would be sent in the background, just after the start
     finally:
         process.terminate()
-        process.wait(timeout=60)  # it ends after warming up, slowly on a busy machine
+        status = process.wait(timeout=200)  # it ends after warming up
+    assert status == 0  # SIGTERM is a normal end, at any moment
     assert "Edit a face with words" in page
     hosts = {line.split()[1] for line in log.read_text().splitlines() if line.startswith("HOST ")}
     assert hosts <= {"127.0.0.1", "localhost", "0.0.0.0", "::1", "None"}, hosts
@@ -117,7 +118,7 @@ def test_a_failed_start_prints_one_sentence(tmp_path: Path) -> None:
 
 def _wait_for(address: str, process: subprocess.Popen, log: Path) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(240):
+    for _ in range(800):
         assert process.poll() is None, log.read_text()
         try:
             with opener.open(address, timeout=5) as answer:

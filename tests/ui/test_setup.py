@@ -80,11 +80,11 @@ def call_in_every_way(address: str, number: int, key: str) -> Iterator[str]:
     """Call an event directly and through the queue; yield the responses."""
     body = {"data": [key], "fn_index": number, "session_hash": f"x{number}"}
     for way in ("run/x", "api/x", "run/start_alignment", "run/predict"):
-        yield httpx.post(f"{address}gradio_api/{way}", json=body, timeout=60).text
-    joined = httpx.post(f"{address}gradio_api/queue/join", json=body, timeout=60)
+        yield httpx.post(f"{address}gradio_api/{way}", json=body, timeout=200).text
+    joined = httpx.post(f"{address}gradio_api/queue/join", json=body, timeout=200)
     assert joined.status_code == 200, joined.text
     session = {"session_hash": body["session_hash"]}
-    yield httpx.get(f"{address}gradio_api/queue/data", params=session, timeout=60).text
+    yield httpx.get(f"{address}gradio_api/queue/data", params=session, timeout=200).text
 
 
 @pytest.mark.parametrize("key", ["avatar", "ffhq"])
@@ -122,7 +122,7 @@ def test_events_that_run_networks_are_closed_to_direct_calls(closed: tuple[gr.Bl
             continue
         body = {"data": [None] * len(fn.inputs), "fn_index": number, "session_hash": "x"}
         for way in ("run", "api"):
-            answer = httpx.post(f"{address}gradio_api/{way}/x", json=body, timeout=60)
+            answer = httpx.post(f"{address}gradio_api/{way}/x", json=body, timeout=200)
             assert answer.status_code == 404 and "join the queue" in answer.text, fn.name
 
 

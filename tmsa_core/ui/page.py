@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,8 +159,10 @@ def serve(settings: Settings) -> None:
     """
     editor = first_editor(settings.domain)
     page = build_ui(editor, settings.allow_setup)
-    # Exit normally on SIGTERM, which deletes visitors' files; the default ends at once.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A flag, because an exception from a signal handler is lost where Python ignores exceptions,
+    # for example in a finaliser. After it the program exits normally and deletes visitors' files.
+    stop_asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop_asked.set())
     page.launch(
         server_name=f"[{settings.host}]" if ":" in settings.host else settings.host,
         server_port=settings.port,
@@ -167,8 +170,17 @@ def serve(settings: Settings) -> None:
         prevent_thread_lock=True,
         **launch_options(settings.allowed_hosts),
     )
+    threading.Thread(target=_warm_up, args=(editor,)).start()
+    try:
+        while not stop_asked.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        print("Stopping.")
+    page.close()
+
+
+def _warm_up(editor: Editor) -> None:
     try:
         editor.warm_up()
     except TmsaError as error:  # actions that need the file report it again; others work
         print(error, file=sys.stderr)
-    page.block_thread()
