@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
+import numpy as np
+
 from tmsa_core.datatypes import EditRequest, Face
 from tmsa_core.errors import RequestError, StrengthError, quoted, shortened
 
@@ -19,10 +21,10 @@ def check_requests(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRe
     """One edit or several, as a tuple.
 
     Raises:
-        RequestError: The list is empty or holds something else.
+        RequestError: The list is empty or holds something else, or a field is no bool.
     """
     if isinstance(request, EditRequest):
-        return (request,)
+        request = [request]
     requests = tuple(request) if isinstance(request, Iterable) else (request,)
     if not requests:
         raise RequestError("The list of edits is empty; give at least one.")
@@ -32,6 +34,7 @@ def check_requests(request: EditRequest | Sequence[EditRequest]) -> tuple[EditRe
                 f"Got a {shortened(type(each).__name__)} instead of an EditRequest: give one "
                 "with a neutral and a target text, or a list of them."
             )
+        check_flag(each.paste_back, "paste_back")
     return requests
 
 
@@ -93,6 +96,30 @@ def finite_number(value: object) -> float | None:
 def is_whole(value: object) -> bool:
     """Whether a value is an integer of Python or NumPy; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_flag(value: object, name: str) -> bool:
+    """A switch as a bool; JSON's null is False.
+
+    Raises:
+        RequestError: The value is not a bool, 0, 1 or None; the message calls it ``name``.
+    """
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if is_whole(value) and value in (0, 1):
+        return value == 1
+    raise RequestError(f"{name} is {quoted(value)}; use True or False.")
+
+
+def check_choice(value: object, choices: Sequence[str], name: str) -> str:
+    """One of several names.
+
+    Raises:
+        RequestError: The value is none of them; the message calls it ``name``.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise RequestError(f"{name} is {quoted(value)}; use one of {', '.join(choices)}.")
 
 
 def parse_levels(text: object) -> str | tuple[int, ...]:

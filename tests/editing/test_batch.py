@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
@@ -161,6 +163,28 @@ def test_batches_that_cannot_start_say_why(
         run_batch(editor, [good], [GLASSES], out)
     rows = list(run_batch(editor, [tmp_path / "bad.zip"], [GLASSES], out))
     assert rows[0].status == "failed"  # no table of contents, so it counts as one odd file
+
+
+@pytest.mark.parametrize("field", ["inversion", "aligned", "format", "notice"])
+@pytest.mark.parametrize("value", [np.zeros(3), "maybe", 7, [True]], ids=str)
+def test_options_of_a_wrong_kind_are_refused_in_a_sentence(
+    editor: Editor, portrait_png: bytes, tmp_path: Path, field: str, value: object
+) -> None:
+    source = packed(tmp_path / "in.zip", {"a.png": portrait_png})
+    options = BatchOptions(**{field: value})
+    with pytest.raises(RequestError, match=f"^{field} is .*use|^{field} is .*bundle"):
+        run_batch(editor, [source], [GLASSES], tmp_path / "out.zip", options)
+    assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize("value", [np.zeros(3), "maybe", 7, [True]], ids=str)
+def test_flags_of_a_wrong_kind_are_refused_in_a_sentence(
+    editor: Editor, portrait: Image.Image, value: object
+) -> None:
+    with pytest.raises(RequestError, match=r"^aligned is .*use True or False"):
+        editor.prepare(portrait, aligned=value)
+    with pytest.raises(RequestError, match=r"^paste_back is .*use True or False"):
+        editor.edit(editor.sample(0), replace(GLASSES, paste_back=value))
 
 
 def test_the_table_has_no_formulas() -> None:

@@ -12,7 +12,7 @@ from tmsa_core.align.paste import paste_back, restore_whole
 from tmsa_core.datatypes import AlignedImage, CropTransform, Face, PreparedFace
 from tmsa_core.domains import Domain
 from tmsa_core.imaging.images import ImageSource, load_image
-from tmsa_core.validation import choose_face
+from tmsa_core.validation import check_flag, choose_face
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class Aligner:
         Raises:
             ImageError: The image cannot be read.
             NoFaceError: No face was found.
-            RequestError: There is no face of that number.
+            RequestError: There is no face of that number, or ``aligned`` is not a bool.
         """
+        aligned = check_flag(aligned, "aligned")
         photo = load_image(image)
         faces = () if aligned or self.finder is None else self.finder.find(photo)
         chosen = choose_face(faces, face) if faces else None

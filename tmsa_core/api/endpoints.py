@@ -26,7 +26,7 @@ from tmsa_core.server.events import LONG, MODEL, image_input, show_errors
 from tmsa_core.server.fair_queue import is_awaited
 from tmsa_core.server.file_leases import Leases, write_cached
 from tmsa_core.server.files import check_bytes, received
-from tmsa_core.validation import number, parse_levels, strengths, whole
+from tmsa_core.validation import check_flag, number, parse_levels, strengths, whole
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Endpoints:
             encoder does not know.
         """
         editor = self.editors.get(domain)
-        first = _request(neutral_text, target_text, alpha, levels, threshold, bool(paste_back))
+        first = _request(neutral_text, target_text, alpha, levels, threshold, paste_back)
         requests = stacked(first, more_edits)
         prepared = _prepare(editor, image, inversion, face, aligned)
         result = editor.edit(prepared, requests)
@@ -218,9 +218,7 @@ class Endpoints:
         paths = [Path(file) for file in files or ()]
         first = _request(neutral_text, target_text, alpha, levels, threshold, True)
         requests = stacked(first, more_edits)
-        options = BatchOptions(
-            str(inversion), whole(face, "face"), bool(aligned), str(format), bool(notice)
-        )
+        options = BatchOptions(str(inversion), whole(face, "face"), aligned, str(format), notice)
         out = self.leases.new_folder() / "edited.zip"
         rows = []
         work = run_batch(self.editors.get(domain), paths, requests, out, options)
@@ -274,7 +272,7 @@ class Endpoints:
 
 def _prepare(editor: Editor, image: Any, inversion: str, face: int, aligned: bool) -> PreparedFace:
     return editor.prepare(
-        _given(image), inversion=inversion, face=whole(face, "face"), aligned=bool(aligned)
+        _given(image), inversion=inversion, face=whole(face, "face"), aligned=aligned
     )
 
 
@@ -287,7 +285,7 @@ def _given(image: Any) -> Any:
 
 
 def _request(
-    neutral_text: str, target_text: str, alpha: Any, levels: str, threshold: Any, paste_back: bool
+    neutral_text: str, target_text: str, alpha: Any, levels: str, threshold: Any, paste_back: Any
 ) -> EditRequest:
     return EditRequest(
         neutral_text=neutral_text or "",
@@ -295,7 +293,7 @@ def _request(
         alpha=number(alpha, "alpha"),
         levels=parse_levels(levels),
         threshold=number(threshold, "threshold"),
-        paste_back=paste_back,
+        paste_back=check_flag(paste_back, "paste_back"),
     )
 
 

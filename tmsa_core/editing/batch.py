@@ -22,10 +22,11 @@ from pathlib import Path, PurePosixPath
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.editing.archives import Entry, read_entries, safe_name, source_files
 from tmsa_core.editing.editor import Editor
-from tmsa_core.errors import RequestError, TmsaError, quoted, shortened
+from tmsa_core.errors import RequestError, TmsaError, shortened
 from tmsa_core.files import check_writable, replacing, safe_cell
 from tmsa_core.imaging.images import load_image
 from tmsa_core.imaging.metadata import add_watermark, encode_image
+from tmsa_core.validation import check_choice, check_flag
 
 TABLE = "scores.csv"
 RECIPE = "recipe.json"
@@ -123,8 +124,10 @@ def run_batch(
         TextError: At once: a prompt cannot be used.
     """
     options = options or BatchOptions()
-    if options.format not in FORMATS:
-        raise RequestError(f"format is {quoted(options.format)}; use one of {', '.join(FORMATS)}.")
+    check_choice(options.format, FORMATS, "format")
+    check_flag(options.aligned, "aligned")
+    check_flag(options.notice, "notice")
+    editor.check_inversion(options.inversion)
     editor.total_shift(requests)  # invalid edits are invalid for every image
     sources = list(sources)
     check_output(out, sources)

@@ -91,7 +91,7 @@ class Editor:
             BundleError: The weights of the inversion are missing, but can be had.
         """
         self.models.require_encoder()
-        self._check_inversion(inversion)
+        self.check_inversion(inversion)
         timings: dict[str, float] = {}
         with _timed(timings, "align"):
             found = self.align(image, face, aligned)
@@ -300,6 +300,24 @@ class Editor:
         """The inversions whose weights are on this machine."""
         return inversions_here(self.bundle)
 
+    def check_inversion(self, name: str) -> None:
+        """Check that an inversion can be used.
+
+        Raises:
+            RequestError: There is no such inversion.
+            BundleError: Its weights are missing or damaged.
+        """
+        if isinstance(name, str) and name in self.inversions:
+            return
+        if isinstance(name, str) and name in INVERSIONS and name in self.bundle.files:
+            problem = self.bundle.problem(name, thorough=True)
+            if problem is not None:
+                raise problem
+        raise RequestError(
+            f"inversion is {quoted(name)}, but the {self.domain.key} bundle has weights for "
+            f"{' and '.join(self.inversions)} only."
+        )
+
     def _check_face(self, prepared: PreparedFace) -> None:
         if not isinstance(prepared, PreparedFace):
             raise RequestError(
@@ -311,18 +329,6 @@ class Editor:
                 f"This face was prepared for {prepared.domain}, not {self.domain.key}: "
                 "prepare the image again."
             )
-
-    def _check_inversion(self, name: str) -> None:
-        if name in self.inversions:
-            return
-        if name in INVERSIONS and name in self.bundle.files:
-            problem = self.bundle.problem(name, thorough=True)
-            if problem is not None:
-                raise problem
-        raise RequestError(
-            f"inversion is {quoted(name)}, but the {self.domain.key} bundle has weights for "
-            f"{' and '.join(self.inversions)} only."
-        )
 
     def _synthesise(self, w_plus: Tensor, residual: Tensor | None = None) -> Image.Image:
         """One crop of w_plus (L,512), and for HFGI the residual (3,S,S)."""
