@@ -103,7 +103,7 @@ def test_keys_must_fit_exactly(bundle_folder, change):
         tensors["extra.weight"] = torch.zeros(1)
     text = {"kind": "stylegan2", "architecture": json.dumps(metadata["architecture"])}
     save_file(tensors, path, text)
-    with pytest.raises(BundleError, match="input.input|extra.weight"):
+    with pytest.raises(BundleError, match=r"input.input|extra.weight"):
         load_network("stylegan2", path)
 
 

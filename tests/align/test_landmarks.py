@@ -367,9 +367,9 @@ def test_errors_are_relative_to_the_face():
     truth = render(sample_portraits(1, torch.Generator().manual_seed(0)), 128).landmarks[0]
     truth = truth.double().numpy()
     eyes = np.hypot(*(truth[36:42].mean(0) - truth[42:48].mean(0)))
-    assert landmark_error(truth, truth + (0.1 * eyes, 0)) == pytest.approx(0.1)
+    assert landmark_error(truth, truth + np.array([0.1 * eyes, 0])) == pytest.approx(0.1)
     _, side = face_box(truth)
-    assert corner_error(truth, truth + (0, side / 0.64)) == pytest.approx(1)
+    assert corner_error(truth, truth + np.array([0, side / 0.64])) == pytest.approx(1)
 
 
 def test_training_makes_working_reproducible_files(tmp_path):

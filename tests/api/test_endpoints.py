@@ -337,7 +337,7 @@ def test_a_world_that_is_not_here_is_not_fetched_for_a_call(
     client: Client, file: Path, outside_hosts: list[str]
 ) -> None:
     before = list(outside_hosts)
-    with pytest.raises(AppError, match="cannot be used here yet.*download church"):
+    with pytest.raises(AppError, match=r"cannot be used here yet.*download church"):
         client.predict(handle_file(file), *TEXTS, 1.0, domain="church", api_name="/edit")
     assert outside_hosts == before
 

@@ -66,7 +66,7 @@ def test_invalid_options_are_refused_in_one_sentence(
     assert len(words) < 400
 
 
-def known_addresses(lookup):  # noqa: ANN001, ANN201
+def known_addresses(lookup):
     """The machine's resolver for addresses; it refuses names."""
 
     def look_up(host: str, *arguments: object, **options: object) -> object:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tests.fuzz.judge import Fault, fault_of_command
+from tests.fuzz.judge import FaultError, fault_of_command
 from tests.fuzz.values import Draw
 from tests.live import ROOT
 from tmsa_core import EditRequest, load_editor
@@ -141,7 +141,7 @@ def command(d: Draw, world: World) -> None:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
         status = main(line)
     if fault := fault_of_command(line, status, errors.getvalue()):
-        raise Fault(fault)
+        raise FaultError(fault)
 
 
 def shell(d: Draw, world: World) -> None:
@@ -152,10 +152,11 @@ def shell(d: Draw, world: World) -> None:
         cwd=d.folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
+        check=False,
         timeout=LIMIT_OF_SHELL,
     )
     if fault := fault_of_command(line, done.returncode, done.stderr.decode(errors="replace")):
-        raise Fault(fault)
+        raise FaultError(fault)
 
 
 ENDPOINTS = {
@@ -225,7 +226,7 @@ def forged_file(d: Draw, v: Visitor) -> None:
     body = good(name, "") | ({"files": [file]} if name == "batch" else {"image": file})
     v.call(name, list(body.values()))
     if any("event: complete" in answer.text for answer in v.answers):
-        raise Fault("a forged file was used")
+        raise FaultError("a forged file was used")
 
 
 def own_file(d: Draw, v: Visitor) -> None:

@@ -20,7 +20,7 @@ BYSTANDER = "bystander-5d1f.png"  # another client's image
 BUSY = (429, 503)  # answers that ask to come again
 
 
-class Fault(Exception):
+class FaultError(Exception):
     """Raised by a case that has itself seen what is wrong."""
 
 
@@ -38,7 +38,7 @@ def fault_of_call(call: Callable[[], object]) -> str:
         call()
     except TmsaError as error:
         return fault_of_sentence(str(error))
-    except Fault as fault:
+    except FaultError as fault:
         return str(fault)
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)

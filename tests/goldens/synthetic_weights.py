@@ -17,14 +17,14 @@ import re
 import numpy as np
 
 __all__ = [
-    "hash_normal",
-    "hash_indices",
-    "leave_alone",
-    "rule_for",
-    "make_tensor",
     "fill_state_dict",
-    "smooth_image",
+    "hash_indices",
+    "hash_normal",
+    "leave_alone",
+    "make_tensor",
     "pattern_image",
+    "rule_for",
+    "smooth_image",
 ]
 
 SQRT2 = math.sqrt(2.0)

@@ -49,7 +49,7 @@ def test_an_invalid_checkpoint_is_refused(tmp_path, content):
         torch.save({"another": 1}, run.state_path)
     else:
         run.state_path.write_bytes(content)
-    with pytest.raises(RequestError, match="state.pt is damaged.*--restart"):
+    with pytest.raises(RequestError, match=r"state.pt is damaged.*--restart"):
         run.resume({"model": torch.nn.Linear(2, 2)})
 
 
@@ -70,7 +70,7 @@ def test_an_interrupt_lets_the_step_finish_and_be_saved(tmp_path, number):
 def test_a_second_interrupt_stops_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(training_run, "IMPATIENT_SECONDS", 0.0)
     run = Run("stage", Options(tmp_path, tmp_path), total=10)
-    with pytest.raises(KeyboardInterrupt, match="^$"), run.whole_steps():
+    with pytest.raises(KeyboardInterrupt, match=r"^$"), run.whole_steps():
         os.kill(os.getpid(), signal.SIGINT)
         assert not run.should_continue(0)
         os.kill(os.getpid(), signal.SIGINT)

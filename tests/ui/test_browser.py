@@ -51,7 +51,7 @@ class Visitor:
         self.at_work: set[Request] = set()
         self.page.on("request", self._note)
         for done in ("requestfinished", "requestfailed"):
-            self.page.on(done, lambda request: self.at_work.discard(request))
+            self.page.on(done, self.at_work.discard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.visit(address)
 

@@ -149,7 +149,7 @@ def test_spare_heads_of_car_encoders_are_left_out(tmp_path):
     assert encoder.levels == 10 and encoder.latent_avg.shape == (10, 512)
     assert encoder(torch.zeros(1, 3, 48, 64)).shape == (1, 10, 512)
     source = write_checkpoint("e4e", tmp_path / "face.pt", sizes)
-    with pytest.raises(BundleError, match="contradicts itself.*14 heads"):
+    with pytest.raises(BundleError, match=r"contradicts itself.*14 heads"):
         convert("e4e", source, tmp_path)
 
 
@@ -250,7 +250,7 @@ def test_a_malicious_pickle_is_refused_without_running(wrapping, tmp_path):
         convert("arcface", path, tmp_path / "out")
     assert not touched.exists() and not (tmp_path / "out").exists()
     if wrapping == "zip":
-        with pytest.raises(BundleError, match="nothing in it was run.*system"):
+        with pytest.raises(BundleError, match=r"nothing in it was run.*system"):
             convert("arcface", path, tmp_path / "out")
         torch.load(path, weights_only=False)  # the attack works on an unrestricted reader
         assert touched.exists()
@@ -529,7 +529,7 @@ def test_missing_and_unexpected_keys_are_named(tmp_path):
     words = r"1 missing: output_layer\.3\.bias; 1 unexpected: head\.bias"
     with pytest.raises(BundleError, match=words):
         convert("arcface", saved(content, tmp_path), tmp_path / "out")
-    with pytest.raises(BundleError, match="nothing under decoder.*its keys are encoder"):
+    with pytest.raises(BundleError, match=r"nothing under decoder.*its keys are encoder"):
         state = network_state("e4e", SMALL["e4e"], "synthetic/", "encoder.")
         convert("e4e", saved(state, tmp_path), tmp_path / "out")
 

@@ -177,7 +177,7 @@ class Endpoints:
             for request, result in zip(requests, results, strict=True)
         ]
 
-    def batch(
+    def batch(  # noqa: D417 (Gradio, not the caller, gives the progress)
         self,
         files: Any,
         neutral_text: str,

@@ -25,9 +25,9 @@ from tmsa_core.errors import RequestError, quoted
 __all__ = [
     "METHODS",
     "Edit",
+    "FrozenNetworks",
     "Method",
     "Texts",
-    "FrozenNetworks",
     "check_methods",
     "obstacle",
     "open_networks",

@@ -125,12 +125,12 @@ def named_files(parts: Sequence[Block], values: Sequence[Any], name: str = "") -
         bare = index < len(parts) and isinstance(parts[index], FILE_COMPONENTS)
         try:
             found += [path for path in _paths_in(value, bare) if not is_http_url_like(path)]
-        except _NoFile as error:
+        except _NoFileError as error:
             raise RequestError(NO_FILE.format(name)) from error
     return found
 
 
-class _NoFile(Exception):
+class _NoFileError(Exception):
     """A value that should be a file is not one."""
 
 
@@ -179,7 +179,7 @@ def _paths_in(value: Any, bare: bool) -> Iterator[str]:
     while rest:  # a loop, because a call may nest its values deeply
         item, bare = rest.pop()
         if isinstance(item, str) and bare:
-            raise _NoFile
+            raise _NoFileError
         if isinstance(item, dict):
             yield from _path_of(item)
             rest += [(inner, False) for inner in item.values()]
@@ -192,5 +192,5 @@ def _path_of(file: dict[str, Any]) -> Iterator[str]:
     if path is None or (path == "" and file.get("url")):
         return
     if not isinstance(path, str) or not isinstance(file.get("meta", {}), dict):
-        raise _NoFile
+        raise _NoFileError
     yield path

@@ -139,7 +139,7 @@ def first_editor(domain: str) -> Editor:
 def device_words(device: str) -> str:
     """Describe a device, such as "cuda:0", for visitors."""
     kinds = {"cuda": "a graphics card (CUDA)", "mps": "the Mac's graphics (MPS)", "cpu": "the CPU"}
-    return kinds.get(device.split(":")[0], device)
+    return kinds.get(device.split(":", maxsplit=1)[0], device)
 
 
 def on_gpu() -> Callable[..., Any] | None:

@@ -115,7 +115,7 @@ class Stack:
         return self._with_layers(index, Layer(replace(request, alpha=alpha)))
 
     def _with_layers(self, index: int, layer: Layer) -> Stack:
-        return replace(self, layers=self.layers[:index] + (layer,) + self.layers[index + 1 :])
+        return replace(self, layers=(*self.layers[:index], layer, *self.layers[index + 1 :]))
 
     def _checked(self, index: int) -> int:
         if not is_whole(index) or not 0 <= index < len(self.layers):

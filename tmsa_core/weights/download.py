@@ -73,7 +73,7 @@ class Download:
         return text[:12]
 
 
-class _Unusable(Exception):  # noqa: N818
+class _UnusableError(Exception):
     """A place cannot give the file; the message is the reason."""
 
 
@@ -147,7 +147,7 @@ def fetch(
     for place in download.places if download.sha256 else download.places[:1]:
         try:
             _fetch_from(place, download, target, progress, endpoint)
-        except _Unusable as problem:
+        except _UnusableError as problem:
             problems.append(f"{shortened(place)}: {problem}")
         else:
             return target
@@ -179,7 +179,7 @@ def _fetch_from(
     if wrong := difference(part, wanted):
         part.unlink()
         if not old:
-            raise _Unusable(f"it sent a wrong file, {wrong}")
+            raise _UnusableError(f"it sent a wrong file, {wrong}")
         progress(0, 0, f"{part.name} was damaged ({wrong}) and is fetched from the start")
         _fetch_from(place, download, target, progress, endpoint)
         return
@@ -199,16 +199,16 @@ def _ask(url: str, place: Place, download: Download, endpoint: str | None) -> Do
             "unset it, or download on another machine and copy the cache."
         ) from error
     except network_errors() as error:
-        raise _Unusable(_words(error)) from error
+        raise _UnusableError(_words(error)) from error
     digest = stated.etag if _SHA256.fullmatch(stated.etag or "") else None
     if download.sha256 is None:
         if digest is None or stated.commit_hash != place.revision:
-            raise _Unusable("the Hub does not state the SHA-256 of the pinned revision")
+            raise _UnusableError("the Hub does not state the SHA-256 of the pinned revision")
         return replace(download, sha256=digest, bytes=stated.size)
     if digest not in (None, download.sha256):
-        raise _Unusable(f"it holds another file of that name, SHA-256 {digest[:12]}...")
+        raise _UnusableError(f"it holds another file of that name, SHA-256 {digest[:12]}...")
     if download.bytes is not None and stated.size not in (None, download.bytes):
-        raise _Unusable(f"it holds a file of {stated.size:,} bytes, not {download.bytes:,}")
+        raise _UnusableError(f"it holds a file of {stated.size:,} bytes, not {download.bytes:,}")
     return download
 
 
@@ -229,9 +229,9 @@ def _receive(url: str, part: Path, wanted: Download, progress: Progress) -> None
         grown = part.exists() and part.stat().st_size > old
         failures = 0 if grown else failures + 1
         if failures >= TRIES:
-            raise _Unusable(reason)
+            raise _UnusableError(reason)
         time.sleep(PAUSE * 2**failures)
-    raise _Unusable("the connection broke too often")
+    raise _UnusableError("the connection broke too often")
 
 
 def _append(url: str, part: Path, old: int, wanted: Download, progress: Progress) -> None:

@@ -19,7 +19,7 @@ from tmsa_core.training.mapper.cache import Parts, cached
 COUNT = 70
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stops the sampling in the middle."""
 
 
@@ -57,7 +57,7 @@ def killed_after(count: int) -> bank.Tick:
         nonlocal seen
         seen += more
         if seen >= count:
-            raise Killed
+            raise KilledError
 
     return tick
 
@@ -69,7 +69,7 @@ def test_killed_and_resumed_sampling_equals_unbroken_sampling(
     unbroken = synthetic_pairs(embedder, COUNT, 3, lambda more: None)
     parts = Parts(tmp_path / "parts", "key")
     for stop in stops:
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             synthetic_pairs(embedder, COUNT, 3, killed_after(stop), parts)
     kept = len(list((tmp_path / "parts").glob("*.safetensors")))
     embedder.evaluations = 0
@@ -93,7 +93,7 @@ def test_real_images_are_inverted_in_parts(embedder: ImageEmbedder, tmp_path: Pa
     unbroken = pairs(lambda more: None)
     bank.PART = 2 * bank.REAL_BATCH  # two batches per part
     parts = Parts(tmp_path / "parts", "key")
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         pairs(killed_after(6), parts)
     read.clear()
     resumed = pairs(lambda more: None, parts)

@@ -51,17 +51,17 @@ def test_unusable_folders_are_refused_with_a_reason(tmp_path):
         open_images(tmp_path / "empty", AVATAR)
     with pytest.raises(RequestError, match="holds 3 images"):
         open_images(fill(tmp_path / "few", 3), AVATAR)
-    with pytest.raises(ImageError, match="64 x 64 pixels.*at least 128 x 128"):
+    with pytest.raises(ImageError, match=r"64 x 64 pixels.*at least 128 x 128"):
         open_images(fill(tmp_path / "small", size=(64, 64)), AVATAR)
-    with pytest.raises(ImageError, match="not square.*tmsa align"):
+    with pytest.raises(ImageError, match=r"not square.*tmsa align"):
         open_images(fill(tmp_path / "wide", size=(200, 128)), AVATAR)
     broken = fill(tmp_path / "broken")
     (broken / "005.png").write_bytes(b"\x89PNG no image")
-    with pytest.raises(ImageError, match="005.png cannot be read"):
+    with pytest.raises(ImageError, match=r"005.png cannot be read"):
         open_images(broken, AVATAR)
     huge = fill(tmp_path / "huge")
     Image.new("1", (9000, 9000)).save(huge / "005.png")
-    with pytest.raises(ImageError, match="005.png cannot be read.*64 megapixels"):
+    with pytest.raises(ImageError, match=r"005.png cannot be read.*64 megapixels"):
         open_images(huge, AVATAR)
 
 

@@ -81,7 +81,7 @@ def test_another_configuration_is_refused_before_any_work(bundle, unbroken):
     def train(preset=SMALL, options=options, images=None):
         train_alignment(bundle, preset, options, images, "mapper")
 
-    with pytest.raises(RequestError, match="differs in its preset: .*--restart"):
+    with pytest.raises(RequestError, match=r"differs in its preset: .*--restart"):
         train(replace(SMALL, noise=0.3))
     with pytest.raises(RequestError, match="differs in its steps: "):
         train(replace(SMALL, iterations=9))
@@ -93,7 +93,7 @@ def test_another_configuration_is_refused_before_any_work(bundle, unbroken):
 def test_a_damaged_configuration_is_refused(bundle, unbroken, tmp_path, content):
     shutil.copytree(unbroken[1].work, tmp_path / "work")
     (tmp_path / "work" / "mapper" / "configuration.json").write_text(content)
-    with pytest.raises(RequestError, match="differs in its domain and .*--restart"):
+    with pytest.raises(RequestError, match=r"differs in its domain and .*--restart"):
         train_alignment(bundle, SMALL, Options(tmp_path / "work", bundle.folder), None, "mapper")
 
 

@@ -60,7 +60,7 @@ def test_an_upload_sends_both_files_in_one_commit(bundle, monkeypatch):
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "no address"])
 def test_an_unreachable_hub_is_reported_in_one_sentence(bundle, online, endpoint):
-    with pytest.raises(RequestError, match="upload to me/tmsa failed.*log in") as said:
+    with pytest.raises(RequestError, match=r"upload to me/tmsa failed.*log in") as said:
         publish_mapper(bundle, "me/tmsa", endpoint=endpoint, token="nonsense")
     assert len(str(said.value).splitlines()) == 1
 

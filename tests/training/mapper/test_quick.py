@@ -94,8 +94,8 @@ def test_an_unwritable_folder_is_refused_before_any_work(tmp_path, bundle_folder
     taken = tmp_path / "taken"
     taken.write_text("")
     bundle = replace(open_bundle("avatar", bundle_folder), folder=taken / "avatar")
-    with pytest.raises(BundleError, match="cannot be written to .*taken/avatar "):
+    with pytest.raises(BundleError, match=r"cannot be written to .*taken/avatar "):
         save.check_writable(bundle)
     (tmp_path / "x.safetensors").mkdir()
-    with pytest.raises(BundleError, match="x.safetensors is a folder"):
+    with pytest.raises(BundleError, match=r"x.safetensors is a folder"):
         save_tensors("kind", {"x": torch.ones(2)}, tmp_path / "x.safetensors", {})
