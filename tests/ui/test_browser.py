@@ -51,7 +51,7 @@ class Visitor:
         self.at_work: set[Request] = set()
         self.page.on("request", self._note)
         for done in ("requestfinished", "requestfailed"):
-            self.page.on(done, self.at_work.discard)
+            self.page.on(done, self._finished)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.visit(address)
 
@@ -68,6 +68,10 @@ class Visitor:
             self.hosts.add(parts.hostname or "")
         if "/queue/" in parts.path:  # this stream is open while events run
             self.at_work.add(request)
+
+    def _finished(self, request: Request) -> None:
+        # Playwright cannot register a method of a built-in type as a handler.
+        self.at_work.discard(request)
 
     def settled(self) -> None:
         """Wait until both images are loaded."""
