@@ -38,12 +38,20 @@ SMALL: dict[str, dict[str, Any]] = {
         "residual_widths": [6, 8, 10],
         "units": 2,
     },
+    "sfe": {
+        "levels": 10,
+        "channels": 16,
+        "widths": [4, 6, 8, 10],
+        "units": [1, 1, 2, 1],
+        "blocks": 1,
+    },
     "arcface": {"input_size": 32, "widths": [4, 8, 12, 16], "units": [1, 1, 2, 1]},
 }
 PUBLIC: dict[str, dict[str, Any]] = {
     "stylegan2": {"resolution": 1024},
     "e4e": {"levels": 18},
     "hfgi": {},
+    "sfe": {},
     "arcface": {},
 }
 

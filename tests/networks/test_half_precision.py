@@ -43,6 +43,7 @@ def run(kind: str, device: str, dtype: torch.dtype) -> Tensor:
         "stylegan2": lambda: module.synthesise(codes),
         "e4e": lambda: module(images[..., :64, :64]),
         "hfgi": lambda: module(network("stylegan2", device, dtype), images, codes, codes + 0.1),
+        "sfe": lambda: module.invert(network("stylegan2", device, dtype), images)[1],
         "arcface": lambda: module(images),
     }
     return runs[kind]()
@@ -50,7 +51,7 @@ def run(kind: str, device: str, dtype: torch.dtype) -> Tensor:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("device", "dtype"), WHERE)
-@pytest.mark.parametrize("kind", ["stylegan2", "e4e", "hfgi", "arcface", "mapper"])
+@pytest.mark.parametrize("kind", ["stylegan2", "e4e", "hfgi", "sfe", "arcface", "mapper"])
 def test_half_precision_stays_close(kind, device, dtype):
     exact = run(kind, device, torch.float32)
     with torch.autocast(device, torch.bfloat16, enabled=dtype is None):

@@ -32,3 +32,10 @@ def fit_side(pixels: Tensor, side: int) -> Tensor:
     height, width = pixels.shape[-2:]
     share = side / max(height, width)
     return resize_tensor(pixels, (round(height * share), round(width * share)))
+
+
+def bilinear(x: Tensor, side: int) -> Tensor:
+    """Resize x (B,C,H,W) bilinearly to (B,C,side,side), without antialiasing."""
+    if x.shape[-2:] == (side, side):
+        return x
+    return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tmsa_core.imaging.resize import fit_side
+from tmsa_core.imaging.resize import bilinear, fit_side
 from tmsa_core.networks.irse import Unit, stem
 from tmsa_core.networks.stylegan2 import Generator, activate
 
@@ -220,10 +220,3 @@ class HFGI(nn.Module):
     ) -> Tensor:
         """Images (B,3,H,W) in [-1,1], w_plus and w_edit (B,L,512) -> (B,3,R,R), not clamped."""
         return self.fuse(generator, self.residual(generator, images, w_plus), w_edit)
-
-
-def bilinear(x: Tensor, side: int) -> Tensor:
-    """Resize x (B,C,H,W) bilinearly to (B,C,side,side), without antialiasing."""
-    if x.shape[-2:] == (side, side):
-        return x
-    return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)

@@ -424,6 +424,39 @@ class Generator(nn.Module):
 
         return finish(None), finish
 
+    def synthesise_lower(self, styles: Sequence[Tensor], side: int) -> tuple[Tensor, Tensor]:
+        """Run the layers up to one resolution.
+
+        Args:
+            styles: The list of ``to_styles``, possibly edited.
+            side: The resolution, from 4; only styles up to it count.
+
+        Returns:
+            The features (B,C,side,side) after its last convolution, and the image so far
+            (B,3,side,side) float32.
+        """
+        maps = self._noise_maps("buffers", styles[0].shape[0], None)
+        blocks = range(self.resolutions.index(side))
+        return self._blocks(blocks, *self._lowest(styles, maps), styles, maps, {})
+
+    def synthesise_upper(self, styles: Sequence[Tensor], features: Tensor, image: Tensor) -> Tensor:
+        """Run the layers above the resolution of features and image.
+
+        After ``synthesise_lower`` this gives the image of ``synthesise``; features of another
+        origin change it.
+
+        Args:
+            styles: The list of ``to_styles``, possibly edited.
+            features: (B,C,side,side).
+            image: (B,3,side,side) float32.
+
+        Returns:
+            (B,3,R,R) float32 images, nominally in [-1,1], not clamped.
+        """
+        maps = self._noise_maps("buffers", styles[0].shape[0], None)
+        blocks = range(self.resolutions.index(image.shape[-1]), len(self.to_rgbs))
+        return self._blocks(blocks, features, image, styles, maps, {})[1]
+
     def _lowest(self, styles: Sequence[Tensor], maps: NoiseMaps) -> tuple[Tensor, Tensor]:
         """Compute the features (B,C,4,4) and the image (B,3,4,4)."""
         x = self.input.input.contiguous(memory_format=torch.channels_last)

@@ -19,6 +19,7 @@ BUILDERS = {  # kind -> "module:class or function"
     "stylegan2": "tmsa_core.networks.stylegan2:Generator",
     "e4e": "tmsa_core.networks.e4e:Encoder",
     "hfgi": "tmsa_core.networks.hfgi:HFGI",
+    "sfe": "tmsa_core.networks.sfe:SFE",
     "arcface": "tmsa_core.networks.identity:IdentityNet",
     "mapper": "tmsa_core.networks.tmsa:Mapper",
     "clip": "tmsa_core.networks.clip:compact_clip",
