@@ -41,6 +41,7 @@ class MoreEdit(_Target, total=False):
     alpha: float
     levels: str
     threshold: float
+    region: str
 
 
 class DomainRow(TypedDict):
@@ -134,6 +135,7 @@ class TmsaClient:
         notice: bool = False,
         domain: str = "",
         more_edits: Sequence[MoreEdit] = (),
+        region: str = "",
     ) -> Path:
         """Edit the face in an image by a pair of prompts.
 
@@ -151,6 +153,8 @@ class TmsaClient:
             notice: Whether to add a visible watermark.
             domain: Key of the domain; "" is the page's first.
             more_edits: Up to seven further edits, applied together with the first.
+            region: Where the image may change: names such as "hair, beard", or a mask as a data
+                URL; "" is everywhere.
 
         Returns:
             File of the edited image.
@@ -171,6 +175,7 @@ class TmsaClient:
                 notice=notice,
                 domain=domain,
                 more_edits=list(more_edits),
+                region=region,
             )
         )
 
@@ -252,6 +257,7 @@ class TmsaClient:
         notice: bool = False,
         domain: str = "",
         more_edits: Sequence[MoreEdit] = (),
+        region: str = "",
     ) -> BatchResult:
         """Apply the same edits to many images or ZIP archives; arguments as in ``edit``.
 
@@ -272,6 +278,7 @@ class TmsaClient:
             notice=notice,
             domain=domain,
             more_edits=list(more_edits),
+            region=region,
         )
         return BatchResult(Path(archive), rows)
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import numpy as np
 from PIL.Image import Image
 from torch import Tensor
 
+ImageSource = Image | str | Path | np.ndarray | bytes  # see ``imaging.images.load_image``
+# Names such as "hair, beard" or a data URL; or a mask: white where the edit may change the photo.
+Region = str | Image | Path | np.ndarray | bytes
 Levels = str | tuple[int, ...]  # "all", "coarse", "medium", "fine", or indices of W+ rows
 
 
@@ -92,7 +97,7 @@ class PreparedFace:
 
 @dataclass(frozen=True)
 class EditRequest:
-    """One text edit.
+    """One edit.
 
     Attributes:
         neutral_text: Describes the image before the edit, or any image of the domain.
@@ -101,6 +106,7 @@ class EditRequest:
         levels: The W+ rows that move.
         threshold: Share in [0, 1) of the shift's smallest components that are set to zero.
         paste_back: Whether the crop is put back into its photo.
+        region: Where the photo may change, see ``align.regions``; "" is everywhere.
     """
 
     neutral_text: str
@@ -109,6 +115,7 @@ class EditRequest:
     levels: Levels = "all"
     threshold: float = 0.0
     paste_back: bool = True
+    region: Region = ""
 
 
 @dataclass(frozen=True, eq=False)

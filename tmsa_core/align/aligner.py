@@ -5,13 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PIL import Image
+from torch import Tensor
 
 from tmsa_core.align.crop import align_crop, crop_whole, crop_without_face, resize_square
 from tmsa_core.align.landmarks import FaceFinder
-from tmsa_core.align.paste import paste_back, restore_whole
-from tmsa_core.datatypes import AlignedImage, CropTransform, Face, PreparedFace
+from tmsa_core.align.paste import (
+    paste_back,
+    region_in_photo,
+    restore_whole,
+    restore_within,
+    to_crop,
+    whole_image,
+)
+from tmsa_core.align.regions import crop_region
+from tmsa_core.datatypes import AlignedImage, CropTransform, Face, ImageSource, PreparedFace
 from tmsa_core.domains import Domain
-from tmsa_core.imaging.images import ImageSource, load_image
+from tmsa_core.errors import NoFaceError
+from tmsa_core.imaging.images import load_image
 from tmsa_core.validation import check_flag, choose_face
 
 
@@ -49,13 +59,49 @@ class Aligner:
         crop, encoder_input, transform = self._cut(photo, chosen)
         return AlignedImage(photo, crop, encoder_input, transform, chosen, faces)
 
-    def paste_back(self, prepared: PreparedFace, crop: Image.Image) -> Image.Image:
-        """Put an edited crop back into its photo, see ``align.paste``; a sample has no photo."""
-        if prepared.transform is None:
+    def paste_back(
+        self, prepared: PreparedFace, crop: Image.Image, region: Tensor | None = None
+    ) -> Image.Image:
+        """Put an edited crop back into its photo, see ``align.paste``; a sample has no photo.
+
+        Args:
+            prepared: The face.
+            crop: Its edited crop, R x R pixels.
+            region: (1,R,R) in [0, 1], where the photo may change; None for everywhere.
+        """
+        photo, transform = prepared.photo, prepared.transform
+        if transform is None:
             return crop
-        if not self.domain.is_face:
-            return restore_whole(prepared.photo, crop, self.domain.content)
-        return paste_back(prepared.photo, crop, prepared.transform, prepared.inversion_crop)
+        if self.domain.is_face:
+            return paste_back(photo, crop, transform, prepared.inversion_crop, region)
+        if region is not None:
+            return restore_within(photo, crop, transform, region)
+        return restore_whole(photo, crop, self.domain.content)
+
+    def region(self, prepared: PreparedFace, region: str) -> Tensor:
+        """A region of a face's crop, (1,R,R) in [0, 1], see ``align.regions.crop_region``."""
+        size = prepared.crop.width
+        place = prepared.transform or whole_image(size)
+        points = self._points(prepared)
+        return crop_region(region, size, points, prepared.photo.size, place)
+
+    def region_in_photo(self, prepared: PreparedFace, region: str) -> Image.Image:
+        """The same in the photo, a grey image of its size: 0 where the photo cannot change."""
+        place = prepared.transform or whole_image(prepared.crop.width)
+        return region_in_photo(self.region(prepared, region), prepared.photo.size, place)
+
+    def _points(self, prepared: PreparedFace) -> Tensor | None:
+        """The landmarks (68,2) in pixels of the crop; None where there is no face."""
+        if self.finder is None:
+            return None
+        if prepared.transform is None:  # a sample is always a face, however strange
+            return self.finder.place_in_crop(prepared.crop)
+        if prepared.face is not None:
+            return to_crop(prepared.face.landmarks, prepared.transform)
+        try:
+            return to_crop(self.finder.find(prepared.photo)[0].landmarks, prepared.transform)
+        except NoFaceError:
+            return None
 
     def _cut(
         self, photo: Image.Image, face: Face | None

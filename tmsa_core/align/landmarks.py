@@ -36,6 +36,8 @@ from tmsa_core.align.detectors import (
     read_predictor,
 )
 from tmsa_core.align.views import (
+    BOX_DROP,
+    BOX_SIDE,
     PATCH,
     Photo,
     View,
@@ -135,6 +137,19 @@ class FaceFinder:
             )
         hits.sort(key=lambda hit: face_box(hit.points)[1], reverse=True)
         return tuple(Face(_upright_box(h.points), torch.from_numpy(h.points)) for h in hits)
+
+    def place_in_crop(self, crop: Image.Image) -> torch.Tensor:
+        """The landmarks (68,2) float64 of a face whose place is known, in pixels of its crop."""
+        import dlib
+
+        scale = PATCH / 2 / (BOX_SIDE * crop.width)  # the predictor sees the face box at PATCH / 2
+        side = round(crop.width * scale)
+        corner = round(0.5 * side - PATCH / 4), round((0.5 + BOX_DROP) * side - PATCH / 4)
+        box = dlib.rectangle(*corner, corner[0] + PATCH // 2 - 1, corner[1] + PATCH // 2 - 1)
+        pixels = np.array(crop.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+        parts = self._predict(pixels, box).parts()
+        points = np.array([(part.x, part.y) for part in parts], dtype=np.float64)
+        return torch.from_numpy((points + 0.5) * (crop.width / side) - 0.5)
 
 
 def find_hits(image: Image.Image, detector: Detector, predict: Predict) -> list[Hit]:

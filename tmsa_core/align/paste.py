@@ -29,6 +29,27 @@ _FINEST_LAYER = 1024  # pixels; up to here layers are enlarged bicubically, beyo
 _STRIP_PIXELS = 1 << 20  # blended at once; bounds the memory
 
 
+def whole_image(size: int) -> CropTransform:
+    """The place of a crop that is a whole square image of ``size`` pixels."""
+    low, high = -0.5, size - 0.5
+    return CropTransform(((low, low), (low, high), (high, high), (high, low)), size)
+
+
+def to_crop(points: Tensor, transform: CropTransform) -> Tensor:
+    """Points (P,2) in pixels of a photo -> (P,2) float64 in pixels of a crop of ``size``."""
+    quad = torch.tensor(transform.quad, dtype=torch.float64)
+    sides = torch.stack([quad[3] - quad[0], quad[1] - quad[0]], dim=1)  # (2,2)
+    return (points.double() - quad[0]) @ torch.linalg.inv(sides).T * transform.size - 0.5
+
+
+def restore_within(
+    photo: Image.Image, crop: Image.Image, transform: CropTransform, region: Tensor
+) -> Image.Image:
+    """Put a crop into its photo inside a region (1,S,S) in [0, 1]; other pixels stay the same."""
+    layer = torch.cat([region, region * _levels(crop)])
+    return _blend(in_rgb(photo), layer, transform, "bilinear")
+
+
 def restore_whole(photo: Image.Image, crop: Image.Image, content: float = 1.0) -> Image.Image:
     """The inverse of ``crop_whole``: an edited crop in the size and proportions of its photo."""
     top, height = content_rows(crop.height, content)
@@ -41,6 +62,7 @@ def paste_back(
     crop: Image.Image,
     transform: CropTransform,
     original_crop: Image.Image | None = None,
+    region: Tensor | None = None,
 ) -> Image.Image:
     """Put an edited crop back into its photo, at the photo's full resolution.
 
@@ -59,9 +81,13 @@ def paste_back(
         crop: The edited crop, square, of any size.
         transform: The place of the crop in the photo.
         original_crop: The crop before the edit, as the generator makes it.
+        region: (1,S,S) in [0, 1], S the side of the crop: where the photo may change. Pixels in
+            which ``region_in_photo`` is zero stay identical.
     """
     photo, size = in_rgb(photo), crop.width
     mask = _feathered_mask(transform, photo.size, size)
+    if region is not None:
+        mask = mask * region
     edited = _levels(crop)
     if original_crop is None:
         matched = edited + _seam_tint(photo, edited, mask, transform)
@@ -69,7 +95,32 @@ def paste_back(
     else:
         original = _levels(original_crop.resize(crop.size, Image.Resampling.BICUBIC))
         layer = _changes(photo, edited, original, mask, transform)
-    return _blend(photo, layer, transform)
+    return _blend(photo, layer, transform, "bicubic" if region is None else "bilinear")
+
+
+def region_in_photo(
+    region: Tensor, photo_size: tuple[int, int], transform: CropTransform
+) -> Image.Image:
+    """Where ``paste_back`` may change a photo: a grey image of its size.
+
+    Args:
+        region: (1,S,S) in [0, 1], in the crop.
+        photo_size: Width and height of the photo.
+        transform: The place of the crop in the photo.
+
+    Returns:
+        0 where the photo stays as it is; above that, in a narrow margin and inside, up to 255.
+    """
+    extent = region.expand(3, -1, -1) * 1e4  # so that the faintest change rounds to no zero
+    layer = torch.cat([torch.zeros_like(region), extent])
+    black = Image.new("RGB", photo_size)
+    return _blend(black, layer, transform, "bilinear").convert("L")
+
+
+def photo_to_crop(mask: Image.Image, transform: CropTransform, size: int) -> Tensor:
+    """The part of a photo's grey mask under a crop, (1,size,size) in [0, 255]; 0 outside it."""
+    under, inside = _photo_under_crop(mask.convert("RGB"), transform, size)
+    return under[:1] * inside
 
 
 def _levels(image: Image.Image) -> Tensor:
@@ -204,15 +255,21 @@ def _photo_under_crop(
     return _levels(part.transform(*sampling)), inside
 
 
-def _blend(photo: Image.Image, layer: Tensor, transform: CropTransform) -> Image.Image:
-    """Compute photo * (1 - cover) + colours; layer (4,S,S) holds both in crop space."""
+def _blend(
+    photo: Image.Image, layer: Tensor, transform: CropTransform, enlarged: str = "bicubic"
+) -> Image.Image:
+    """Compute photo * (1 - cover) + colours; layer (4,S,S) holds both in crop space.
+
+    ``enlarged`` names the interpolation of a small layer; "bilinear" spreads no further than to
+    the next pixel of the layer.
+    """
     quad = np.array(transform.quad)
     left, top, right, bottom = quad_bounds(quad)
     left, top = max(left, 0), max(top, 0)
     right, bottom = min(right + 1, photo.width), min(bottom + 1, photo.height)
     if left >= right or top >= bottom:
         return photo.copy()
-    layer = _fit_resolution(layer, float(np.hypot(*(quad[3] - quad[0]))))
+    layer = _fit_resolution(layer, float(np.hypot(*(quad[3] - quad[0]))), enlarged)
     # Maps x and y in the photo to positions along the crop's sides, in [-1, 1] inside.
     across, down = quad[3] - quad[0], quad[1] - quad[0]
     inverse = np.linalg.inv(np.stack([across, down], axis=1)) * 2
@@ -238,10 +295,10 @@ def _blend(photo: Image.Image, layer: Tensor, transform: CropTransform) -> Image
     return result
 
 
-def _fit_resolution(layer: Tensor, side: float) -> Tensor:
+def _fit_resolution(layer: Tensor, side: float, enlarged: str) -> Tensor:
     """Resize a layer (4,S,S) near the crop's side in photo pixels, down or up."""
     size, wanted = layer.shape[-1], max(1, math.ceil(side))
     if wanted < size:
         return resize_tensor(layer[None], wanted)[0]
     wanted = min(wanted, max(size, _FINEST_LAYER))
-    return F.interpolate(layer[None], (wanted, wanted), mode="bicubic")[0]
+    return F.interpolate(layer[None], (wanted, wanted), mode=enlarged)[0]

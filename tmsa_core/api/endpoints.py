@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from PIL.Image import Image
 
-from tmsa_core.api.values import edit_list, stacked
+from tmsa_core.api.values import edit_list, stacked, text_region
 from tmsa_core.availability import list_domains
 from tmsa_core.datatypes import EditRequest, PreparedFace
 from tmsa_core.editing.archives import count_entries
@@ -56,6 +56,7 @@ class Endpoints:
         notice: bool = False,
         domain: str = "",
         more_edits: Any = (),
+        region: str = "",
     ) -> Image:
         """Edit the face in an image by two texts, or by several such edits at once.
 
@@ -74,15 +75,18 @@ class Endpoints:
             notice: Whether to write on the image that it is edited.
             domain: Which domain, as listed by `domains`; empty for the app's own.
             more_edits: Further edits, applied together with the first: a list of up to 7 objects
-                with target_text and, where wanted, neutral_text, alpha, levels and threshold, such
-                as [{"target_text": "old human face", "alpha": 0.5}].
+                with target_text and, where wanted, neutral_text, alpha, levels, threshold and
+                region, such as [{"target_text": "old human face", "alpha": 0.5}].
+            region: Where the image may change: "" for everywhere; names from face, eyes, brows,
+                mouth, beard, hair, skin and background, several of them with commas; or a mask of
+                the image's size as a data URL, white where it may change.
 
         Returns:
             The edited image. Its metadata holds the recipe and notes, such as words that the text
             encoder does not know.
         """
         editor = self.editors.get(domain)
-        first = _request(neutral_text, target_text, alpha, levels, threshold, paste_back)
+        first = _request(neutral_text, target_text, alpha, levels, threshold, paste_back, region)
         requests = stacked(first, more_edits)
         prepared = _prepare(editor, image, inversion, face, aligned)
         result = editor.edit(prepared, requests)
@@ -192,6 +196,7 @@ class Endpoints:
         notice: bool = False,
         domain: str = "",
         more_edits: Any = (),
+        region: str = "",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands progress in
     ) -> tuple[str, list[dict[str, Any]]]:
         """Edit many images in the same way; an image that fails does not stop the others.
@@ -210,13 +215,14 @@ class Endpoints:
             notice: Whether to write on each image that it is edited.
             domain: Which domain, as listed by `domains`; empty for the app's own.
             more_edits: Further edits of each image, as in `edit`.
+            region: Where the images may change, as in `edit`.
 
         Returns:
             A ZIP archive with the edited images, scores.csv and recipe.json, and the scores as
             a table, one row per image.
         """
         paths = [Path(file) for file in files or ()]
-        first = _request(neutral_text, target_text, alpha, levels, threshold, True)
+        first = _request(neutral_text, target_text, alpha, levels, threshold, True, region)
         requests = stacked(first, more_edits)
         options = BatchOptions(str(inversion), whole(face, "face"), aligned, str(format), notice)
         out = self.leases.new_folder() / "edited.zip"
@@ -285,7 +291,13 @@ def _given(image: Any) -> Any:
 
 
 def _request(
-    neutral_text: str, target_text: str, alpha: Any, levels: str, threshold: Any, paste_back: Any
+    neutral_text: str,
+    target_text: str,
+    alpha: Any,
+    levels: str,
+    threshold: Any,
+    paste_back: Any,
+    region: Any,
 ) -> EditRequest:
     return EditRequest(
         neutral_text=neutral_text or "",
@@ -294,6 +306,7 @@ def _request(
         levels=parse_levels(levels),
         threshold=number(threshold, "threshold"),
         paste_back=check_flag(paste_back, "paste_back"),
+        region=text_region(region),
     )
 
 
@@ -337,6 +350,7 @@ def add_endpoints(endpoints: Endpoints) -> None:
         notice = gr.Checkbox(False, label="notice")
         domain = gr.Textbox("", label="domain")
         more = edit_list(label="more_edits")
+        region = gr.Textbox("", label="region")
         kind = gr.Textbox("png", label="format")
         alpha_range = [gr.Number(-1.0, label="alpha_from"), gr.Number(2.0, label="alpha_to")]
         steps = gr.Number(7, label="steps")
@@ -351,9 +365,9 @@ def add_endpoints(endpoints: Endpoints) -> None:
     leases = endpoints.leases
     where = [inversion, face, aligned]
     how = [alpha, levels, threshold, *where]
-    edit_inputs = [image, *texts, *how, paste_back, notice, domain, more]
+    edit_inputs = [image, *texts, *how, paste_back, notice, domain, more, region]
     sweep_inputs = [image, *texts, *alpha_range, steps, *where, domain]
-    batch_inputs = [files, *texts, *how, kind, notice, domain, more]
+    batch_inputs = [files, *texts, *how, kind, notice, domain, more, region]
     _publish(leases, call, endpoints.edit, "edit", edit_inputs, result_image)
     _publish(leases, call, endpoints.align, "align", [image, face, domain], [result_image, table])
     _publish(

@@ -8,8 +8,9 @@ from typing import Any
 
 import gradio as gr
 
+from tmsa_core.align.regions import region_text
 from tmsa_core.datatypes import EditRequest
-from tmsa_core.errors import RequestError
+from tmsa_core.errors import RequestError, quoted
 from tmsa_core.validation import MAX_LAYERS, number, parse_levels
 
 FIELDS = {
@@ -18,6 +19,7 @@ FIELDS = {
     "alpha": {"type": "number"},
     "levels": {"type": "string"},
     "threshold": {"type": "number"},
+    "region": {"type": "string"},
 }
 FORM = 'a list such as [{"target_text": "old human face", "alpha": 0.5}]'
 
@@ -81,4 +83,14 @@ def _edit(raw: Any, index: int, first: EditRequest) -> EditRequest:
         parse_levels(levels),
         number(raw.get("threshold", 0.0), "threshold"),
         first.paste_back,
+        text_region(raw.get("region")),
     )
+
+
+def text_region(value: Any) -> str:
+    """The region of a script's edit, which is a text; RequestError for everything else."""
+    if value is not None and not isinstance(value, str):
+        raise RequestError(
+            f"region is {quoted(value)}; use a name such as 'hair', or a mask as a data URL."
+        )
+    return region_text(value or "")

@@ -43,6 +43,14 @@ ThresholdEach = Annotated[
     list[float],
     typer.Option(help="Share of the shift's smallest components to drop, 0 to below 1."),
 ]
+RegionEach = Annotated[
+    list[str],
+    typer.Option(
+        metavar="NAMES|FILE",
+        help="Where the image may change: face, eyes, brows, mouth, beard, hair, skin, "
+        "background, several with commas; or an image file, white where it may change.",
+    ),
+]
 
 
 def load(domain: str, device: str, output: Path, samples_only: bool = False) -> Editor:

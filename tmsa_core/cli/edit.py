@@ -8,7 +8,7 @@ so ``--help`` answers at once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +26,7 @@ from tmsa_core.cli.common import (
     Neutral,
     NeutralEach,
     Output,
+    RegionEach,
     Source,
     Target,
     TargetEach,
@@ -56,12 +57,14 @@ def edit(
     face: FaceIndex = 0,
     levels: LevelsEach = ("all",),
     threshold: ThresholdEach = (0.0,),
+    region: RegionEach = ("",),
     crop_only: Annotated[bool, typer.Option("--crop-only", help="Write the crop alone.")] = False,
     aligned: Aligned = False,
     device: Device = "auto",
 ) -> None:
     """Edit the face in an image by a pair of prompts, or by several pairs at once."""
-    requests = _requests(target, neutral, alpha, levels, threshold, paste_back=not crop_only)
+    each = {"neutral": neutral, "alpha": alpha, "levels": levels, "threshold": threshold}
+    requests = _requests(target, each | {"region": region}, paste_back=not crop_only)
     editor = load(domain, device, output)
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     result = editor.edit(prepared, requests)
@@ -140,6 +143,7 @@ def batch(
     face: FaceIndex = 0,
     levels: LevelsEach = ("all",),
     threshold: ThresholdEach = (0.0,),
+    region: RegionEach = ("",),
     aligned: Aligned = False,
     device: Device = "auto",
 ) -> None:
@@ -152,7 +156,8 @@ def batch(
     from tmsa_core.editing.batch import BatchOptions, check_output, run_batch
     from tmsa_core.editing.load import load_editor
 
-    requests = _requests(target, neutral, alpha, levels, threshold)
+    each = {"neutral": neutral, "alpha": alpha, "levels": levels, "threshold": threshold}
+    requests = _requests(target, each | {"region": region})
     options = BatchOptions(inversion, face, aligned, format, notice)
     check_output(output, sources)
     count = count_entries(sources)
@@ -211,6 +216,7 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
         "edit in.png -o out.png --target 'smiling human face' --alpha 1.5 --crop-only",
         "edit in.png -o out.png --target 'old human face' --alpha 0.5 "
         "--target 'human face with glasses' --alpha 1",
+        "edit in.png -o out.png --target 'human face with red hair' --region hair",
     ),
     sweep: ("sweep in.png -o strip.png --target 'old human face' --from -1 --to 2 --steps 7",),
     align: (
@@ -239,19 +245,13 @@ def _save(
 
 
 def _requests(
-    targets: Sequence[str],
-    neutrals: Sequence[str],
-    alphas: Sequence[float],
-    levels: Sequence[str],
-    thresholds: Sequence[float],
-    paste_back: bool = True,
+    targets: Sequence[str], options: Mapping[str, Sequence[Any]], paste_back: bool = True
 ) -> list[EditRequest]:
     """One edit per target; the other options follow in order, and their last value repeats."""
     from tmsa_core.datatypes import EditRequest
     from tmsa_core.validation import parse_levels
 
-    options = {"neutral": neutrals, "alpha": alphas, "levels": levels, "threshold": thresholds}
-    columns: list[list[Any]] = []
+    columns: dict[str, list[Any]] = {}
     for name, values in options.items():
         missing = len(targets) - len(values)
         if missing < 0:
@@ -259,8 +259,26 @@ def _requests(
                 f"--{name} is given {len(values)} times and --target {len(targets)} times: give "
                 "every edit its own --target."
             )
-        columns.append([*values, *[values[-1]] * missing])
-    return [
-        EditRequest(neutral, target, alpha, parse_levels(names), threshold, paste_back)
-        for target, neutral, alpha, names, threshold in zip(targets, *columns, strict=True)
+        columns[name] = [*values, *[values[-1]] * missing]
+    edits = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
+    return [
+        EditRequest(
+            one["neutral"],
+            target,
+            one["alpha"],
+            parse_levels(one["levels"]),
+            one["threshold"],
+            paste_back,
+            _region(one["region"]),
+        )
+        for target, one in zip(targets, edits, strict=True)
+    ]
+
+
+def _region(text: str) -> str:
+    """A region of the command line: names, or the path of a mask."""
+    from tmsa_core.align.regions import region_text
+
+    return region_text(Path(text) if Path(text).suffix else text)

@@ -22,18 +22,27 @@ from PIL import Image
 from torch import Tensor
 
 from tmsa_core.align.aligner import Aligner
+from tmsa_core.align.regions import region_text
 from tmsa_core.availability import inversions_here
-from tmsa_core.datatypes import AlignedImage, EditRequest, EditResult, Levels, PreparedFace
+from tmsa_core.datatypes import (
+    AlignedImage,
+    EditRequest,
+    EditResult,
+    ImageSource,
+    Levels,
+    PreparedFace,
+    Region,
+)
 from tmsa_core.domains import INVERSIONS, Domain
 from tmsa_core.editing import prompts
 from tmsa_core.editing.models import Models
+from tmsa_core.editing.requests import plain_requests, region_of
 from tmsa_core.editing.scores import Scores
 from tmsa_core.editing.shift import keep_largest, level_mask, level_rows
 from tmsa_core.errors import RequestError, quoted, shortened
-from tmsa_core.imaging.images import ImageSource, load_image, to_tensor
+from tmsa_core.imaging.images import load_image, to_tensor
 from tmsa_core.validation import (
     check_alpha,
-    check_requests,
     check_threshold,
     finite_number,
     is_whole,
@@ -141,7 +150,7 @@ class Editor:
         Raises:
             TmsaError: As in ``edit``; RequestError if the lengths differ.
         """
-        stacks = [check_requests(edit) for edit in edits]
+        stacks = [plain_requests(edit) for edit in edits]
         if len(stacks) != len(faces):
             raise RequestError(
                 f"Got {len(faces)} faces and {len(stacks)} edits: give one edit, or one list of "
@@ -149,9 +158,14 @@ class Editor:
             )
         for face in faces:
             self._check_face(face)
-        results: dict[int, EditResult] = {}
+        local = [i for i, stack in enumerate(stacks) if any(map(region_of, stack))]
+        results = {i: self._edit_within(faces[i], stacks[i]) for i in local}
         for with_residual in (False, True):  # only faces of one kind can share a batch
-            alike = [i for i, f in enumerate(faces) if (f.residual is not None) is with_residual]
+            alike = [
+                i
+                for i, face in enumerate(faces)
+                if i not in results and (face.residual is not None) is with_residual
+            ]
             for start in range(0, len(alike), BATCH):
                 part = alike[start : start + BATCH]
                 batch = self._edit_batch([faces[i] for i in part], [stacks[i] for i in part])
@@ -181,6 +195,46 @@ class Editor:
             for image, crop, w, stack in zip(images, crops, w_plus, stacks, strict=True)
         ]
 
+    def _edit_within(self, face: PreparedFace, stack: tuple[EditRequest, ...]) -> EditResult:
+        """Edit a face, some edits in regions only: each region follows a code of its own."""
+        timings: dict[str, float] = {}
+        with _timed(timings, "shift"):
+            everywhere = [each for each in stack if not region_of(each)]
+            base = face.w_plus + self.total_shift(everywhere) if everywhere else face.w_plus
+            shifts, masks = [], []
+            for region in dict.fromkeys(filter(None, map(region_of, stack))):
+                shifts.append(self.total_shift([r for r in stack if region_of(r) == region]))
+                masks.append(self.aligner.region(face, region))  # (1,R,R)
+        with _timed(timings, "synthesise"):
+            codes, where = torch.stack([base, *(base + x for x in shifts)]), torch.stack(masks)
+            known = None if everywhere else face.inversion_crop
+            crop = self.models.synthesise_within(codes, where, face.residual, known)
+        with _timed(timings, "paste_back"):
+            changing = None if everywhere else where.amax(dim=0)
+            pasted = stack[-1].paste_back
+            image = self.aligner.paste_back(face, crop, changing) if pasted else crop
+        w_plus = base + torch.stack(shifts).sum(dim=0)
+        return EditResult(image, crop, w_plus, stack, timings, self._notes(stack))
+
+    def region_in_photo(self, prepared: PreparedFace, region: Region) -> Image.Image:
+        """Where an edit with this region may change the photo: 0 where it stays as it is.
+
+        Args:
+            prepared: The face.
+            region: As in ``EditRequest``.
+
+        Returns:
+            A grey image of the photo's size.
+
+        Raises:
+            RequestError: The region is unknown, or there is no face that it is a part of.
+        """
+        self._check_face(prepared)
+        text = region_text(region)
+        if not text:
+            return Image.new("L", prepared.photo.size, 255)
+        return self.aligner.region_in_photo(prepared, text)
+
     def scores(self, prepared: PreparedFace, result: EditResult) -> Scores:
         """Identity kept and text match of one result of ``edit``."""
         self._check_face(prepared)
@@ -207,7 +261,7 @@ class Editor:
             TmsaError: As in ``edit``.
         """
         total = torch.zeros(self.domain.levels, 512)
-        for request in check_requests(requests):
+        for request in plain_requests(requests):
             alpha = check_alpha(request.alpha)
             threshold = check_threshold(request.threshold)
             mask = level_mask(request.levels, self.domain.levels)
@@ -280,8 +334,9 @@ class Editor:
                 "alpha": check_alpha(r.alpha),  # as a float: JSON knows no numbers of NumPy
                 "levels": self._named_levels(r.levels),
                 "threshold": check_threshold(r.threshold),
+                **({"region": r.region} if r.region else {}),
             }
-            for r in (check_requests(requests) if requests else ())
+            for r in (plain_requests(requests) if requests else ())
         ]
         return {
             "software": f"TMSA {VERSION}",

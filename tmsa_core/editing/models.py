@@ -20,11 +20,11 @@ from tmsa_core.devices import report_out_of_memory
 from tmsa_core.editing.scores import Scores, score_edit
 from tmsa_core.editing.shift import embed_text, semantic_shift
 from tmsa_core.errors import BundleError, RequestError
-from tmsa_core.imaging.images import to_image
+from tmsa_core.imaging.images import to_image, to_tensor
 from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.hfgi import HFGI
 from tmsa_core.networks.identity import IdentityNet
-from tmsa_core.networks.stylegan2 import Generator
+from tmsa_core.networks.stylegan2 import Generator, mix_regions
 from tmsa_core.networks.tmsa import Mapper
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Models:
         self.residual = self._as_call(self._residual)
         self.sample_w_plus = self._as_call(self._sample_w_plus)
         self.synthesise = self._as_call(self._synthesise)
+        self.synthesise_within = self._as_call(self._synthesise_within)
         self.embed_image = self._as_call(self._embed_image)
         self.embed_text = self._as_call(self._embed_text)
         self.w_plus_of_text = self._as_call(self._w_plus_of_text)
@@ -184,6 +185,28 @@ class Models:
         else:
             crops = self.load_hfgi().fuse(self.generator, residual.to(self.device), w_plus)
         return [to_image(crop) for crop in crops.float().cpu()]
+
+    def _synthesise_within(
+        self, w_plus: Tensor, masks: Tensor, residual: Tensor | None, base: Image.Image | None
+    ) -> Image.Image:
+        """A crop whose regions follow different codes, mixed in the features and in the image.
+
+        Args:
+            w_plus: (1 + K,L,512); the first code is that of the whole crop.
+            masks: (K,1,R,R) in [0, 1], where each further code counts.
+            residual: (3,S,S) of the crop, for HFGI only.
+            base: What the first code makes, if it is known; so its pixels stay the same.
+        """
+        codes, masks = w_plus.to(self.device, self.dtype), masks.to(self.device)
+        if residual is None:
+            crops = self.generator.synthesise(codes, masks=masks)  # (1 + K,3,R,R)
+        else:
+            residuals = residual.to(self.device).expand(len(codes), -1, -1, -1)
+            crops = self.load_hfgi().fuse(self.generator, residuals, codes, masks)
+        crops = crops.float().clamp(-1, 1)
+        if base is not None:
+            crops[0] = to_tensor(base)[0].to(crops)
+        return to_image(mix_regions(crops, masks)[-1].cpu())
 
     def _embed_image(self, crop: Tensor) -> Tensor:
         """E_I: a crop (1,3,H,W) in [-1,1] -> (512,) unit vector."""

@@ -19,10 +19,9 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from tmsa_core.datatypes import ImageSource
 from tmsa_core.errors import ImageError, shortened
 from tmsa_core.files import checked_path, read_bounded
-
-ImageSource = Image.Image | str | Path | np.ndarray | bytes
 
 MAX_PIXELS = 64_000_000
 MAX_JPEG2000_PIXELS = 16_000_000  # the decoder takes 30 bytes of memory and 0.2 us for each

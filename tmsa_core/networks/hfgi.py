@@ -199,7 +199,13 @@ class HFGI(nn.Module):
         dtype = next(self.residue.condition_scale3.parameters()).dtype
         return self.residue(self.grid_align(residual.to(dtype), preview.to(dtype)))
 
-    def fuse(self, generator: Generator, residual: Tensor, w_edit: Tensor) -> Tensor:
+    def fuse(
+        self,
+        generator: Generator,
+        residual: Tensor,
+        w_edit: Tensor,
+        masks: Tensor | None = None,
+    ) -> Tensor:
         """Synthesise an edited code with a residual in two passes of the generator.
 
         The first pass gives a preview, to which the residual is aligned; the second the image.
@@ -208,11 +214,12 @@ class HFGI(nn.Module):
             generator: The frozen generator.
             residual: (B,3,S,S).
             w_edit: (B,L,512) edited latent codes.
+            masks: As in ``Generator.synthesise_styles``.
 
         Returns:
             (B,3,R,R) images, nominally in [-1,1], not clamped.
         """
-        preview, redraw = generator.synthesise_with_redraw(w_edit, self.side)
+        preview, redraw = generator.synthesise_with_redraw(w_edit, self.side, masks)
         return redraw(self.conditions(residual, self.downscale(preview)))
 
     def forward(

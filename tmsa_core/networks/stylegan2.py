@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tmsa_core.imaging.resize import resize_tensor
 from tmsa_core.networks.fused_ops import SLOPE, blur, mix_channels, scale, scale_shift_activate
 
 Noise = Literal["buffers", "random", "none"]
@@ -26,6 +27,8 @@ Change = tuple[Tensor, Tensor]  # scale and shift of features: x (1 + scale) + s
 Features = Mapping[int, Change]  # resolution -> change of its features
 Redraw = Callable[[Change], Tensor]
 NoiseMaps = Sequence[Tensor | None]  # (B or 1,1,r,r) per layer; None for no noise
+
+MIXED = (32, 64)  # resolutions at which ``mix_regions`` mixes features
 
 GAIN = math.sqrt(2.0)  # restores the variance that the leaky ReLU removes
 EPS = 1e-8  # the public value, against division by zero
@@ -51,6 +54,23 @@ def activate(x: Tensor) -> Tensor:
 def pixel_norm(z: Tensor) -> Tensor:
     """Scale each row of z (B,D) to a root mean square of one -> (B,D)."""
     return z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + EPS)
+
+
+def mix_regions(x: Tensor, masks: Tensor) -> Tensor:
+    """Take each member of a batch inside its mask, and the member before it outside.
+
+    Args:
+        x: (1 + K,C,r,r); the first member is the base, into which the others are put in turn.
+        masks: (K,1,S,S) in [0, 1], S at least r.
+
+    Returns:
+        (1 + K,C,r,r).
+    """
+    masks = resize_tensor(masks.float(), x.shape[-1]).to(x)
+    mixed = [x[:1]]
+    for i in range(len(masks)):
+        mixed.append(torch.lerp(mixed[-1], x[i + 1 : i + 2], masks[i : i + 1]))
+    return torch.cat(mixed).contiguous(memory_format=torch.channels_last)
 
 
 class PixelNorm(nn.Module):
@@ -349,6 +369,7 @@ class Generator(nn.Module):
         generator: torch.Generator | None = None,
         features: Features | None = None,
         up_to: int | None = None,
+        masks: Tensor | None = None,
     ) -> Tensor:
         """Synthesise images from w_plus (B,L,w_dim) -> (B,3,R,R) float32.
 
@@ -361,6 +382,7 @@ class Generator(nn.Module):
             generator=generator,
             features=features,
             up_to=up_to,
+            masks=masks,
         )
 
     def synthesise_styles(
@@ -371,6 +393,7 @@ class Generator(nn.Module):
         generator: torch.Generator | None = None,
         features: Features | None = None,
         up_to: int | None = None,
+        masks: Tensor | None = None,
     ) -> Tensor:
         """Synthesise images from styles.
 
@@ -381,6 +404,8 @@ class Generator(nn.Module):
             features: Resolution r -> (scale, shift), each broadcastable to (B,C,r,r). Between the
                 two convolutions of that resolution x becomes x * (1 + scale) + shift.
             up_to: Resolution at which to stop; None goes to R.
+            masks: (B - 1,1,S,S) in [0, 1]; where given, each image but the first is the one
+                before it outside its mask, see ``mix_regions``.
 
         Returns:
             (B,3,r,r) float32 images of the last resolution, nominally in [-1,1], not clamped.
@@ -395,9 +420,11 @@ class Generator(nn.Module):
         maps = self._noise_maps(noise, styles[0].shape[0], generator)
         x, image = self._lowest(styles, maps)
         blocks = range(self.resolutions.index(last))
-        return self._blocks(blocks, x, image, styles, maps, features)[1]
+        return self._blocks(blocks, x, image, styles, maps, features, masks)[1]
 
-    def synthesise_with_redraw(self, w_plus: Tensor, side: int) -> tuple[Tensor, Redraw]:
+    def synthesise_with_redraw(
+        self, w_plus: Tensor, side: int, masks: Tensor | None = None
+    ) -> tuple[Tensor, Redraw]:
         """Synthesise images, and return a function that repeats it with changed features.
 
         The images are those of ``synthesise`` without and with ``features={side: change}``. The
@@ -406,6 +433,7 @@ class Generator(nn.Module):
         Args:
             w_plus: (B,L,w_dim) latent codes.
             side: Resolution of the changed features, from 8.
+            masks: As in ``synthesise_styles``.
 
         Returns:
             The images (B,3,R,R) float32, and a function from a change of the features, scale and
@@ -414,13 +442,13 @@ class Generator(nn.Module):
         styles = self.to_styles(w_plus)
         maps = self._noise_maps("buffers", w_plus.shape[0], None)
         start = self.resolutions[1:].index(side)
-        x, image = self._blocks(range(start), *self._lowest(styles, maps), styles, maps, {})
+        x, image = self._blocks(range(start), *self._lowest(styles, maps), styles, maps, {}, masks)
         x = self._upsample(start, x, styles, maps)
         above = range(start + 1, len(self.to_rgbs))
 
         def finish(change: Change | None) -> Tensor:
-            y, skip = self._finish_block(start, x, image, styles, maps, change)
-            return self._blocks(above, y, skip, styles, maps, {})[1]
+            y, skip = self._finish_block(start, x, image, styles, maps, change, masks)
+            return self._blocks(above, y, skip, styles, maps, {}, masks)[1]
 
         return finish(None), finish
 
@@ -471,12 +499,13 @@ class Generator(nn.Module):
         styles: Sequence[Tensor],
         maps: NoiseMaps,
         features: Features,
+        masks: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Run whole blocks; returns features (B,C,r,r) and image (B,3,r,r) after the last."""
         for b in blocks:
             x = self._upsample(b, x, styles, maps)
             change = features.get(self.resolutions[b + 1])
-            x, image = self._finish_block(b, x, image, styles, maps, change)
+            x, image = self._finish_block(b, x, image, styles, maps, change, masks)
         return x, image
 
     def _upsample(self, b: int, x: Tensor, styles: Sequence[Tensor], maps: NoiseMaps) -> Tensor:
@@ -491,6 +520,7 @@ class Generator(nn.Module):
         styles: Sequence[Tensor],
         maps: NoiseMaps,
         change: Change | None,
+        masks: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Change the features x (B,C',r,r), run the second convolution, and add to the image.
 
@@ -500,7 +530,10 @@ class Generator(nn.Module):
             scale, shift = change
             x = x * (1 + scale).to(x.dtype) + shift.to(x.dtype)
         x = self.convs[2 * b + 1](x, styles[3 * b + 3], maps[2 * b + 2])
-        return x, self.to_rgbs[b](x, styles[3 * b + 4], image)
+        image = self.to_rgbs[b](x, styles[3 * b + 4], image)
+        if masks is not None and self.resolutions[b + 1] in MIXED:
+            return mix_regions(x, masks), mix_regions(image, masks)
+        return x, image
 
     def forward(self, w_plus: Tensor) -> Tensor:
         """Call ``synthesise`` with its defaults: (B,L,w_dim) -> (B,3,R,R)."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from tmsa_core.align.regions import LONGEST, region_text
 from tmsa_core.datatypes import EditRequest
 from tmsa_core.errors import RequestError, quoted
 from tmsa_core.validation import MAX_LAYERS, parse_levels
@@ -51,8 +52,9 @@ def to_query(settings: EditSettings) -> str:
         pairs.append(("alpha", f"{edit.alpha:g}"))
         levels = edit.levels if isinstance(edit.levels, str) else ",".join(map(str, edit.levels))
         pairs += [("levels", levels), ("threshold", f"{edit.threshold:g}")]
+        pairs.append(("region", region_text(edit.region)))
     if len(settings.edits) == 1:  # several edits need all fields, which are matched by order
-        defaults = {"levels": "all", "threshold": "0"}
+        defaults = {"levels": "all", "threshold": "0", "region": ""}
         pairs = [(key, value) for key, value in pairs if defaults.get(key) != value]
     return "?" + urlencode(pairs)
 
@@ -76,6 +78,7 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> EditSettings:
             "alpha": _number(_nth(values, "alpha", i, "1"), "alpha"),
             "levels": parse_levels(_nth(values, "levels", i, "all")),
             "threshold": _number(_nth(values, "threshold", i, "0"), "threshold"),
+            "region": _nth(values, "region", i, ""),
         }
         for i, target in enumerate(values.get("target", []))
     ]
@@ -132,13 +135,14 @@ def _edit(raw: Mapping[str, Any]) -> EditRequest:
         alpha=alpha,
         levels=levels if isinstance(levels, str) else tuple(int(i) for i in levels),
         threshold=threshold,
+        region=region_text(_text(raw.get("region", ""), LONGEST)),
     )
 
 
-def _text(value: object) -> str:
+def _text(value: object, longest: int = MAX_CHARACTERS) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a text, got {type(value).__name__}")
-    return value[:MAX_CHARACTERS]
+    return value[:longest]
 
 
 def _nth(values: Mapping[str, list[str]], key: str, index: int, default: str) -> str:
