@@ -16,7 +16,8 @@ def endpoints() -> Any:
     from tmsa_core.api.endpoints import Endpoints
     from tmsa_core.server.editors import Editors, first_editor
 
-    return Endpoints(Editors(first_editor(os.environ.get("TMSA_DOMAIN") or "avatar")))
+    domain, mapper = os.environ.get("TMSA_DOMAIN"), os.environ.get("TMSA_MAPPER")
+    return Endpoints(Editors(first_editor(domain or "avatar", mapper or "")))
 
 
 def edit(image: Image, neutral_text: str, target_text: str, alpha: float = 1.0) -> Image:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +31,8 @@ class Hub:
         log: Every request, as (method, file, Range header).
         held: "org/name/file" -> event; the download stops halfway until it is set.
         commit: The commit that the Hub states.
+        private: Repositories that it denies having.
+        slow: Seconds before each answer.
         address: The server's address.
     """
 
@@ -37,6 +42,8 @@ class Hub:
     log: list[tuple[str, str, str]] = field(default_factory=list)
     held: dict[str, threading.Event] = field(default_factory=dict)
     commit: str = COMMIT
+    private: set[str] = field(default_factory=set)
+    slow: float = 0.0
     address: str = ""
 
     def bodies(self, file: str) -> list[str]:
@@ -71,9 +78,55 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         """Write nothing to standard error."""
 
+    def do_POST(self) -> None:
+        """Answer what huggingface_hub asks during an upload."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        repo = re.sub(r"^/(api/models/)?|(/preupload|/commit)/main$|\\.git/.*$", "", self.path)
+        self.served.log.append(("POST", self.path[1:], ""))
+        if self.path == "/api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        if self.path == "/api/repos/create":
+            wanted = json.loads(body)
+            return self._json({"url": f"{self.served.address}/{wanted.get('organization')}/x"})
+        if self.path.endswith("/preupload/main"):
+            paths = [file["path"] for file in json.loads(body)["files"]]
+            modes = {path: "regular" if path.endswith(".md") else "lfs" for path in paths}
+            return self._json(
+                {
+                    "files": [
+                        {"path": path, "uploadMode": mode, "shouldIgnore": False}
+                        for path, mode in modes.items()
+                    ]
+                }
+            )
+        if self.path.endswith("/objects/batch"):
+            objects = [
+                {**wanted, "actions": {"upload": {"href": self._storage(wanted["oid"])}}}
+                for wanted in json.loads(body)["objects"]
+            ]
+            return self._json({"transfer": "basic", "objects": objects})
+        for line in body.splitlines():
+            entry = json.loads(line)
+            value = entry["value"]
+            if entry["key"] == "file":
+                self.served.files[f"{repo}/{value['path']}"] = base64.b64decode(value["content"])
+            elif entry["key"] == "lfsFile":
+                content = self.served.files.pop(value["oid"])
+                self.served.files[f"{repo}/{value['path']}"] = content
+        address = f"{self.served.address}/{repo}/commit/{COMMIT}"
+        return self._json({"success": True, "commitOid": COMMIT, "commitUrl": address})
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.served.files[self._file()[0]] = content
+        self._answer(200, {"Content-Length": "0"})
+
     def do_HEAD(self) -> None:
         name, content = self._file()
         self.served.log.append(("HEAD", name, ""))
+        time.sleep(self.served.slow)
+        if any(name.startswith(f"{repo}/") for repo in self.served.private):
+            return self._answer(401, {"X-Error-Code": "RepoNotFound", "Content-Length": "0"})
         if content is None:
             return self._answer(404, {"X-Error-Code": "EntryNotFound", "Content-Length": "0"})
         digest = self.served.announced.get(name) or hashlib.sha256(content).hexdigest()
@@ -137,6 +190,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             name = path.removeprefix("cdn/")
         return name, self.served.files.get(name)
+
+    def _json(self, value: object) -> None:
+        content = json.dumps(value).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        self._answer(200, headers)
+        self.wfile.write(content)
 
     def _answer(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

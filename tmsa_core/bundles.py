@@ -17,6 +17,7 @@ import torch
 from filelock import FileLock
 from torch import nn
 
+from tmsa_core.domains import MAPPER
 from tmsa_core.errors import BundleError, DamagedFileError, DownloadError, listed, quoted, shortened
 from tmsa_core.files import DISK_FULL, checked_path
 from tmsa_core.progress import Progress, no_progress
@@ -61,6 +62,8 @@ class Bundle:
         cache: The folder of what this machine made or downloaded, for all domains.
         accepts_own: Whether files in ``folder`` are used that are not the published ones.
         damaged: Roles that count as missing, because their files are damaged.
+        mapper_name: Name of a mapping network that was chosen in place of the bundle's own, as
+            recipes state it; "" for the bundle's own.
     """
 
     folder: Path
@@ -71,6 +74,7 @@ class Bundle:
     cache: Path
     accepts_own: bool
     damaged: frozenset[str] = frozenset()
+    mapper_name: str = ""
 
     def path(self, role: str) -> Path:
         """Return the file of a role; BundleError if it is missing or has a wrong size."""
@@ -132,6 +136,25 @@ class Bundle:
         problems = {role: self.problem(role, thorough=True) for role in roles if role in self.files}
         damaged = {r: str(p) for r, p in problems.items() if isinstance(p, DamagedFileError)}
         return replace(self, damaged=frozenset(damaged)), tuple(damaged.values())
+
+    def with_mapper(self, path: Path, name: str) -> Bundle:
+        """Use another mapping network than the bundle's own.
+
+        Args:
+            path: Its file.
+            name: How recipes state it, such as "user/name@commit".
+        """
+        path = path.resolve()
+        entry = BundleFile(
+            "mapper",
+            str(path),
+            path.stat().st_size,
+            sha256(path),
+            source=name,
+            licence="of whoever published it",
+            howto="choose it again, because its file has changed",
+        )
+        return replace(self, files={**self.files, MAPPER: entry}, mapper_name=name)
 
     def _located(self, role: str) -> tuple[Path, BundleFile]:
         """The file of a role and its entry; a BundleError says how to get it."""

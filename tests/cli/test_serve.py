@@ -15,9 +15,9 @@ import pytest
 from tests.live import ROOT, running_app
 from tmsa_core.cli.main import main
 
-OPTIONS = ("--host", "--port", "--domain", "--share", "--allow-setup", "--allowed-host")
+OPTIONS = ("--host", "--port", "--domain", "--share", "--allow-setup", "--allowed-host", "--mapper")
 VARIABLES = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_SHARE", "TMSA_DOMAIN",
-             "TMSA_ALLOWED_HOSTS")  # fmt: skip
+             "TMSA_ALLOWED_HOSTS", "TMSA_MAPPER")  # fmt: skip
 
 
 def run_app(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -25,6 +25,15 @@ Inversion = Annotated[str, typer.Option(help="How the image is inverted: e4e or 
 FaceIndex = Annotated[int, typer.Option(help="Index of the face; 0 is the largest.")]
 Aligned = Annotated[bool, typer.Option("--aligned", help="The image is an aligned face already.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the best there is.")]
+MapperName = Annotated[
+    str | None,
+    typer.Option(
+        "--mapper",
+        envvar="TMSA_MAPPER",
+        metavar="USER/NAME",
+        help="A mapping network on the Hub, or a folder or file, in place of the domain's own.",
+    ),
+]
 # Options that may be repeated, one per edit; the last value serves all further edits.
 NeutralEach = Annotated[list[str], typer.Option(help="Description of the image: 'human face'.")]
 TargetEach = Annotated[
@@ -53,7 +62,9 @@ RegionEach = Annotated[
 ]
 
 
-def load(domain: str, device: str, output: Path, samples_only: bool = False) -> Editor:
+def load(
+    domain: str, device: str, output: Path, samples_only: bool = False, mapper: str | None = None
+) -> Editor:
     """Check that the output can be written, then load an editor and show its downloads.
 
     Args:
@@ -61,6 +72,7 @@ def load(domain: str, device: str, output: Path, samples_only: bool = False) -> 
         device: Where the networks run.
         output: The image that the command writes.
         samples_only: Load the generator only.
+        mapper: Name of the mapping network, None for the domain's own.
 
     Returns:
         The editor.
@@ -73,7 +85,9 @@ def load(domain: str, device: str, output: Path, samples_only: bool = False) -> 
 
     check_destination(output)
     with progress_bars() as progress:
-        return load_editor(domain, device=device, progress=progress, samples_only=samples_only)
+        return load_editor(
+            domain, device=device, progress=progress, samples_only=samples_only, mapper=mapper
+        )
 
 
 @contextmanager

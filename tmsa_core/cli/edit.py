@@ -23,6 +23,7 @@ from tmsa_core.cli.common import (
     FaceIndex,
     Inversion,
     LevelsEach,
+    MapperName,
     Neutral,
     NeutralEach,
     Output,
@@ -60,12 +61,13 @@ def edit(
     region: RegionEach = ("",),
     crop_only: Annotated[bool, typer.Option("--crop-only", help="Write the crop alone.")] = False,
     aligned: Aligned = False,
+    mapper: MapperName = None,
     device: Device = "auto",
 ) -> None:
     """Edit the face in an image by a pair of prompts, or by several pairs at once."""
     each = {"neutral": neutral, "alpha": alpha, "levels": levels, "threshold": threshold}
     requests = _requests(target, each | {"region": region}, paste_back=not crop_only)
-    editor = load(domain, device, output)
+    editor = load(domain, device, output, mapper=mapper)
     prepared = editor.prepare(source, inversion=inversion, face=face, aligned=aligned)
     result = editor.edit(prepared, requests)
     _save(result.image, output, editor, requests, inversion)
@@ -86,6 +88,7 @@ def sweep(
     inversion: Inversion = "e4e",
     face: FaceIndex = 0,
     aligned: Aligned = False,
+    mapper: MapperName = None,
     device: Device = "auto",
 ) -> None:
     """Write a strip of the same edit at evenly spaced strengths."""
@@ -93,7 +96,7 @@ def sweep(
 
     from tmsa_core.datatypes import EditRequest
 
-    editor = load(domain, device, output)
+    editor = load(domain, device, output, mapper=mapper)
     alphas = [first + (last - first) * i / (steps - 1) for i in range(steps)]
     requests = [EditRequest(neutral, target, alpha, paste_back=False) for alpha in alphas]
     for request in requests:
@@ -145,6 +148,7 @@ def batch(
     threshold: ThresholdEach = (0.0,),
     region: RegionEach = ("",),
     aligned: Aligned = False,
+    mapper: MapperName = None,
     device: Device = "auto",
 ) -> None:
     """Apply the same edits to many images; writes a ZIP archive with a table of scores.
@@ -161,7 +165,9 @@ def batch(
     options = BatchOptions(inversion, face, aligned, format, notice)
     check_output(output, sources)
     count = count_entries(sources)
-    work = run_batch(load_editor(domain, device=device), sources, requests, output, options)
+    work = run_batch(
+        load_editor(domain, device=device, mapper=mapper), sources, requests, output, options
+    )
     edited, failed = _drive_batch(work, count)
     print(f"{output}: {edited} edited, {failed} failed")
     if edited + failed < count:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tmsa_core.cli.common import MapperName
 from tmsa_core.errors import RequestError
 
 
@@ -49,6 +50,7 @@ def app(
             help="Another host name of the page, such as faces.example.org.",
         ),
     ] = (),  # type: ignore[assignment]
+    mapper: MapperName = None,
 ) -> None:
     """Serve the page and the HTTP API until the program stops."""
     if find_spec("gradio") is None:
@@ -58,7 +60,7 @@ def app(
 
     prepare_environment()
     try:
-        settings = make_settings(host, port, domain, share, allow_setup, allowed_host)
+        settings = make_settings(host, port, domain, share, allow_setup, allowed_host, mapper or "")
         find_domain(domain)
         check_address(settings.host, port)
     except RequestError as error:
@@ -69,5 +71,10 @@ def app(
 
 
 COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
-    app: ("app", "app --port 8000 --domain ffhq", "app --host 0.0.0.0 --allowed-host my.example")
+    app: (
+        "app",
+        "app --port 8000 --domain ffhq",
+        "app --host 0.0.0.0 --allowed-host my.example",
+        "app --domain ffhq --mapper USER/NAME",
+    )
 }

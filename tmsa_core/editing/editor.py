@@ -323,6 +323,8 @@ class Editor:
     ) -> dict[str, object]:
         """What made an image, for its metadata: prompts, strengths, domain, weights and version.
 
+        A mapping network that was chosen by name is stated too.
+
         Args:
             requests: The edits.
             inversion: How the image was inverted, None for a sample.
@@ -342,6 +344,7 @@ class Editor:
             "software": f"TMSA {VERSION}",
             "domain": self.domain.key,
             "weights": self.bundle.fingerprint(),
+            **({"mapper": self.bundle.mapper_name} if self.bundle.mapper_name else {}),
             "edits": edits,
             **({"inversion": inversion} if inversion else {}),
         }

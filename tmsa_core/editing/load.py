@@ -16,6 +16,7 @@ from tmsa_core.devices import find_device, report_out_of_memory
 from tmsa_core.domains import OPTIONAL_ROLES, Domain, find_domain
 from tmsa_core.editing.editor import Editor
 from tmsa_core.editing.models import Models, Wrapper
+from tmsa_core.editing.named_mapper import find_mapper, use_mapper
 from tmsa_core.errors import RequestError, quoted
 from tmsa_core.progress import Progress, no_progress
 
@@ -36,6 +37,7 @@ def load_editor(
     progress: Progress = no_progress,
     on_gpu: Wrapper | None = None,
     samples_only: bool = False,
+    mapper: str | Path | None = None,
 ) -> Editor:
     """Load a domain's networks; missing files are downloaded from the Hub first.
 
@@ -52,9 +54,12 @@ def load_editor(
             editor does without.
         on_gpu: Wraps the functions that run networks, see ``Models``.
         samples_only: Load the generator only: the editor then generates samples and nothing else.
+        mapper: A mapping network in place of the domain's own: "USER/NAME" or
+            "USER/NAME@REVISION" on the Hub, a folder, or a file. Recipes state the choice.
 
     Raises:
-        BundleError: A file is damaged, or missing and not available.
+        BundleError: A file is damaged, or missing and not available; the mapper that was named
+            belongs to other networks.
         RequestError: The domain, device, dtype or another argument is invalid.
         MemoryFullError: The device has too little memory.
     """
@@ -65,21 +70,24 @@ def load_editor(
         if not callable(function):
             raise RequestError(f"{name} is {quoted(function)}; give a function.")
     bundle = open_bundle(domain, folder)
+    named = find_mapper(mapper, bundle, progress) if mapper else None
     needed = ("generator",) if samples_only else needed_roles(facts, bundle)
     complete(bundle, needed, progress, thorough=True)
+    if named and not samples_only:
+        bundle = use_mapper(bundle, named)
     bundle, damage = bundle.without_damaged(OPTIONAL_ROLES)
     for sentence in damage:
         progress(0, 0, sentence)
     generator: Any = bundle.load("generator", device, network_dtype)
     facts = replace(facts, resolution=generator.resolution, levels=generator.levels)
     encoder: Any = None
-    mapper: Any = None
+    mapping: Any = None
     finder: FaceFinder | None = None
     if not samples_only:
         encoder = bundle.load("e4e", device, network_dtype)
-        mapper = bundle.load("mapper", device) if bundle.has("mapper") else None
+        mapping = bundle.load("mapper", device) if bundle.has("mapper") else None
         finder = load_finder(facts, bundle)
-    models = Models(bundle, generator, encoder, mapper, device, on_gpu)
+    models = Models(bundle, generator, encoder, mapping, device, on_gpu)
     encoder_side = facts.resolution if encoder is None else encoder.input_size
     return Editor(facts, models, Aligner(facts, finder, encoder_side))
 

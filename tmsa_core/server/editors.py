@@ -113,27 +113,31 @@ def _check_complete(domain: str) -> None:
         raise BundleError(f"The domain “{status.title}” cannot be used here yet. {status.reason}")
 
 
-def first_editor(domain: str) -> Editor:
+def first_editor(domain: str, mapper: str = "") -> Editor:
     """Load the editor that a page starts with.
 
     Args:
         domain: The key of its domain.
+        mapper: Name of its mapping network, "" for the domain's own.
 
     Returns:
-        The editor, of ``FALLBACK`` where the domain cannot be loaded; standard error then holds
-        the reason.
+        The editor. Where the mapping network cannot be used, it has the domain's own; where the
+        domain cannot be loaded, it is that of ``FALLBACK``; standard error then holds the reason.
 
     Raises:
         RequestError: There is no such domain.
         BundleError: The fallback cannot be loaded either.
     """
     try:
-        return load_editor(domain, progress=say, on_gpu=on_gpu())
+        return load_editor(domain, progress=say, on_gpu=on_gpu(), mapper=mapper)
     except BundleError as error:
+        if mapper:
+            print(f"{error} The page starts without it.", file=sys.stderr)
+            return first_editor(domain)
         if domain == FALLBACK:
             raise
         print(f"{error} The page starts with drawn portraits.", file=sys.stderr)
-        return load_editor(FALLBACK, progress=say, on_gpu=on_gpu())
+        return first_editor(FALLBACK)
 
 
 def device_words(device: str) -> str:

@@ -24,6 +24,7 @@ class Settings:
         host: The address to listen at, such as "127.0.0.1" or "0.0.0.0".
         port: The port, or None for the first free one from 7860 on.
         domain: The domain that the page starts with.
+        mapper: Name of the domain's mapping network, "" for its own.
         share: Whether to show the page through Gradio's public tunnel.
         allow_setup: Whether visitors may start downloads and quick alignments.
         allowed_hosts: Names that the page answers to, besides those of this machine; one with a
@@ -33,6 +34,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int | None = None
     domain: str = "avatar"
+    mapper: str = ""
     share: bool = False
     allow_setup: bool = False
     allowed_hosts: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ def make_settings(
     share: bool,
     allow_setup: bool | None,
     allowed_hosts: Sequence[str],
+    mapper: str = "",
 ) -> Settings:
     """Make settings from options and from the environment of a Hugging Face Space.
 
@@ -56,6 +59,7 @@ def make_settings(
         allow_setup: The operator's choice, or None for the default: only where the page can be
             reached from this machine alone.
         allowed_hosts: Host names, several in one text separated by commas.
+        mapper: Name of the domain's mapping network, "" for its own.
 
     Returns:
         The settings.
@@ -73,6 +77,7 @@ def make_settings(
         host,
         port,
         domain,
+        mapper,
         share,
         private if allow_setup is None else allow_setup,
         tuple(dict.fromkeys(hosts + [SHARE_HOSTS] * share)),

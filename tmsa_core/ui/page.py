@@ -157,7 +157,7 @@ def serve(settings: Settings) -> None:
     Raises:
         TmsaError: The page cannot be shown, for example because of a damaged bundle.
     """
-    editor = first_editor(settings.domain)
+    editor = first_editor(settings.domain, settings.mapper)
     page = build_ui(editor, settings.allow_setup)
     # A flag, because an exception from a signal handler is lost where Python ignores exceptions,
     # for example in a finaliser. After it the program exits normally and deletes visitors' files.

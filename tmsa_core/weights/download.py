@@ -199,7 +199,7 @@ def _ask(url: str, place: Place, download: Download, endpoint: str | None) -> Do
             "unset it, or download on another machine and copy the cache."
         ) from error
     except network_errors() as error:
-        raise _UnusableError(_words(error)) from error
+        raise _UnusableError(failure_words(error)) from error
     digest = stated.etag if _SHA256.fullmatch(stated.etag or "") else None
     if download.sha256 is None:
         if digest is None or stated.commit_hash != place.revision:
@@ -225,7 +225,7 @@ def _receive(url: str, part: Path, wanted: Download, progress: Progress) -> None
                 return
             reason = "the connection ended early"
         except network_errors() as error:
-            reason = _words(error)
+            reason = failure_words(error)
         grown = part.exists() and part.stat().st_size > old
         failures = 0 if grown else failures + 1
         if failures >= TRIES:
@@ -282,8 +282,8 @@ def network_errors() -> tuple[type[Exception], ...]:
     return (base, FileMetadataError, TimeoutError, ConnectionError)
 
 
-def _words(error: Exception) -> str:
-    """The status or the first line of a request's error, which may be long."""
+def failure_words(error: Exception) -> str:
+    """Return the status or the first line of a request's error, which may be long."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
         return f"the Hub answered {status}"

@@ -6,6 +6,7 @@ every file describes itself. Loading is strict.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from tmsa_core.files import replacing
 from tmsa_core.progress import Progress, no_progress
 from tmsa_core.weights.architectures import PUBLIC_CLIPS, build_network
 
+_BLOCK = 1 << 20  # bytes read at once
 LATENT_AVG = "latent_avg"  # a buffer that files hold although the public state dict lacks it
 NUMBER_TYPES = {  # safetensors' names of the number types
     torch.float64: "F64",
@@ -139,6 +141,30 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise BundleError(
             f"{path.name} has invalid JSON metadata ({shortened(error)}): get it again."
         ) from error
+
+
+def tensors_digest(path: Path) -> str:
+    """SHA-256 of a file's tensors: their names, types, shapes and numbers, not its metadata.
+
+    Files that were converted from copies of one checkpoint under other names have the same one.
+
+    Raises:
+        BundleError: If the file is missing or damaged.
+    """
+    with _open(path):  # which checks the header against the file's size
+        pass
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        for name in sorted(header.keys() - {"__metadata__"}):
+            entry = header[name]
+            digest.update(json.dumps([name, entry["dtype"], entry["shape"]]).encode())
+            begin, end = entry["data_offsets"]
+            file.seek(8 + length + begin)
+            for start in range(begin, end, _BLOCK):
+                digest.update(file.read(min(_BLOCK, end - start)))
+    return digest.hexdigest()
 
 
 def load_network(

@@ -7,12 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from tmsa_core.bundles import TRAINED_BY, Bundle
+from tmsa_core.editing.named_mapper import mapper_origin
 from tmsa_core.errors import BundleError
 from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.weights.hub_mapper import MAPPER_FILE
 from tmsa_core.weights.manifest import register_file
 from tmsa_core.weights.network_files import save_network
-
-FILE = "mapper.safetensors"
 
 
 def mapper_folder(bundle: Bundle) -> Path:
@@ -51,7 +51,7 @@ def save_mapper(
     Args:
         mapper: The mapper.
         bundle: Its bundle.
-        origin: Its provenance, which is stored in the file.
+        origin: Its provenance; stored in the file, together with the networks it belongs to.
         seconds: Training time. Stored in the manifest only, so that the same training gives the
             same file.
 
@@ -59,15 +59,16 @@ def save_mapper(
         The path of the file.
     """
     folder = mapper_folder(bundle)
-    save_network("mapper", mapper, folder / FILE, mapper.architecture(), origin)
+    origin = {**origin, **mapper_origin(bundle)}
+    save_network("mapper", mapper, folder / MAPPER_FILE, mapper.architecture(), origin)
     register_file(
         folder,
         bundle.domain,
         "mapper",
         "mapper",
-        FILE,
+        MAPPER_FILE,
         f"{TRAINED_BY}{origin['command']}",
         seconds=seconds,
         architecture=mapper.architecture(),
     )
-    return folder / FILE
+    return folder / MAPPER_FILE

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from safetensors.torch import load_file
+
 from tmsa_core.bundles import Bundle
-from tmsa_core.domains import find_domain
-from tmsa_core.errors import RequestError, quoted
-from tmsa_core.training.mapper.export import FILE
-from tmsa_core.version import VERSION
+from tmsa_core.devices import find_device
+from tmsa_core.editing.named_mapper import mapper_origin
+from tmsa_core.errors import BundleError, RequestError, quoted
+from tmsa_core.files import write_whole
+from tmsa_core.training.mapper.measure import measure_mapper
+from tmsa_core.training.mapper.model_card import model_card
 from tmsa_core.weights.download import network_errors
-from tmsa_core.weights.network_files import read_metadata
+from tmsa_core.weights.hub_mapper import MAPPER_FILE
+from tmsa_core.weights.network_files import read_metadata, save_tensors
 
 CARD = "README.md"
 
@@ -55,86 +60,58 @@ def publish_mapper(
         ) from error
     api = HfApi(endpoint=endpoint, token=token)
     with TemporaryDirectory() as folder:
-        write_publication(bundle, Path(folder), repository)
-        try:
+        bundle.path("mapper")  # BundleError before a repository is made for nothing
+        with _upload_errors(repository):
             api.create_repo(repository, private=private, exist_ok=True)
-            message = f"TMSA mapper for {bundle.domain}"
+        write_publication(bundle, Path(folder), repository)
+        message = f"TMSA mapper for {bundle.domain}"
+        with _upload_errors(repository):
             done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
-        # ValueError: an invalid address or token. RuntimeError: a failed upload of a large file.
-        except (*network_errors(), OSError, ValueError, RuntimeError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-            raise RequestError(
-                f"The upload to {repository} failed ({reason}): check the network, and log in with "
-                "`hf auth login`."
-            ) from error
     return str(done.commit_url).partition("/commit/")[0]
+
+
+@contextmanager
+def _upload_errors(repository: str) -> Iterator[None]:
+    try:
+        yield
+    # ValueError: an invalid address or token. RuntimeError: a failed upload of a large file.
+    except (*network_errors(), OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise RequestError(
+            f"The upload to {repository} failed ({reason}): check the network, and log in with "
+            "`hf auth login`."
+        ) from error
 
 
 def write_publication(bundle: Bundle, folder: Path, repository: str) -> list[Path]:
     """Write the files of a publication, the mapper and its model card, to ``folder``.
 
+    The mapper is measured for its card, on the best device there is.
+
     Returns:
         The paths of the files.
 
     Raises:
-        BundleError: If the bundle has no mapper.
+        BundleError: If the bundle has no mapper, or one that was made for other networks.
     """
-    source = bundle.path("mapper")
-    card = model_card(bundle, read_metadata(source), repository)
+    source, wanted = bundle.path("mapper"), mapper_origin(bundle)
+    metadata = read_metadata(source)
+    stated = {key: metadata["origin"][key] for key in wanted if key in metadata["origin"]}
+    if stated != {key: wanted[key] for key in stated}:
+        raise BundleError(
+            f"The mapper of {bundle.domain} was made for another generator or CLIP than those on "
+            f"this machine: train it again with `tmsa train {bundle.domain}`."
+        )
+    metadata["origin"] |= wanted
+    device = find_device("auto", mps=False)
+    card = model_card(bundle, metadata, repository, measure_mapper(bundle, device))
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, folder / FILE)
-    (folder / CARD).write_text(card)
-    return [folder / CARD, folder / FILE]
-
-
-def model_card(bundle: Bundle, metadata: Mapping[str, object], repository: str) -> str:
-    """The model card in Markdown, with the YAML header that the Hub reads."""
-    facts, origin = find_domain(bundle.domain), dict(metadata["origin"])  # type: ignore[call-overload]
-    licence = bundle.files["mapper"].licence or "unknown"
-    header = [
-        "---",
-        f"license: {licence.lower() if licence == 'MIT' else 'other'}",
-        "library_name: tmsa",
-        "tags: [tmsa, stylegan2, clip, text-guided-editing, space-alignment]",
-        "---",
-    ]
-    made = [f"| {name} | {value} |" for name, value in sorted(origin.items())]
-    numbers = json.dumps(metadata["architecture"])
-    body = f"""
-# TMSA mapping network: {facts.title}
-
-Maps CLIP embeddings of images or texts to latent codes (W+, {facts.levels} x 512) of the StyleGAN2
-generator of the domain `{bundle.domain}` ({facts.resolution} pixels). The difference of the codes
-of two texts is an edit: `{facts.neutral_text}` -> `{facts.examples[0][1]}`.
-
-## Use
-
-```python
-from huggingface_hub import hf_hub_download
-from tmsa_core.weights.network_files import load_network
-
-mapper = load_network("mapper", hf_hub_download("{repository}", "{FILE}"))
-```
-
-or put `{FILE}` into the folder of the domain's bundle and call `load_editor("{bundle.domain}")`.
-It works only with the networks that have these fingerprints:
-`{bundle.fingerprint(("generator", "clip"))}` (generator and CLIP), `{bundle.fingerprint(("e4e",))}`
-(e4e).
-
-## How it was made
-
-With TMSA {VERSION}, from the generator's own samples; no labels and no captions were used.
-
-| | |
-|---|---|
-{chr(10).join(made)}
-
-Architecture: `{numbers}`. Licence: {licence}. {bundle.notice}
-
-## Limits
-
-An edit can only change what the generator can synthesise and CLIP can distinguish. Attributes that
-are correlated in either may change together. Edit portraits only of people who agree, and say that
-they were edited.
-"""
-    return "\n".join(header) + "\n" + body
+    target = folder / MAPPER_FILE
+    if len(stated) == len(wanted):
+        shutil.copyfile(source, target)
+    else:  # made before mappers named their networks
+        tensors = load_file(source)
+        sizes = metadata["architecture"]
+        save_tensors("mapper", tensors, target, metadata["origin"], sizes, dtype=None)
+    write_whole(folder / CARD, card.encode())
+    return [folder / CARD, target]
