@@ -48,7 +48,7 @@ class HubMapper:
 def parse_name(name: str) -> HubMapper | None:
     """Read "USER/NAME" or "USER/NAME@REVISION"; None for any other text."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     match = _NAME.fullmatch(name)
     if match is None:
