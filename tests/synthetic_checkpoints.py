@@ -92,9 +92,11 @@ def network_state(
 def checkpoint(
     kind: str, sizes: Mapping[str, Mapping[str, Any]], namespace: str = "synthetic/", **opts: Any
 ) -> dict[str, Any]:
-    """The content of a public file of a kind: stylegan2, e4e, hfgi or arcface."""
+    """The content of a public file of a kind: stylegan2, e4e, hfgi, sfe or arcface."""
     if kind == "arcface":
         return network_state("arcface", sizes["arcface"], namespace)
+    if kind == "sfe":
+        return {"state_dict": network_state("sfe", sizes["sfe"], namespace)}
     if kind == "stylegan2":
         state = network_state("stylegan2", sizes["stylegan2"], namespace)
         average = torch.from_numpy(

@@ -43,7 +43,7 @@ def run(kind: str, device: str, dtype: torch.dtype) -> Tensor:
         "stylegan2": lambda: module.synthesise(codes),
         "e4e": lambda: module(images[..., :64, :64]),
         "hfgi": lambda: module(network("stylegan2", device, dtype), images, codes, codes + 0.1),
-        "sfe": lambda: module.invert(network("stylegan2", device, dtype), images)[1],
+        "sfe": lambda: module.invert(network("stylegan2", device, dtype), images, codes)[1],
         "arcface": lambda: module(images),
     }
     return runs[kind]()

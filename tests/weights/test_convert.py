@@ -34,6 +34,7 @@ FILES = {
     "stylegan2": {"generator": "stylegan2"},
     "e4e": {"generator": "stylegan2", "e4e": "e4e"},
     "hfgi": {"generator": "stylegan2", "e4e": "e4e", "hfgi": "hfgi"},
+    "sfe": {"sfe": "sfe"},
     "arcface": {"arcface": "arcface"},
 }
 
@@ -99,6 +100,40 @@ def test_one_mean_code_for_all_rows_is_repeated(tmp_path):
     convert("e4e", saved(content, tmp_path), tmp_path)
     encoder = load_network("e4e", tmp_path / "e4e.safetensors")
     assert torch.equal(encoder.latent_avg, content["latent_avg"].expand(10, -1))
+
+
+def test_the_inverter_of_sfe_alone(tmp_path):
+    """Its file calls the inverter by the name that the other file gives to the feature editor."""
+    whole = checkpoint("sfe", SMALL)["state_dict"]
+    inverter = {k: v for k, v in whole.items() if k.startswith("inverter.")}
+    public = {k.replace("inverter.", "encoder.", 1): v for k, v in inverter.items()}
+    paths = convert("sfe", saved({"state_dict": public}, tmp_path), tmp_path / "out")
+    assert [path.name for path in paths] == ["sfe_inverter.safetensors"]
+    network = load_network("sfe", paths[0])
+    assert network.encoder is None
+    assert all(torch.equal(value, inverter[key]) for key, value in network.state_dict().items())
+
+
+def test_a_full_checkpoint_of_sfe_gives_the_same_as_the_light_one(tmp_path):
+    light = checkpoint("sfe", SMALL)
+    expected = bytes_of("sfe", saved(light, tmp_path), tmp_path / "a")
+    state = light["state_dict"] | {
+        f"{part}.weight": torch.zeros(2, 3) for part in ("e4e_encoder", "decoder", "discriminator")
+    }
+    full = {"state_dict": state, "encoder_opt": {"state": {}}, "latent_avg": torch.zeros(512)}
+    assert_same(bytes_of("sfe", saved(full, tmp_path), tmp_path / "b"), expected)
+
+
+@pytest.mark.parametrize(("damage", "words"), [
+    (lambda state: state.pop("encoder.conv.bias"), "1 missing: encoder.conv.bias"),
+    (lambda state: state.pop("inverter.fuser.conv.weight"), "does not have the public sfe layout: "),
+    (lambda state: state.update({"other.weight": torch.zeros(2)}), "belong to none of inverter"),
+])  # fmt: skip
+def test_another_network_is_not_taken_for_sfe(damage, words, tmp_path):
+    content = checkpoint("sfe", SMALL)
+    damage(content["state_dict"])
+    with pytest.raises(BundleError, match=words):
+        convert("sfe", saved(content, tmp_path), tmp_path / "out")
 
 
 def test_training_state_is_left_out(tmp_path):
@@ -572,7 +607,7 @@ def test_damaged_files_end_in_one_sentence(tmp_path):
 
 
 def test_an_unknown_layout(tmp_path):
-    with pytest.raises(RequestError, match="stylegan2, e4e, hfgi, arcface"):
+    with pytest.raises(RequestError, match="stylegan2, e4e, hfgi, sfe, arcface"):
         convert("stylegan3", tmp_path / "x.pt", tmp_path)
 
 

@@ -8,6 +8,7 @@ PUBLIC = {
     "stylegan2": {"resolution": 512},
     "e4e": {"levels": 16},
     "hfgi": {},
+    "sfe": {},
     "arcface": {},
 }
 

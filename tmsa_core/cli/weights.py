@@ -58,7 +58,7 @@ def download(
 
 
 def convert(
-    kind: Annotated[str, typer.Argument(help="Its layout: stylegan2, e4e, hfgi or arcface.")],
+    kind: Annotated[str, typer.Argument(help="Its layout: stylegan2, e4e, hfgi, sfe or arcface.")],
     file: Annotated[Path, typer.Argument(help="The checkpoint: .pt, .pth or .safetensors.")],
     out_dir: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
 ) -> None:
@@ -77,5 +77,6 @@ COMMANDS: dict[Callable[..., Any], tuple[str, ...]] = {
     convert: (
         "convert e4e e4e_ffhq_encode.pt checkpoints/ffhq",
         "convert hfgi ckpt.pt checkpoints/ffhq",
+        "convert sfe sfe_editor_light.pt checkpoints/ffhq",
     ),
 }

@@ -23,17 +23,18 @@ from tmsa_core.networks.stylegan2 import Generator
 Styles = Sequence[Tensor]
 
 
-def avatar_architecture(levels: int, channels: int) -> dict[str, Any]:
-    """Return the arguments of an ``SFE`` for 128-pixel images, about 2 million parameters."""
+def avatar_architecture(channels: int) -> dict[str, Any]:
+    """Return the arguments of an ``SFE`` for 128-pixel images and a small generator.
+
+    Its code is e4e's, which is exact for drawn portraits, so there are no heads.
+    """
     return {
         "size": 128,
-        "side": 64,
-        "levels": levels,
         "channels": channels,
-        "widths": [32, 48, 48, 96],
-        "units": [1, 1, 2, 1],
+        "widths": [16, 32, 48, 48],
+        "units": [1, 1, 1, 1],
         "strides": [2, 1, 1, 2],
-        "heads": 1,
+        "heads": False,
         "blocks": 2,
     }
 
@@ -99,7 +100,7 @@ class SFE(nn.Module):
         widths: Channels of the backbone's stages.
         units: Residual units of the backbone's stages.
         strides: Strides of the backbone's stages.
-        heads: Heads of the backbone; None has one for each row.
+        heads: Whether the backbone computes codes; otherwise those of e4e are used.
         blocks: Residual blocks of the fuser and of the feature editor.
         editor: Whether there is a feature editor; without it edits do not reach the features.
     """
@@ -114,7 +115,7 @@ class SFE(nn.Module):
         widths: Sequence[int] = WIDTHS,
         units: Sequence[int] = UNITS,
         strides: Sequence[int] = STRIDES,
-        heads: int | None = None,
+        heads: bool = True,
         blocks: int = 5,
         editor: bool = True,
     ) -> None:
@@ -133,31 +134,30 @@ class SFE(nn.Module):
         """
         return bilinear(crops, self.size)
 
-    def invert(self, generator: Generator, images: Tensor) -> tuple[Tensor, Tensor]:
+    def invert(
+        self, generator: Generator, images: Tensor, e4e_codes: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Invert images.
 
         Args:
             generator: The frozen generator; its ``latent_avg`` is added to every row.
             images: Crops (B,3,H,W) in [-1,1].
+            e4e_codes: (B,L,w_dim) of the same crops, the result where there are no heads.
 
         Returns:
             w_plus (B,L,w_dim) and features F (B,C,side,side), both float32; F is as it is before
             the feature editor.
         """
         rows, guess = self.inverter.fs_backbone(self.reduce(images))
-        w_plus = rows + generator.latent_avg.float()
-        own = self.own_features(generator, generator.to_styles(w_plus))
+        w_plus = e4e_codes.float() if rows is None else rows + generator.latent_avg.float()
+        own, _ = generator.synthesise_lower(generator.to_styles(w_plus), self.side)
         return w_plus, self.inverter.fuser(guess, own).float()
-
-    def own_features(self, generator: Generator, styles: Styles) -> Tensor:
-        """The features (B,C,side,side) that the generator makes of styles."""
-        return generator.synthesise_lower(styles, self.side)[0]
 
     def change(self, before: Tensor, after: Tensor, kept: Tensor | None = None) -> Tensor:
         """What an edit changes in the generator's features.
 
         Args:
-            before: ``own_features`` (B,C,side,side) of e4e's code.
+            before: The generator's own features (B,C,side,side) of e4e's code.
             after: The same of the edited code.
             kept: Mask (B or 1,1,H,W) in [0,1]; 1 leaves the features as they are.
 

@@ -70,7 +70,7 @@ class Backbone(nn.Module):
         widths: Channels of the four stages.
         units: Residual units of the four stages.
         strides: Strides of the four stages.
-        heads: Number of heads; fewer than L repeat the last head's row.
+        heads: Whether rows are computed; otherwise the fourth stage and the heads are left out.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class Backbone(nn.Module):
         widths: Sequence[int] = WIDTHS,
         units: Sequence[int] = UNITS,
         strides: Sequence[int] = STRIDES,
-        heads: int | None = None,
+        heads: bool = True,
     ) -> None:
         super().__init__()
-        self.levels = levels
         self.conv = stem(widths[0])
         inputs = (widths[0], *widths[:-1])
         blocks = [stage(*sizes) for sizes in zip(inputs, widths, strides, units, strict=True)]
-        self.block_1, self.block_2, self.block_3, self.block_4 = blocks
+        self.block_1, self.block_2, self.block_3 = blocks[:3]
+        self.block_4 = blocks[3] if heads else None
         self.content_layer = nn.Sequential(
             nn.BatchNorm2d(widths[2]),
             convolution(widths[2], channels),
@@ -98,24 +98,27 @@ class Backbone(nn.Module):
             nn.BatchNorm2d(channels),
         )
         means = WINDOWS**2 * sum(widths)
-        self.styles = nn.ModuleList(nn.Linear(means, w_dim) for _ in range(heads or levels))
+        count = levels if heads else 0
+        self.styles = nn.ModuleList(nn.Linear(means, w_dim) for _ in range(count))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor | None, Tensor]:
         """Compute codes and features.
 
         Args:
             images: (B,3,S,S) in [-1,1].
 
         Returns:
-            Rows (B,L,w_dim) float32 and features (B,channels,S/4,S/4), for the published strides.
+            Rows (B,L,w_dim) float32, None without heads, and features (B,channels,S/4,S/4), for
+            the published strides.
         """
-        dtype = next(self.styles.parameters()).dtype
+        dtype = next(self.conv.parameters()).dtype
         x = self.conv(images.to(dtype, memory_format=torch.channels_last))
         shallow = self.block_1(x)
         middle = self.block_2(shallow)
         deep = self.block_3(middle)
+        features = self.content_layer(deep)
+        if self.block_4 is None:
+            return None, features
         outputs = (shallow, middle, deep, self.block_4(deep))
-        means = torch.cat([F.adaptive_avg_pool2d(y, WINDOWS) for y in outputs], dim=1)
-        rows = [head(means.flatten(1)).float() for head in self.styles]
-        rows += rows[-1:] * (self.levels - len(rows))
-        return torch.stack(rows, dim=1), self.content_layer(deep)
+        means = torch.cat([F.adaptive_avg_pool2d(y, WINDOWS) for y in outputs], dim=1).flatten(1)
+        return torch.stack([head(means).float() for head in self.styles], dim=1), features

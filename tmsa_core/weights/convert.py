@@ -1,4 +1,4 @@
-"""Converts public checkpoints of StyleGAN2, e4e, HFGI and ArcFace to safetensors.
+"""Converts public checkpoints of StyleGAN2, e4e, HFGI, SFE and ArcFace to safetensors.
 
 The content of a file is compared with the public layout key by key. Tensors are copied one by one
 from the memory-mapped file, so a large file needs little memory.
@@ -35,6 +35,8 @@ State = Mapping[str, Tensor]
 WRAPPERS = ("module.", "_orig_mod.")  # key prefixes of DataParallel and torch.compile
 GENERATORS = ("g_ema", "params_ema", "generator", "g")  # names of a generator, the averaged first
 COUNTER = ".num_batches_tracked"
+# Parts of a full StyleFeatureEditor checkpoint that are in other files too, or only for training.
+OTHER_PARTS = ("e4e_encoder", "decoder", "discriminator")
 ENCODER = "Encoder4Editing"  # e4e's own among the encoders that share its layout
 
 
@@ -67,8 +69,9 @@ def convert(
     Args:
         kind: The layout, a key of ``LAYOUTS``.
         file: A ``.pt``, ``.pth`` or ``.safetensors`` file.
-        out_dir: Folder of the files ``generator``, ``e4e``, ``hfgi`` and ``arcface`` with the
-            ending ``.safetensors``, as far as the checkpoint holds these networks.
+        out_dir: Folder of the files ``generator``, ``e4e``, ``hfgi``, ``sfe``, ``sfe_inverter`` and
+            ``arcface`` with the ending ``.safetensors``, as far as the checkpoint holds these
+            networks.
         progress: Receives the bytes written.
 
     Returns:
@@ -122,6 +125,25 @@ def _hfgi(checkpoint: Any, name: str) -> list[Part]:
     return [*_inversion(fields, states, name), _part("hfgi", "hfgi", both, name)]
 
 
+def _sfe(checkpoint: Any, name: str) -> list[Part]:
+    """StyleFeatureEditor: the editor's file, or the inverter's, each light or full.
+
+    The editor's file holds ``inverter`` and the feature editor as ``encoder``. In the inverter's
+    file ``encoder`` is the inverter; without a feature editor it reconstructs, but edits badly.
+    """
+    fields = _fields(checkpoint, name, ("state_dict",))
+    state = _state(fields["state_dict"], name) if "state_dict" in fields else _bare(fields, name)
+    alone = _has(state, "encoder.fs_backbone")
+    names = {"encoder": "inverter"} if alone else {"inverter": "inverter", "encoder": "encoder"}
+    states = _split(fields, (*names, *(p for p in OTHER_PARTS if _has(state, p))), name)
+    own = {f"{new}.{key}": v for old, new in names.items() for key, v in states[old].items()}
+    return [_part("sfe", "sfe_inverter" if alone else "sfe", own, name)]
+
+
+def _has(state: State, prefix: str) -> bool:
+    return any(key.startswith(f"{prefix}.") for key in state)
+
+
 def _arcface(checkpoint: Any, name: str) -> list[Part]:
     """A bare state dict, or one under ``state_dict``."""
     fields = _fields(checkpoint, name, ("state_dict",))
@@ -133,6 +155,7 @@ LAYOUTS: dict[str, Callable[[Any, str], list[Part]]] = {
     "stylegan2": _stylegan2,
     "e4e": _e4e,
     "hfgi": _hfgi,
+    "sfe": _sfe,
     "arcface": _arcface,
 }
 

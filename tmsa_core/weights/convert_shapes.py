@@ -75,6 +75,21 @@ def hfgi(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def sfe(shapes: Shapes) -> dict[str, Any]:
+    """Arguments of ``SFE`` at 256 pixels; the feature editor may be missing."""
+    backbone, stages = "inverter.fs_backbone", (1, 2, 3, 4)
+    units = [rf"{re.escape(backbone)}\.block_{i}\.\d+\.conv1\.weight" for i in stages]
+    return {
+        "levels": count(shapes, rf"{re.escape(backbone)}\.styles\.\d+\.weight"),
+        "w_dim": shapes[f"{backbone}.styles.0.weight"][0],
+        "channels": shapes["inverter.fuser.conv.weight"][0],
+        "widths": [shapes[f"{backbone}.block_{i}.0.conv1.weight"][0] for i in stages],
+        "units": [count(shapes, pattern) for pattern in units],
+        "blocks": count(shapes, r"inverter\.fuser\.body\.\d+\.body\.1\.weight"),
+        "editor": "encoder.conv.weight" in shapes,
+    }
+
+
 def _trunk(shapes: Shapes) -> dict[str, Any]:
     """Widths and units of an IR-SE trunk: a stage begins where a shortcut changes the width."""
     total = count(shapes, r"body\.\d+\.res_layer\.1\.weight")
@@ -90,6 +105,7 @@ ARCHITECTURES: dict[str, Callable[[Shapes], dict[str, Any]]] = {
     "stylegan2": stylegan2,
     "e4e": e4e,
     "hfgi": hfgi,
+    "sfe": sfe,
     "arcface": arcface,
 }
 # The published architectures: the comparison where shapes give none.
@@ -97,5 +113,6 @@ PUBLIC: dict[str, dict[str, Any]] = {
     "stylegan2": {"resolution": 1024},
     "e4e": {"levels": 18},
     "hfgi": {},
+    "sfe": {},
     "arcface": {},
 }
