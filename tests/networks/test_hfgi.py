@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.synthetic_checkpoints import network_state
-from tmsa_core.networks.hfgi import HFGI, avatar_architecture
+from tmsa_core.networks.hfgi import HFGI, avatar_architecture, changed
 from tmsa_core.networks.stylegan2 import Generator
 
 NARROW = {
@@ -169,6 +169,26 @@ def test_editing_in_two_steps_equals_one():
     assert torch.equal(
         network.fuse(drawing, residual, w_edit), network(drawing, images, w_plus, w_edit)
     )
+
+
+def test_an_edit_takes_away_the_details_of_what_it_changes():
+    """Hair that the inversion misses in part goes as a whole; details elsewhere stay."""
+    difference, residual = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    difference[..., :16, :] = 0.8  # the edit changes the upper quarter
+    residual[..., :20, :] = 0.6  # and four more rows below belong to the same hair
+    residual[..., 40:48, :] = 0.6  # a collar that the edit leaves alone
+    change = changed(difference, residual)[0, 0]
+    assert change[:19].min() > 0.9 and change[24:].max() == 0
+
+
+@torch.no_grad()
+def test_nothing_is_taken_away_without_an_edit():
+    network, drawing = hfgi(), generator()
+    w_plus = codes(drawing, 1)
+    images = (drawing.synthesise(w_plus) + random_images(drawing.resolution)).clamp(-1, 1)
+    residual = network.residual(drawing, images, w_plus)
+    kept = network.fuse(drawing, residual, w_plus, images=images)
+    assert torch.allclose(kept, network.fuse(drawing, residual, w_plus), atol=1e-4)
 
 
 @torch.no_grad()

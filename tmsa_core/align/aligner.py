@@ -73,7 +73,8 @@ class Aligner:
         if transform is None:
             return crop
         if self.domain.is_face:
-            return paste_back(photo, crop, transform, prepared.inversion_crop, region)
+            drawn, before = self.domain.has_truth, prepared.inversion_crop
+            return paste_back(photo, crop, transform, before, region, drawn)
         if region is not None:
             return restore_within(photo, crop, transform, region)
         return restore_whole(photo, crop, self.domain.content)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from tmsa_core.align.crop import content_rows, in_rgb, quad_bounds
+from tmsa_core.align.maps import blur_map, photo_under_crop, smoothstep, to_levels, to_side
+from tmsa_core.align.surroundings import continued
 from tmsa_core.datatypes import CropTransform
 from tmsa_core.imaging.resize import resize_tensor
 
@@ -46,7 +47,7 @@ def restore_within(
     photo: Image.Image, crop: Image.Image, transform: CropTransform, region: Tensor
 ) -> Image.Image:
     """Put a crop into its photo inside a region (1,S,S) in [0, 1]; other pixels stay the same."""
-    layer = torch.cat([region, region * _levels(crop)])
+    layer = torch.cat([region, region * to_levels(crop)])
     return _blend(in_rgb(photo), layer, transform, "bilinear")
 
 
@@ -63,6 +64,7 @@ def paste_back(
     transform: CropTransform,
     original_crop: Image.Image | None = None,
     region: Tensor | None = None,
+    drawn: bool = False,
 ) -> Image.Image:
     """Put an edited crop back into its photo, at the photo's full resolution.
 
@@ -83,18 +85,26 @@ def paste_back(
         original_crop: The crop before the edit, as the generator makes it.
         region: (1,S,S) in [0, 1], S the side of the crop: where the photo may change. Pixels in
             which ``region_in_photo`` is zero stay identical.
+        drawn: The photo is a drawing. Unless there is a region, the changes of the edit then end at
+            no side of the crop, but go on beyond it (``surroundings``).
     """
     photo, size = in_rgb(photo), crop.width
     mask = _feathered_mask(transform, photo.size, size)
     if region is not None:
         mask = mask * region
-    edited = _levels(crop)
+    edited = to_levels(crop)
     if original_crop is None:
         matched = edited + _seam_tint(photo, edited, mask, transform)
         layer = torch.cat([mask, mask * matched.clamp(0, 255)])
     else:
-        original = _levels(original_crop.resize(crop.size, Image.Resampling.BICUBIC))
-        layer = _changes(photo, edited, original, mask, transform)
+        original = to_levels(original_crop.resize(crop.size, Image.Resampling.BICUBIC))
+        cover, colours, light = _changes(photo, edited, original, transform)
+        if drawn and region is None:
+            shown, transform = continued(photo, torch.cat([cover, colours]), transform)
+            edge = (shown.shape[-1] - size) // 2
+            layer = torch.cat([shown[:1], shown[:1] * shown[1:] + F.pad(mask * light, (edge,) * 4)])
+        else:
+            layer = torch.cat([cover, cover * colours + light]) * mask
     return _blend(photo, layer, transform, "bicubic" if region is None else "bilinear")
 
 
@@ -119,24 +129,14 @@ def region_in_photo(
 
 def photo_to_crop(mask: Image.Image, transform: CropTransform, size: int) -> Tensor:
     """The part of a photo's grey mask under a crop, (1,size,size) in [0, 255]; 0 outside it."""
-    under, inside = _photo_under_crop(mask.convert("RGB"), transform, size)
+    under, inside = photo_under_crop(mask.convert("RGB"), transform, size)
     return under[:1] * inside
-
-
-def _levels(image: Image.Image) -> Tensor:
-    """An image as (3,H,W) float32 in [0, 255]."""
-    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float()
-
-
-def _smoothstep(x: Tensor) -> Tensor:
-    x = x.clamp(0, 1)
-    return x * x * (3 - 2 * x)
 
 
 def _feathered_mask(transform: CropTransform, photo_size: tuple[int, int], size: int) -> Tensor:
     """A mask (1,size,size): 1 inside, falling smoothly to 0 at the sides that lie in the photo."""
     width = max(_FEATHER * size, 1.0)
-    ramp = _smoothstep(torch.arange(size) / width)  # 0 at the outermost pixel
+    ramp = smoothstep(torch.arange(size) / width)  # 0 at the outermost pixel
     rising, falling, flat = ramp, ramp.flip(0), torch.ones(size)
     left, bottom, right, top = _sides_in_photo(transform, photo_size)
     x = (rising if left else flat) * (falling if right else flat)
@@ -154,9 +154,9 @@ def _sides_in_photo(transform: CropTransform, photo_size: tuple[int, int]) -> li
 
 
 def _changes(
-    photo: Image.Image, edited: Tensor, original: Tensor, mask: Tensor, transform: CropTransform
-) -> Tensor:
-    """Cover (1,S,S) and covered colours (3,S,S), as (4,S,S), of the changes of an edit.
+    photo: Image.Image, edited: Tensor, original: Tensor, transform: CropTransform
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The changes of an edit: cover (1,S,S), the covering colours (3,S,S), and light (3,S,S).
 
     Where something changed the edited crop covers the photo, tinted to match the unchanged
     surroundings. Elsewhere the photo takes on only the smoothed change of light: fine differences
@@ -166,32 +166,30 @@ def _changes(
         photo: The photo.
         edited: The edited crop, (3,S,S) in [0, 255].
         original: The crop before the edit, (3,S,S).
-        mask: Feathered mask, (1,S,S).
         transform: The place of the crop in the photo.
     """
     size = edited.shape[-1]
     coarse = min(size, _COARSE)
-    under, inside = _photo_under_crop(photo, transform, coarse)
-    before, difference = _to_side(original, coarse), _to_side(edited - original, coarse)
+    under, inside = photo_under_crop(photo, transform, coarse)
+    before, difference = to_side(original, coarse), to_side(edited - original, coarse)
     # What changed, spread to where the inversion does not fit the photo.
     change = _grown(_amount(difference, _CHANGE), inside * _amount(under - before, _MISFIT))
     # Tint: the mean difference between photo and inversion in the unchanged surroundings.
     weight = inside * (1 - change + 1e-3) + 1e-6
-    blurred = _blur_map(weight * inside * (under - before), coarse / 12)
-    tint = (blurred / _blur_map(weight, coarse / 12)).clamp(-_LARGEST_TINT, _LARGEST_TINT)
+    blurred = blur_map(weight * inside * (under - before), coarse / 12)
+    tint = (blurred / blur_map(weight, coarse / 12)).clamp(-_LARGEST_TINT, _LARGEST_TINT)
     # Light: the smooth part of the small differences.
-    light = _blur_map((1 - change) * difference, coarse / 24)
-    light = light * _smoothstep(light.abs() / _FAINT)
-    change, tint, light = (_to_side(x, size) for x in (change, tint, light))
-    cover = mask * change
-    return torch.cat([cover, cover * (edited + tint) + (mask - cover) * light])
+    light = blur_map((1 - change) * difference, coarse / 24)
+    light = light * smoothstep(light.abs() / _FAINT)
+    change, tint, light = (to_side(x, size) for x in (change, tint, light))
+    return change, edited + tint, (1 - change) * light
 
 
 def _amount(difference: Tensor, limits: tuple[float, float]) -> Tensor:
     """A difference (3,S,S) in levels -> (1,S,S): 0 below the limits, 1 above, smoothed."""
     low, high = limits
     largest = difference.abs().amax(0, keepdim=True) / 255
-    return _smoothstep((_blur_map(largest, largest.shape[-1] / 48) - low) / (high - low))
+    return smoothstep((blur_map(largest, largest.shape[-1] / 48) - low) / (high - low))
 
 
 def _grown(change: Tensor, misfit: Tensor) -> Tensor:
@@ -204,7 +202,7 @@ def _grown(change: Tensor, misfit: Tensor) -> Tensor:
     for _ in range(round(_REACH * size / 2)):
         near = F.max_pool2d(change[None], 5, stride=1, padding=2)[0]
         change = torch.maximum(change, near * misfit)
-    return _blur_map(change, size / 96)
+    return blur_map(change, size / 96)
 
 
 def _seam_tint(
@@ -219,40 +217,12 @@ def _seam_tint(
         transform: The place of the crop in the photo.
     """
     coarse = min(edited.shape[-1], _COARSE)
-    under, inside = _photo_under_crop(photo, transform, coarse)
-    weight = inside * (1 - _to_side(mask, coarse))  # the fading margin
+    under, inside = photo_under_crop(photo, transform, coarse)
+    weight = inside * (1 - to_side(mask, coarse))  # the fading margin
     sigma = coarse / 16
-    tint = _blur_map(weight * (under - _to_side(edited, coarse)), sigma)
-    tint = tint / (_blur_map(weight, sigma) + _SEAM_REACH)
-    return _to_side(tint.clamp(-_LARGEST_TINT, _LARGEST_TINT), edited.shape[-1])
-
-
-def _to_side(pixels: Tensor, side: int) -> Tensor:
-    """(C,H,W) -> (C,side,side)."""
-    return resize_tensor(pixels[None], side)[0]
-
-
-def _blur_map(pixels: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (C,H,W)."""
-    return torch.from_numpy(gaussian_filter(pixels.numpy(), (0, sigma, sigma)))
-
-
-def _photo_under_crop(
-    photo: Image.Image, transform: CropTransform, size: int
-) -> tuple[Tensor, Tensor]:
-    """The photo under the crop, (3,size,size) in [0, 255], and (1,size,size): 1 inside it."""
-    quad = np.array(transform.quad) + 0.5
-    left, top, right, bottom = quad_bounds(quad)
-    box = (max(left, 0), max(top, 0), min(right, photo.width), min(bottom, photo.height))
-    if box[0] >= box[2] or box[1] >= box[3]:
-        return torch.zeros(3, size, size), torch.zeros(1, size, size)
-    factor = max(1, int(np.hypot(*(quad[3] - quad[0])) / size))
-    part = photo.reduce(factor, box)
-    corners = ((quad - box[:2]) / factor).flatten().tolist()
-    sampling = ((size, size), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
-    there = Image.new("L", part.size, 255).transform(*sampling)
-    inside = torch.from_numpy(np.array(there) == 255).float()[None]
-    return _levels(part.transform(*sampling)), inside
+    tint = blur_map(weight * (under - to_side(edited, coarse)), sigma)
+    tint = tint / (blur_map(weight, sigma) + _SEAM_REACH)
+    return to_side(tint.clamp(-_LARGEST_TINT, _LARGEST_TINT), edited.shape[-1])
 
 
 def _blend(

@@ -183,7 +183,8 @@ class Editor:
         with _timed(timings, "synthesise"):
             residuals = [face.residual for face in faces if face.residual is not None]
             residual = torch.stack(residuals) if residuals else None  # (B,3,S,S)
-            crops = self.models.synthesise(torch.stack(w_plus), residual)
+            before = torch.cat([to_tensor(face.crop) for face in faces]) if residuals else None
+            crops = self.models.synthesise(torch.stack(w_plus), residual, before)
         with _timed(timings, "paste_back"):
             images = [
                 self.aligner.paste_back(face, crop) if stack[-1].paste_back else crop
@@ -208,7 +209,8 @@ class Editor:
         with _timed(timings, "synthesise"):
             codes, where = torch.stack([base, *(base + x for x in shifts)]), torch.stack(masks)
             known = None if everywhere else face.inversion_crop
-            crop = self.models.synthesise_within(codes, where, face.residual, known)
+            before = to_tensor(face.crop)
+            crop = self.models.synthesise_within(codes, where, face.residual, known, before)
         with _timed(timings, "paste_back"):
             changing = None if everywhere else where.amax(dim=0)
             pasted = stack[-1].paste_back

@@ -177,17 +177,35 @@ class Models:
         w = self.generator.map(z.to(self.device, self.dtype), truncation)
         return self.generator.broadcast(w)[0].float().cpu().clone()
 
-    def _synthesise(self, w_plus: Tensor, residual: Tensor | None = None) -> list[Image.Image]:
-        """w_plus (B,L,512), and for HFGI residuals (B,3,S,S) -> B crops of R x R pixels."""
+    def _synthesise(
+        self, w_plus: Tensor, residual: Tensor | None = None, before: Tensor | None = None
+    ) -> list[Image.Image]:
+        """Draw crops.
+
+        Args:
+            w_plus: (B,L,512).
+            residual: For HFGI, (B,3,S,S).
+            before: For an edit by HFGI, the crops (B,3,R,R) in [-1,1] before it.
+
+        Returns:
+            B crops of R x R pixels.
+        """
         w_plus = w_plus.to(self.device, self.dtype)
         if residual is None:
             crops = self.generator.synthesise(w_plus)  # (B,3,R,R)
         else:
-            crops = self.load_hfgi().fuse(self.generator, residual.to(self.device), w_plus)
+            images = None if before is None else before.to(self.device)
+            hfgi = self.load_hfgi()
+            crops = hfgi.fuse(self.generator, residual.to(self.device), w_plus, images=images)
         return [to_image(crop) for crop in crops.float().cpu()]
 
     def _synthesise_within(
-        self, w_plus: Tensor, masks: Tensor, residual: Tensor | None, base: Image.Image | None
+        self,
+        w_plus: Tensor,
+        masks: Tensor,
+        residual: Tensor | None,
+        base: Image.Image | None,
+        before: Tensor,
     ) -> Image.Image:
         """A crop whose regions follow different codes, mixed in the features and in the image.
 
@@ -196,13 +214,15 @@ class Models:
             masks: (K,1,R,R) in [0, 1], where each further code counts.
             residual: (3,S,S) of the crop, for HFGI only.
             base: What the first code makes, if it is known; so its pixels stay the same.
+            before: The crop (1,3,R,R) in [-1,1] before the edit.
         """
         codes, masks = w_plus.to(self.device, self.dtype), masks.to(self.device)
         if residual is None:
             crops = self.generator.synthesise(codes, masks=masks)  # (1 + K,3,R,R)
         else:
             residuals = residual.to(self.device).expand(len(codes), -1, -1, -1)
-            crops = self.load_hfgi().fuse(self.generator, residuals, codes, masks)
+            images = before.to(self.device)
+            crops = self.load_hfgi().fuse(self.generator, residuals, codes, masks, images)
         crops = crops.float().clamp(-1, 1)
         if base is not None:
             crops[0] = to_tensor(base)[0].to(crops)

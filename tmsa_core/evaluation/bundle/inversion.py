@@ -34,8 +34,9 @@ def drawings(bundle: Bundle, subjects: Subjects) -> dict[str, Draw]:
         return synthesise(generator, codes)
 
     def fused(codes: Tensor, index: Tensor) -> Tensor:
-        pairs = zip(codes.split(BATCH), residual[index].split(BATCH), strict=True)
-        return torch.cat([hfgi.fuse(generator, r, w).clamp(-1, 1) for w, r in pairs])
+        sets = (x.split(BATCH) for x in (residual[index], codes, subjects.images[index]))
+        parts = zip(*sets, strict=True)
+        return torch.cat([hfgi.fuse(generator, r, w, images=x).clamp(-1, 1) for r, w, x in parts])
 
     return {"e4e": e4e, "hfgi": fused}
 
@@ -48,7 +49,9 @@ def put_back(draw: Draw, subjects: Subjects) -> Draw:
 
     def whole(codes: Tensor, index: Tensor) -> Tensor:
         made = zip(draw(codes, index), index.tolist(), strict=True)
-        pasted = [paste_back(photos[i], to_image(x), place, inversions[i]) for x, i in made]
+        pasted = [
+            paste_back(photos[i], to_image(x), place, inversions[i], drawn=True) for x, i in made
+        ]
         return torch.cat([to_tensor(image) for image in pasted])
 
     return whole

@@ -325,9 +325,10 @@ class ComparisonRun:
             return edit.apply(self.networks.generator, codes, alpha)
         if edit.w_shift is None:
             raise RequestError("HFGI needs edits in W+; leave out styleclip_global.")
-        images = self.hfgi.downscale(self.subjects.images[index])
+        images, generator = self.subjects.images[index], self.networks.generator
+        residual = self.hfgi.residual(generator, self.hfgi.downscale(images), codes)
         moved = codes + alpha * edit.w_shift
-        return self.hfgi(self.networks.generator, images, codes, moved).clamp(-1, 1)
+        return self.hfgi.fuse(generator, residual, moved, images=images).clamp(-1, 1)
 
     def _read(self, images: Tensor, index: Tensor) -> Reading:
         portraits = self.subjects.portraits
