@@ -20,3 +20,11 @@ class Progress(Protocol):
 
 def no_progress(done: int, total: int, message: str) -> None:
     """Ignore all reports."""
+
+
+def print_progress(done: int, total: int, message: str) -> None:
+    """Print every hundredth report and the last, and every message without progress."""
+    if total == 0:
+        print(message)
+    elif done % 100 == 0 or done == total:
+        print(f"{message}: {done} of {total}")

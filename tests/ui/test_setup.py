@@ -15,7 +15,8 @@ from tmsa_core import Editor
 from tmsa_core.availability import domain_status
 from tmsa_core.bundles import checkpoints_folder, complete, open_bundle
 from tmsa_core.errors import BundleError, RequestError
-from tmsa_core.server.jobs import Report, SetupJobs
+from tmsa_core.progress import Progress
+from tmsa_core.server.jobs import SetupJobs
 from tmsa_core.server.settings import make_settings
 from tmsa_core.training.mapper.quick import quick_align
 from tmsa_core.ui.about import CONSENT, licences
@@ -129,8 +130,8 @@ def test_events_that_run_networks_are_closed_to_direct_calls(closed: tuple[gr.Bl
 def test_only_one_domain_is_set_up_at_a_time() -> None:
     jobs, reported, finish = SetupJobs(), threading.Event(), threading.Event()
 
-    def work(report: Report) -> None:
-        report(0.5, "Fetching a.pt")
+    def work(progress: Progress) -> None:
+        progress(1, 2, "Fetching a.pt")
         reported.set()
         assert finish.wait(60)
 
@@ -151,13 +152,13 @@ def test_only_one_domain_is_set_up_at_a_time() -> None:
 def test_a_failed_setup_says_why_and_can_be_tried_again() -> None:
     jobs = SetupJobs()
 
-    def fail(report: Report) -> None:
+    def fail(progress: Progress) -> None:
         raise BundleError("The Hub cannot be reached; try again later.")
 
     jobs.start("ffhq", fail).join(60)
     text = status_markdown(domain_status("ffhq"), jobs.job("ffhq"))
     assert "The Hub cannot be reached" in text
-    jobs.start("ffhq", lambda report: None).join(60)
+    jobs.start("ffhq", lambda progress: None).join(60)
     job = jobs.job("ffhq")
     assert job is not None and job.done
 

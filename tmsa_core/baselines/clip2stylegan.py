@@ -112,6 +112,6 @@ def _samples(networks: FrozenNetworks, count: int) -> tuple[Tensor, Tensor]:
     w = generator.map(z.to(networks.device))
     parts: list[Tensor] = []
     for some in tqdm(w.split(BATCH), desc="CLIP2StyleGAN", mininterval=5):
-        networks.tick(len(parts) * BATCH, count)
+        networks.progress(len(parts) * BATCH, count, "embedding images")
         parts.append(networks.clip.embed_images(generator.synthesise(generator.broadcast(some))))
     return w, torch.cat(parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tmsa_core.bundles import Bundle
 from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.stylegan2 import Generator
 from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.progress import Progress, no_progress
 from tmsa_core.weights.network_files import load_tensors, read_metadata, save_tensors
 
 FROZEN_ROLES = ("generator", "e4e", "clip", "identity")  # networks that parts belong to
@@ -27,13 +28,6 @@ class Texts:
 
     neutral: str
     target: str
-
-
-Tick = Callable[[int, int], object]  # called with the number of steps done and their total
-
-
-def no_tick(done: int, steps: int) -> None:
-    """Report no progress."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ class FrozenNetworks:
         mapper_seconds: Training time of the mapper, if known.
         device: Device of the networks.
         with_bundle: Folder of such parts that the bundle includes.
-        tick: Called at every step of long work; an exception that it raises stops the work.
+        progress: Called at every step of long work; an exception that it raises stops the work.
     """
 
     domain: str
@@ -64,7 +58,7 @@ class FrozenNetworks:
     mapper_seconds: float | None = None
     device: str = "cpu"
     with_bundle: Path | None = None
-    tick: Tick = no_tick
+    progress: Progress = no_progress
 
 
 def open_networks(bundle: Bundle, parts: Path, device: str = "cpu") -> FrozenNetworks:

@@ -141,7 +141,7 @@ def prepare(networks: FrozenNetworks) -> float:
         for layer in missing:
             rows = []
             for channel in range(len(mean[layer])):
-                networks.tick(bar.n, bar.total)
+                networks.progress(bar.n, bar.total, "measuring channels")
                 reach = settings.sigmas * std[layer][channel]
                 ends = (mean[layer][channel] - reach, mean[layer][channel] + reach)
                 rows.append(_direction(networks, codes, layer, channel, ends))

@@ -99,7 +99,7 @@ def train(networks: FrozenNetworks, text: str, settings: Settings, seed: int = 0
     target = plain_text(networks.clip, text)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.rate)
     for step in trange(settings.steps, desc=f"mapper: {text}", mininterval=5):
-        networks.tick(step, settings.steps)
+        networks.progress(step, settings.steps, "training the mapper")
         loss = _loss(networks, model, _codes(networks, settings.batch, rng), target, settings)
         optimiser.zero_grad()
         loss.backward()

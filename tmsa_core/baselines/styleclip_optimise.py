@@ -61,7 +61,7 @@ def find_edit(
     w = w_plus.clone().requires_grad_()
     optimiser = torch.optim.Adam([w], lr=settings.rate)
     for step in range(settings.steps):
-        networks.tick(step, settings.steps)
+        networks.progress(step, settings.steps, "optimising the code")
         optimiser.param_groups[0]["lr"] = settings.rate * rate_factor(step / settings.steps)
         with torch.autocast(networks.device, torch.bfloat16):
             images = networks.generator.synthesise(w)

@@ -84,7 +84,7 @@ def find_edit(
     w = w_plus.clone().requires_grad_()
     optimiser = torch.optim.Adam([w], lr=settings.rate)
     for step in range(settings.steps):
-        networks.tick(step, settings.steps)
+        networks.progress(step, settings.steps, "optimising the code")
         with torch.autocast(networks.device, torch.bfloat16):
             images = networks.generator.synthesise(w)
             found = networks.encoder(encoder_input(images))

@@ -134,9 +134,9 @@ def _train_quick(domain: str, pairs: int | None, device: str, seed: int) -> None
     style = "{desc}: {percentage:3.0f}% [{elapsed}<{remaining}]"
     with tqdm(total=100, bar_format=style, delay=1) as bar:
 
-        def show(share: float, what: str) -> None:
-            bar.set_description_str(what, refresh=False)
-            bar.update(round(100 * share) - bar.n)
+        def show(done: int, total: int, message: str) -> None:
+            bar.set_description_str(message, refresh=False)
+            bar.update(done - bar.n)
 
         report = quick_align(
             domain,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from tmsa_core.domains import find_domain
 from tmsa_core.errors import RequestError, TmsaError
+from tmsa_core.progress import Progress
 from tmsa_core.server.editors import Editors
 
-Report = Callable[[float, str], None]  # (share done from 0 to 1, message)
-Work = Callable[[Report], None]
+Work = Callable[[Progress], None]
 
 
 class CancellationFlags:
@@ -99,8 +99,8 @@ class SetupJobs:
         return thread
 
     def _run(self, domain: str, work: Work) -> None:
-        def report(share: float, message: str) -> None:
-            self._jobs[domain] = Job(share, message)
+        def report(done: int, total: int, message: str) -> None:
+            self._jobs[domain] = Job(done / total if total else 0.0, message)
 
         try:
             work(report)
@@ -116,16 +116,12 @@ class SetupJobs:
 def download_work(domain: str) -> Work:
     """Make a job that downloads and converts the files that a domain lacks."""
 
-    def work(report: Report) -> None:
+    def work(progress: Progress) -> None:
         from tmsa_core.availability import needed_roles
         from tmsa_core.bundles import complete, open_bundle
 
         bundle = open_bundle(domain)
-        complete(
-            bundle,
-            needed_roles(find_domain(domain), bundle),
-            lambda done, total, message: report(done / total if total else 0.0, message),
-        )
+        complete(bundle, needed_roles(find_domain(domain), bundle), progress)
 
     return work
 
@@ -133,10 +129,10 @@ def download_work(domain: str) -> Work:
 def align_work(domain: str, editors: Editors) -> Work:
     """Make a job that trains a domain's first mapping network by the quick alignment."""
 
-    def work(report: Report) -> None:
+    def work(progress: Progress) -> None:
         from tmsa_core.training.mapper.quick import quick_align
 
-        quick_align(domain, device=editors.first.device, progress=report)
+        quick_align(domain, device=editors.first.device, progress=progress)
         editors.forget(domain)
 
     return work

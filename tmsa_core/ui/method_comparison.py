@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ from PIL.Image import Image
 from tmsa_core.datatypes import EditRequest, PreparedFace
 from tmsa_core.imaging.images import to_image
 from tmsa_core.imaging.metadata import annotate
+from tmsa_core.progress import Progress
 from tmsa_core.ui.explore_actions import ExploreContext, ExploreInputs, open_portrait
 from tmsa_core.ui.strings import duration
-from tmsa_core.ui.widgets import Progress
+from tmsa_core.ui.widgets import Progress as ProgressBar
 
 if TYPE_CHECKING:
     from tmsa_core.baselines import FrozenNetworks
@@ -64,10 +65,10 @@ def _compare(
     yield list(shown)
     for key in keys:
         title = METHODS[key].title
-        tick = _make_tick(title, cancelled, inputs.progress)
-        tick(0, 1)
-        ticking = replace(networks, tick=tick)
-        edited, seconds = _edit_by(key, ticking, session.prepared, inputs.request)
+        progress = _make_progress(title, cancelled, inputs.progress)
+        progress(0, 1, "starting")
+        reporting = replace(networks, progress=progress)
+        edited, seconds = _edit_by(key, reporting, session.prepared, inputs.request)
         recipe = editor.recipe([inputs.request]) | {"method": key}
         path = context.leases.keep(inputs.owner, annotate(edited, recipe))
         shown.append((path, f"{title}, {seconds:.1f} s"))
@@ -93,19 +94,17 @@ def _edit_by(
     return to_image(image.detach().float().cpu()), seconds
 
 
-def _make_tick(
-    title: str, cancelled: threading.Event, progress: Progress
-) -> Callable[[int, int], None]:
+def _make_progress(title: str, cancelled: threading.Event, bar: ProgressBar) -> Progress:
     """Make a callback for a method's steps: it shows the time left, or raises CancelledError."""
     start = time.monotonic()
 
-    def tick(done: int, total: int) -> None:
+    def progress(done: int, total: int, message: str) -> None:
         if cancelled.is_set():
             raise CancelledError
         spent = time.monotonic() - start
         left = ""
         if done > 1 and spent > 1:
             left = f", about {duration(spent / done * (total - done))} left"
-        progress((done, total), desc=f"{title}{left}", unit="steps")
+        bar((done, total), desc=f"{title}{left}", unit="steps")
 
-    return tick
+    return progress

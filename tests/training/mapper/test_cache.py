@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tests.tiny_networks import W_DIM, networks
 from tmsa_core.errors import BundleError
+from tmsa_core.progress import Progress, no_progress
 from tmsa_core.training.mapper import bank
 from tmsa_core.training.mapper.bank import ImageEmbedder, real_pairs, synthetic_pairs
 from tmsa_core.training.mapper.cache import Parts, cached
@@ -49,35 +50,34 @@ def embedder(monkeypatch: pytest.MonkeyPatch) -> ImageEmbedder:
     return ImageEmbedder(WideGenerator(), networks()[2])
 
 
-def killed_after(count: int) -> bank.Tick:
-    """A tick that stops the sampling after ``count`` images."""
-    seen = 0
+def killed_after(count: int) -> Progress:
+    """A callback that stops the sampling after ``count`` images."""
 
-    def tick(more: int) -> None:
-        nonlocal seen
-        seen += more
-        if seen >= count:
+    def progress(done: int, total: int, message: str) -> None:
+        if done >= count:
             raise KilledError
 
-    return tick
+    return progress
 
 
 @pytest.mark.parametrize("stops", [(8,), (16,), (40, 24), (70,), (1, 1, 1)])
 def test_killed_and_resumed_sampling_equals_unbroken_sampling(
     embedder: ImageEmbedder, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
-    unbroken = synthetic_pairs(embedder, COUNT, 3, lambda more: None)
+    unbroken = synthetic_pairs(embedder, COUNT, 3, no_progress)
     parts = Parts(tmp_path / "parts", "key")
     for stop in stops:
         with pytest.raises(KilledError):
             synthetic_pairs(embedder, COUNT, 3, killed_after(stop), parts)
     kept = len(list((tmp_path / "parts").glob("*.safetensors")))
     embedder.evaluations = 0
-    ticks: list[int] = []
-    resumed = synthetic_pairs(embedder, COUNT, 3, ticks.append, parts)
+    reports: list[int] = []
+    resumed = synthetic_pairs(
+        embedder, COUNT, 3, lambda done, total, message: reports.append(done), parts
+    )
     assert all(torch.equal(a, b) for a, b in zip(resumed, unbroken, strict=True))
-    assert sum(ticks) == COUNT == embedder.evaluations
-    assert ticks[:kept] == [16] * kept  # loaded, not sampled
+    assert reports[-1] == COUNT == embedder.evaluations
+    assert reports[:kept] == [16 * (k + 1) for k in range(kept)]  # loaded, not sampled
 
 
 def test_real_images_are_inverted_in_parts(embedder: ImageEmbedder, tmp_path: Path) -> None:
@@ -90,13 +90,13 @@ def test_real_images_are_inverted_in_parts(embedder: ImageEmbedder, tmp_path: Pa
         return images[2 * number : 2 * number + 2]
 
     pairs = partial(real_pairs, [partial(batch, k) for k in range(6)], embedder, encoder, 1.0)
-    unbroken = pairs(lambda more: None)
+    unbroken = pairs(no_progress)
     bank.PART = 2 * bank.REAL_BATCH  # two batches per part
     parts = Parts(tmp_path / "parts", "key")
     with pytest.raises(KilledError):
         pairs(killed_after(6), parts)
     read.clear()
-    resumed = pairs(lambda more: None, parts)
+    resumed = pairs(no_progress, parts)
     assert read == [2, 3, 4, 5]  # the complete part is not read again
     assert all(torch.equal(a, b) for a, b in zip(resumed, unbroken, strict=True))
 

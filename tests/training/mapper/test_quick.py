@@ -38,7 +38,7 @@ def run(bundle_folder):
             device="cpu",
             folder=bundle_folder,
             replace=True,
-            progress=lambda share, what: progress.append((share, what)),
+            progress=lambda done, total, what: progress.append((done / total, what)),
         )
     return report, progress
 

@@ -16,6 +16,7 @@ from tmsa_core.evaluation.alignment.setup import (
 from tmsa_core.evaluation.json_lines import Row
 from tmsa_core.evaluation.prompts import SIX, Prompt
 from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.progress import no_progress
 from tmsa_core.training.mapper.bank import Bank, ImageEmbedder, synthetic_bank
 from tmsa_core.training.mapper.calibration_texts import embed_pairs
 from tmsa_core.training.mapper.loop import train_alignment
@@ -63,7 +64,7 @@ def run(
 
 def _quick(setup: StudySetup, bank: Bank, pairs: int, prompts: tuple[Prompt, ...]) -> Row:
     embedder = ImageEmbedder(setup.embedder.generator, setup.embedder.clip)
-    own = synthetic_bank(embedder, pairs, seed=0, tick=lambda count: None)
+    own = synthetic_bank(embedder, pairs, seed=0, progress=no_progress)
     texts = embed_pairs(embedder.clip, setup.bundle.domain)
     mapper, noise, _ = choose_mapper(own, embedder, texts)
     return {"evaluations": embedder.evaluations, "noise": noise} | _judge(

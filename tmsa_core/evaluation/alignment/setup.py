@@ -19,6 +19,7 @@ from tmsa_core.evaluation.judges import Evaluators, Reading, edit_and_score
 from tmsa_core.evaluation.prompts import Prompt, fits
 from tmsa_core.evaluation.subjects import draw_subjects
 from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.progress import no_progress
 from tmsa_core.training.avatar.stylegan_mapping import LIFT
 from tmsa_core.training.avatar.w_codes import read_code
 from tmsa_core.training.mapper.bank import Bank, ImageEmbedder, synthetic_bank
@@ -94,7 +95,7 @@ def study_bank(setup: StudySetup, count: int, folder: Path) -> Bank:
     key = {"weights": weights, "count": count, "seed": BANK_SEED}
 
     def make(parts: Parts) -> dict[str, Tensor]:
-        bank = synthetic_bank(setup.embedder, count, BANK_SEED, lambda done: None, parts)
+        bank = synthetic_bank(setup.embedder, count, BANK_SEED, no_progress, parts)
         return {"synthetic": bank.synthetic, "w": bank.w}
 
     kept = cached(folder, f"study-of-{count}", key, make)

@@ -9,7 +9,7 @@ Millisecond Face Alignment with an Ensemble of Regression Trees".
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tmsa_core.avatars.params import Portraits, sample_portraits
 from tmsa_core.avatars.render import aligned_views, render
 from tmsa_core.errors import NoFaceError
 from tmsa_core.imaging.images import to_image
+from tmsa_core.progress import Progress, print_progress
 
 DETECTOR_SCENES = 1300
 PREDICTOR_FACES = 3000
@@ -40,8 +41,6 @@ MIRROR = [
     45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
     *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
 ]  # the landmark that each landmark becomes in a mirror image  # fmt: skip
-
-Report = Callable[[str], None]  # called with a sentence about the progress
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,10 @@ class Measures:
 
 
 def train_detector(
-    out_path: Path, count: int = DETECTOR_SCENES, seed: int = 0, report: Report = print
+    out_path: Path,
+    count: int = DETECTOR_SCENES,
+    seed: int = 0,
+    progress: Progress = print_progress,
 ) -> None:
     """Train a sliding-window detector of upright faces on ``count`` scenes; writes dlib's file."""
     import dlib
@@ -90,20 +92,23 @@ def train_detector(
     for sample in _detector_samples(count, seed):
         images.append(np.asarray(sample.image))
         boxes.append([_rectangle(points) for points in sample.landmarks])
-        _report(report, "detector: scenes drawn", len(images), count)
+        progress(len(images), count, "detector: scenes drawn")
     options = dlib.simple_object_detector_training_options()
     options.detection_window_size = WINDOW * WINDOW
     options.add_left_right_image_flips = False  # new scenes teach more than mirrored ones
     options.upsample_limit = 0
     options.C = 8
     options.num_threads = 1
-    report(f"detector: training on {len(images)} scenes, {sum(map(len, boxes))} faces")
+    progress(0, 0, f"detector: training on {len(images)} scenes, {sum(map(len, boxes))} faces")
     dlib.train_simple_object_detector(images, boxes, options).save(str(out_path))
-    report(f"detector: {out_path.stat().st_size / 1e3:.0f} kB written")
+    progress(0, 0, f"detector: {out_path.stat().st_size / 1e3:.0f} kB written")
 
 
 def train_predictor(
-    out_path: Path, count: int = PREDICTOR_FACES, seed: int = 0, report: Report = print
+    out_path: Path,
+    count: int = PREDICTOR_FACES,
+    seed: int = 0,
+    progress: Progress = print_progress,
 ) -> None:
     """Train a regression-tree predictor of 68 landmarks on ``count`` faces; writes dlib's file.
 
@@ -121,7 +126,7 @@ def train_predictor(
             parts = [dlib.point(x, y) for x, y in np.rint(places).astype(int).tolist()]
             images.append(pixels)
             shapes.append([dlib.full_object_detection(patch_box(), parts)])
-        _report(report, "predictor: faces drawn", done, count)
+        progress(done, count, "predictor: faces drawn")
     options = dlib.shape_predictor_training_options()
     options.cascade_depth = 12
     options.num_trees_per_cascade_level = 80
@@ -133,9 +138,9 @@ def train_predictor(
     options.num_test_splits = 60
     options.random_seed = str(seed)
     options.num_threads = 1
-    report(f"predictor: training on {len(images)} faces")
+    progress(0, 0, f"predictor: training on {len(images)} faces")
     dlib.train_shape_predictor(images, shapes, options).save(str(out_path))
-    report(f"predictor: {out_path.stat().st_size / 1e6:.1f} MB written")
+    progress(0, 0, f"predictor: {out_path.stat().st_size / 1e6:.1f} MB written")
 
 
 def evaluate_finder(
@@ -366,9 +371,3 @@ def _matches(truth: np.ndarray, found: list[np.ndarray]) -> list[tuple[np.ndarra
         if distances and min(distances) < side / 3:
             pairs.append((points, remaining.pop(int(np.argmin(distances)))))
     return pairs
-
-
-def _report(report: Report, what: str, done: int, total: int) -> None:
-    """Report every hundredth step and the last."""
-    if done % 100 == 0 or done == total:
-        report(f"{what}: {done} of {total}")

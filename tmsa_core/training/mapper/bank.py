@@ -18,14 +18,14 @@ from tmsa_core.imaging.resize import resize_tensor
 from tmsa_core.networks.clip import Clip
 from tmsa_core.networks.e4e import Encoder
 from tmsa_core.networks.stylegan2 import Generator
+from tmsa_core.progress import Progress
 from tmsa_core.training.mapper.cache import Parts
-
-Tick = Callable[[int], None]  # called with the number of further images that are done
 
 Batch = TypeVar("Batch")
 
 PART = 256  # images that are saved together: a stopped computation loses about as many
 REAL_BATCH = 64  # real images that are read together
+MESSAGE = "Sampling and embedding images"  # of progress reports
 PIXELS = 2**23  # pixels of a batch; 64 portraits of 128 pixels stay well below
 
 
@@ -145,7 +145,7 @@ class ImageEmbedder:
 
 
 def synthetic_pairs(
-    embedder: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
+    embedder: ImageEmbedder, count: int, seed: int, progress: Progress, parts: Parts | None = None
 ) -> tuple[Tensor, Tensor]:
     """Sample w from the generator's mapping network and embed its images.
 
@@ -156,7 +156,7 @@ def synthetic_pairs(
         embedder: Synthesises and embeds; its evaluations also count images of saved parts.
         count: Number of pairs.
         seed: Seed of the random numbers.
-        tick: Called after each batch with the number of further pairs.
+        progress: Called after each batch with the number of finished pairs.
         parts: Saves finished parts; None to save nothing.
 
     Returns:
@@ -166,7 +166,7 @@ def synthetic_pairs(
     sizes = [min(embedder.batch, count - start) for start in range(0, count, embedder.batch)]
     batches = [torch.randn(size, 512, generator=rng) for size in sizes]
     before = embedder.evaluations
-    pairs = _in_parts(batches, embedder.pairs, embedder.batch, parts, tick)
+    pairs = _in_parts(batches, embedder.pairs, embedder.batch, count, parts, progress)
     embedder.evaluations = before + embedder.processes * count
     return pairs
 
@@ -177,7 +177,7 @@ def real_pairs(
     embedder: ImageEmbedder,
     encoder: Encoder,
     content: float,
-    tick: Tick,
+    progress: Progress,
     parts: Parts | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Embed and invert real images.
@@ -187,7 +187,7 @@ def real_pairs(
         embedder: Embeds.
         encoder: Inverts.
         content: Share of the image's height without its black borders.
-        tick: Called after each batch with the number of further images.
+        progress: Called after each batch with the number of finished images.
         parts: Saves finished parts; None to save nothing.
 
     Returns:
@@ -199,28 +199,32 @@ def real_pairs(
         codes = encoder(encoder_view(batch, encoder.input_size, content))
         return embedder.clip.embed_images(batch).cpu(), codes.float().cpu()
 
-    return _in_parts(images, invert, REAL_BATCH, parts, tick)
+    count = REAL_BATCH * len(images)  # the last batch may have fewer
+    return _in_parts(images, invert, REAL_BATCH, count, parts, progress)
 
 
 def _in_parts(
     batches: Sequence[Batch],
     make: Callable[[Batch], tuple[Tensor, Tensor]],
     size: int,
+    total: int,
     parts: Parts | None,
-    tick: Tick,
+    progress: Progress,
 ) -> tuple[Tensor, Tensor]:
-    """Embeddings and codes of all batches of ``size``, in parts of about ``PART`` images."""
+    """Embeddings and codes of ``total`` images in batches of ``size``, in parts of ``PART``."""
     each = max(1, PART // size)
-    found = []
+    found, done = [], 0
     for number, start in enumerate(range(0, len(batches), each)):
         part = parts.load(number) if parts else None
         if part is not None:
-            tick(len(part["codes"]))
+            done += len(part["codes"])
+            progress(done, total, MESSAGE)
         else:
             pairs = []
             for batch in batches[start : start + each]:
                 pairs.append(make(batch))
-                tick(len(pairs[-1][1]))
+                done += len(pairs[-1][1])
+                progress(done, total, MESSAGE)
             embeddings, codes = (torch.cat(column) for column in zip(*pairs, strict=True))
             part = {"embeddings": embeddings, "codes": codes}
             if parts:
@@ -237,8 +241,8 @@ def encoder_view(images: Tensor, size: int, content: float) -> Tensor:
 
 
 def synthetic_bank(
-    embedder: ImageEmbedder, count: int, seed: int, tick: Tick, parts: Parts | None = None
+    embedder: ImageEmbedder, count: int, seed: int, progress: Progress, parts: Parts | None = None
 ) -> Bank:
     """A bank without real images; the arguments are those of ``synthetic_pairs``."""
-    embeddings, w = synthetic_pairs(embedder, count, seed, tick, parts)
+    embeddings, w = synthetic_pairs(embedder, count, seed, progress, parts)
     return Bank.without_images(embeddings, w, embedder.generator.levels)

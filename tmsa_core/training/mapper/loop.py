@@ -27,6 +27,7 @@ from tmsa_core.domains import find_domain
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.files import write_whole
 from tmsa_core.networks.tmsa import Mapper
+from tmsa_core.progress import Progress
 from tmsa_core.training.mapper.bank import (
     REAL_BATCH,
     Bank,
@@ -340,7 +341,7 @@ def make_bank(
 
     def sample(parts: Parts) -> dict[str, Tensor]:
         with tqdm(total=count, desc="synthetic pairs", unit="image", mininterval=10) as bar:
-            synthetic, w = synthetic_pairs(embedder, count, seed + BANK_SEED, bar.update, parts)
+            synthetic, w = synthetic_pairs(embedder, count, seed + BANK_SEED, shown_by(bar), parts)
         return {"synthetic": synthetic, "w": w}
 
     def invert(parts: Parts) -> dict[str, Tensor]:
@@ -348,7 +349,7 @@ def make_bank(
         rows = torch.arange(len(real_images)).split(REAL_BATCH)
         with tqdm(total=len(real_images), desc="e4e codes", unit="image", mininterval=10) as bar:
             images = [partial(real_images.images, batch) for batch in rows]
-            real, codes = real_pairs(images, embedder, encoder, content, bar.update, parts)
+            real, codes = real_pairs(images, embedder, encoder, content, shown_by(bar), parts)
         return {"real": real, "inverted": codes}
 
     sampled = cached(folder, "synthetic", key, sample)
@@ -430,3 +431,12 @@ def show(state: Alignment, real_images: Images | None, run: Run) -> None:
     codes = state.average(embedder.clip.embed_images(shown))
     made = [generator.synthesise(part) for part in codes.split(embedder.batch)]
     run.save_sample_grid(shown, torch.cat(made))
+
+
+def shown_by(bar: tqdm) -> Progress:
+    """A callback that moves a progress bar."""
+
+    def show(done: int, total: int, message: str) -> None:
+        bar.update(done - bar.n)
+
+    return show

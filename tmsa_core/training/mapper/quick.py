@@ -8,7 +8,6 @@ and takes minutes on a GPU at 1024 pixels and about a minute on a CPU for the dr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +21,17 @@ from tmsa_core.domains import find_domain
 from tmsa_core.editing.shift import calibrate
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.networks.tmsa import Mapper
-from tmsa_core.training.mapper.bank import Bank, ImageEmbedder, synthetic_bank
+from tmsa_core.progress import Progress, no_progress
+from tmsa_core.training.mapper.bank import MESSAGE, Bank, ImageEmbedder, synthetic_bank
 from tmsa_core.training.mapper.cache import Parts
 from tmsa_core.training.mapper.calibrate import calibrate_mapper
 from tmsa_core.training.mapper.calibration_texts import TextPairs, embed_pairs
 from tmsa_core.training.mapper.closed_form import closed_form
 from tmsa_core.training.mapper.export import check_writable, save_mapper
 
-Progress = Callable[[float, str], None]  # called with the share done, 0 to 1, and a description
-
 PAIRS = 4_096  # synthetic pairs
 MIN_PAIRS = 64
+SAMPLED = 80  # percentage of the work that the sampling of pairs is shown as
 NOISES = (0.3, 0.6, 0.9, 1.2, 1.6, 2.4)  # penalties to try
 SUBJECTS = 8  # images that are edited to compare penalties
 TRIED_TEXTS = 6  # calibration texts for these edits
@@ -71,7 +70,7 @@ def quick_align(
     device: str = "auto",
     seed: int = 0,
     folder: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
     replace: bool = False,
 ) -> QuickReport:
     """Compute a mapper for a domain and add it to the domain's bundle.
@@ -85,7 +84,7 @@ def quick_align(
         device: "cpu", "cuda" or "auto".
         seed: Seed of the synthetic pairs.
         folder: The bundle's folder, if not the usual one.
-        progress: Called with the share done and a description.
+        progress: Called with the percentage done, 100, and the current step.
         replace: Whether an existing mapper may be overwritten.
 
     Returns:
@@ -101,7 +100,6 @@ def quick_align(
     find_domain(domain)
     if pairs < MIN_PAIRS:
         raise RequestError(f"pairs is {pairs}; a closed form needs at least {MIN_PAIRS}.")
-    report_progress = progress or (lambda share, message: None)
     bundle = open_bundle(domain, folder)
     device = find_device(device, mps=False)
     _check_no_mapper(bundle, replace)
@@ -112,12 +110,12 @@ def quick_align(
     embedder = ImageEmbedder(bundle.load("generator", device), bundle.load("clip", device), device)
     key = {"weights": bundle.fingerprint(("generator", "clip")), "count": pairs, "seed": seed}
     parts = Parts(bundle.cache / domain / "quick.parts", key)
-    bank = _sample_bank(embedder, pairs, seed, parts, report_progress)
+    bank = _sample_bank(embedder, pairs, seed, parts, progress)
     # 3. Fit the mapper with the best penalty, and calibrate it.
     texts = embed_pairs(embedder.clip, domain)
-    report_progress(0.8, "Choosing the regularisation")
+    progress(SAMPLED, 100, "Choosing the regularisation")
     mapper, noise, score = choose_mapper(bank, embedder, texts)
-    report_progress(0.95, "Calibrating the strength of edits")
+    progress(95, 100, "Calibrating the strength of edits")
     calibrate_mapper(mapper, bank, embedder, texts, CALIBRATED)
     # 4. Save it.
     seconds, evaluations = round(time.monotonic() - started, 1), embedder.evaluations
@@ -131,7 +129,7 @@ def quick_align(
     }
     path = save_mapper(mapper, bundle, origin, seconds)
     parts.clear()
-    report_progress(1.0, "Done")
+    progress(100, 100, "Done")
     return QuickReport(domain, path, pairs, evaluations, seconds, noise, round(score, 4))
 
 
@@ -149,16 +147,13 @@ def _check_no_mapper(bundle: Bundle, replace: bool) -> None:
 def _sample_bank(
     embedder: ImageEmbedder, pairs: int, seed: int, parts: Parts, progress: Progress
 ) -> Bank:
-    """Sample the pairs; they count as the first 80 % of the work."""
-    done = 0
+    """Sample the pairs; they count as the first ``SAMPLED`` per cent of the work."""
 
-    def tick(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(0.8 * done / pairs, f"Sampling and embedding images: {done} of {pairs}")
+    def report(done: int, total: int, message: str) -> None:
+        progress(SAMPLED * done // total, 100, f"{message}: {done} of {total}")
 
-    progress(0.0, "Sampling and embedding images")
-    return synthetic_bank(embedder, pairs, seed, tick, parts)
+    report(0, pairs, MESSAGE)
+    return synthetic_bank(embedder, pairs, seed, report, parts)
 
 
 def choose_mapper(
