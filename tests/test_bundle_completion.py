@@ -383,7 +383,8 @@ def test_hfgi_is_offered_once_its_file_is_converted(photo_domain, portrait):
     (folder / "later").rename(folder / "hfgi.safetensors")
     assert editor.inversions == ("e4e", "hfgi")
     plain, full = (editor.prepare(portrait, inversion=i, aligned=True) for i in editor.inversions)
-    assert full.residual.shape == (3, 256, 256) and torch.equal(plain.w_plus, full.w_plus)
+    residual, _ = full.details
+    assert residual.shape == (3, 256, 256) and torch.equal(plain.w_plus, full.w_plus)
     with torch.inference_mode():  # the network's own forward, around the unedited image
         seen = to_tensor(editor.align(portrait, aligned=True).encoder_input)
         hfgi, generator = editor.bundle.load("hfgi"), editor.bundle.load("generator")

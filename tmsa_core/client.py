@@ -146,7 +146,7 @@ class TmsaClient:
             alpha: Strength; 1 is the full edit, 0 none.
             levels: "all", "coarse", "medium", "fine", or indices such as "0,1,4".
             threshold: Share of the shift's smallest components to drop, in [0, 1).
-            inversion: "e4e" or "hfgi".
+            inversion: "e4e", "hfgi" or "sfe".
             face: Index of the face; 0 is the largest.
             aligned: Whether the image is an aligned crop.
             paste_back: Whether to return the whole photo, or the crop.

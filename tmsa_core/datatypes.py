@@ -13,6 +13,7 @@ from torch import Tensor
 ImageSource = Image | str | Path | np.ndarray | bytes  # see ``imaging.images.load_image``
 # Names such as "hair, beard" or a data URL; or a mask: white where the edit may change the photo.
 Region = str | Image | Path | np.ndarray | bytes
+Details = tuple[Tensor, ...]
 Levels = str | tuple[int, ...]  # "all", "coarse", "medium", "fine", or indices of W+ rows
 
 
@@ -72,14 +73,15 @@ class PreparedFace:
         domain: Key of the domain.
         photo: RGB, rotation applied.
         crop: The aligned crop, RGB, R x R pixels.
-        inversion_crop: What the generator makes of ``w_plus``, with the residual if there is one.
+        inversion_crop: What the generator makes of ``w_plus`` and the details.
         w_plus: (L,512) float32 on the CPU.
-        inversion: "e4e", "hfgi", or "sample" for a generated face.
+        inversion: "e4e", "hfgi", "sfe", or "sample" for a generated face.
         transform: The place of the crop in the photo, None for a sample.
         face: The chosen one of ``faces``, None if no face was searched.
         faces: All faces found, the largest first.
         timings: Seconds per step.
-        residual: (3,S,S) float32, the crop minus its e4e inversion; for HFGI only.
+        details: What the inversion keeps besides ``w_plus``, float32 on the CPU; see
+            ``editing.inversions``.
     """
 
     domain: str
@@ -92,7 +94,7 @@ class PreparedFace:
     face: Face | None = None
     faces: tuple[Face, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
-    residual: Tensor | None = None
+    details: Details = ()
 
 
 @dataclass(frozen=True)

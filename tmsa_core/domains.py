@@ -132,8 +132,13 @@ DOMAINS: dict[str, Domain] = {
 ROLES = ("generator", "e4e", "clip")  # every domain needs these to invert an image
 FACE_ROLES = ("detector", "landmarks")  # dlib's built-in detector serves where a bundle has none
 MAPPER = "mapper"  # an edit by text needs it too
-OPTIONAL_ROLES = (MAPPER, "hfgi", "identity")  # without them a domain does less, but it works
-INVERSIONS = ("e4e", "hfgi")  # the roles that invert an image; hfgi builds on e4e
+OPTIONAL_ROLES = (
+    MAPPER,
+    "hfgi",
+    "sfe",
+    "identity",
+)  # without them a domain does less, but it works
+INVERSIONS = ("e4e", "hfgi", "sfe")  # the roles that invert an image; the others build on e4e
 
 
 def find_domain(key: str) -> Domain:

@@ -45,7 +45,7 @@ def test_every_figure_has_a_function():
     [
         (["evaluate", "--methods", "magic"], "no method 'magic'"),
         (["evaluate", "--prompts", "absent.json"], "absent.json is not a JSON file"),
-        (["evaluate", "--inversion", "magic"], "use e4e or hfgi"),
+        (["evaluate", "--inversion", "magic"], "use one of e4e, hfgi, sfe"),
         (["evaluate", "--domain", "moon"], "no domain 'moon'"),
         (["evaluate", "moon"], "no domain 'moon'"),
         (["evaluate", "car"], "Only the domain 'avatar'"),

@@ -126,7 +126,7 @@ def test_a_full_checkpoint_of_sfe_gives_the_same_as_the_light_one(tmp_path):
 
 @pytest.mark.parametrize(("damage", "words"), [
     (lambda state: state.pop("encoder.conv.bias"), "1 missing: encoder.conv.bias"),
-    (lambda state: state.pop("inverter.fuser.conv.weight"), "does not have the public sfe layout: "),
+    (lambda state: state.pop("inverter.fuser.conv.weight"), "not have the public sfe layout"),
     (lambda state: state.update({"other.weight": torch.zeros(2)}), "belong to none of inverter"),
 ])  # fmt: skip
 def test_another_network_is_not_taken_for_sfe(damage, words, tmp_path):

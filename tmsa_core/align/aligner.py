@@ -59,6 +59,17 @@ class Aligner:
         crop, encoder_input, transform = self._cut(photo, chosen)
         return AlignedImage(photo, crop, encoder_input, transform, chosen, faces)
 
+    def network_inputs(self, found: AlignedImage) -> tuple[Image.Image, Image.Image]:
+        """The crop as inverters of full size were trained on, and the encoder's input.
+
+        An aligned image of another size is resized bilinearly, where the crop that is shown is
+        resized by Lanczos.
+        """
+        crop, size = found.crop, self.domain.resolution
+        if self.domain.is_face and found.face is None:
+            crop = resize_square(found.photo, size)
+        return crop, found.encoder_input
+
     def paste_back(
         self, prepared: PreparedFace, crop: Image.Image, region: Tensor | None = None
     ) -> Image.Image:

@@ -68,7 +68,8 @@ class Endpoints:
             alpha: Strength from -10 to 10; 1 is the full edit, 0 none, below 0 the opposite.
             levels: Which latent levels move: all, coarse, medium, fine, or indices like "0,1,4".
             threshold: Share of the shift's smallest components to leave out, from 0 to below 1.
-            inversion: How the image is brought into the latent space: e4e or hfgi.
+            inversion: How the image is brought into the latent space: e4e, or hfgi or sfe
+                (more detail) where the domain has it.
             face: Which face to edit where there are several; 0 is the largest.
             aligned: Whether the image already is an aligned crop of a face.
             paste_back: Whether to return the whole image, or the edited crop alone.
@@ -126,7 +127,7 @@ class Endpoints:
 
         Args:
             image: The image, uploaded or as a data URL; other addresses are not fetched.
-            inversion: How: e4e, or hfgi where the domain has it.
+            inversion: How: e4e, or hfgi or sfe where the domain has it.
             face: Which face where there are several; 0 is the largest.
             aligned: Whether the image already is an aligned crop of a face.
             domain: Which domain, as listed by `domains`; empty for the app's own.
@@ -161,7 +162,8 @@ class Endpoints:
             alpha_from: The first strength.
             alpha_to: The last strength.
             steps: How many, from 2 to 15.
-            inversion: How the image is brought into the latent space: e4e or hfgi.
+            inversion: How the image is brought into the latent space: e4e, or hfgi or sfe
+                (more detail) where the domain has it.
             face: Which face where there are several; 0 is the largest.
             aligned: Whether the image already is an aligned crop of a face.
             domain: Which domain, as listed by `domains`; empty for the app's own.
@@ -208,7 +210,8 @@ class Endpoints:
             alpha: Strength from -10 to 10; 1 is the full edit.
             levels: Which latent levels move: all, coarse, medium, fine, or indices like "0,1,4".
             threshold: Share of the shift's smallest components to leave out, from 0 to below 1.
-            inversion: How the images are brought into the latent space: e4e or hfgi.
+            inversion: How the images are brought into the latent space: e4e, or hfgi or sfe
+                (more detail) where the domain has it.
             face: Which face to edit where there are several; 0 is the largest.
             aligned: Whether the images already are aligned crops of faces.
             format: Of the edited images: png, jpg or webp.

@@ -20,6 +20,7 @@ from tmsa_core.baselines import (
 )
 from tmsa_core.baselines.interface import Edit, FrozenNetworks, Texts, open_networks
 from tmsa_core.domains import find_domain
+from tmsa_core.editing.inversions import WITH_DETAILS
 from tmsa_core.errors import RequestError, quoted
 
 __all__ = [
@@ -161,6 +162,6 @@ def obstacle(name: str, domain: str, inversion: str = "e4e") -> str | None:
     method = METHODS[name]
     if method.captions and not find_domain(domain).has_truth:
         return f"{name} learns from captioned images, and {quoted(domain)} has none: leave it out."
-    if method.styles and inversion == "hfgi":
-        return f"{name} edits the style space, and HFGI needs edits in W+: leave it out."
+    if method.styles and inversion in WITH_DETAILS:
+        return f"{name} edits the style space, and {inversion} needs edits in W+: leave it out."
     return None

@@ -21,7 +21,7 @@ Output = Annotated[
 Neutral = Annotated[str, typer.Option(help="Description of the image: 'human face'.")]
 Target = Annotated[str, typer.Option(help="Description of the result: 'human face with glasses'.")]
 DomainKey = Annotated[str, typer.Option(help="The domain; see `tmsa domains`.")]
-Inversion = Annotated[str, typer.Option(help="How the image is inverted: e4e or hfgi.")]
+Inversion = Annotated[str, typer.Option(help="How the image is inverted: e4e, hfgi or sfe.")]
 FaceIndex = Annotated[int, typer.Option(help="Index of the face; 0 is the largest.")]
 Aligned = Annotated[bool, typer.Option("--aligned", help="The image is an aligned face already.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the best there is.")]

@@ -59,7 +59,7 @@ def evaluate(
     folder: Annotated[
         Path | None, typer.Option(help="Aligned crops to edit instead of drawn portraits.")
     ] = None,
-    inversion: Annotated[str, typer.Option(help="e4e, or hfgi where the bundle has it.")] = "e4e",
+    inversion: Annotated[str, typer.Option(help="e4e, hfgi or sfe, if in the bundle.")] = "e4e",
     parts: Parts = None,
     output: Annotated[
         Path | None,
@@ -78,7 +78,7 @@ def evaluate(
     from tmsa_core.evaluation.comparison.run import Plan
 
     if inversion not in INVERSIONS:
-        raise RequestError(f"inversion is {quoted(inversion)}; use {' or '.join(INVERSIONS)}.")
+        raise RequestError(f"inversion is {quoted(inversion)}; use one of {', '.join(INVERSIONS)}.")
     key = find_domain(domain).key
     plan = Plan(
         _methods(methods, key, inversion),

@@ -1,11 +1,11 @@
 """The editor: the steps of the method in their order.
 
-    prepare   photo --align--> crop --invert (e4e)--> w_plus (L,512)
-                                |                        |
-                                +----- HFGI: residual ---+  crop minus inversion (3,S,S)
+    prepare   photo --align--> crop --invert (e4e, HFGI or SFE)--> w_plus (L,512), details
 
     edit      two prompts --shift (CLIP, mapping network)--> sum of alpha * shift (L,512)
-              w_plus + sum, residual --synthesise--> edited crop --paste back--> whole photo
+              w_plus + sum, details --synthesise--> edited crop --paste back--> whole photo
+
+The details are what HFGI or SFE keeps of the crop besides the code, see ``inversions.py``.
 
 An editor keeps networks and caches of prompts, and nothing of a user: ``prepare`` returns a value
 that the caller keeps.
@@ -26,6 +26,7 @@ from tmsa_core.align.regions import region_text
 from tmsa_core.availability import inversions_here
 from tmsa_core.datatypes import (
     AlignedImage,
+    Details,
     EditRequest,
     EditResult,
     ImageSource,
@@ -70,7 +71,7 @@ class Editor:
         self.device = models.device
 
     def warm_up(self) -> None:
-        """Load now what the first edit would load: CLIP, the identity network and HFGI."""
+        """Load now what the first edit would load: CLIP, identity network and inversion."""
         self.models.warm_up()
 
     def align(self, image: ImageSource, face: int = 0, aligned: bool = False) -> AlignedImage:
@@ -88,8 +89,8 @@ class Editor:
 
         Args:
             image: PIL image, path, encoded bytes, or uint8 array (H,W,3).
-            inversion: One of ``inversions``. "hfgi" keeps the residual, the difference between
-                the crop and e4e's inversion, and adds it to the inversion and to every edit.
+            inversion: One of ``inversions``. "hfgi" and "sfe" keep details that e4e's code loses,
+                in the inversion and in every edit.
             face: Number of the face, 0 being the largest.
             aligned: The image is an aligned crop already, so no face is searched.
 
@@ -99,17 +100,17 @@ class Editor:
             RequestError: There is no such face or inversion.
             BundleError: The weights of the inversion are missing, but can be had.
         """
-        self.models.require_encoder()
         self.check_inversion(inversion)
         timings: dict[str, float] = {}
         with _timed(timings, "align"):
             found = self.align(image, face, aligned)
         with _timed(timings, "invert"):
-            crop = to_tensor(found.encoder_input)
-            w_plus = self.models.invert(crop)
-            residual = self.models.residual(crop, w_plus) if inversion == "hfgi" else None
+            crop, encoder_input = self.aligner.network_inputs(found)
+            w_plus, details = self.models.invert(
+                inversion, to_tensor(crop), to_tensor(encoder_input)
+            )
         with _timed(timings, "synthesise"):
-            inversion_crop = self._synthesise(w_plus, residual)
+            inversion_crop = self._synthesise(inversion, w_plus, details)
         return PreparedFace(
             self.domain.key,
             found.photo,
@@ -121,7 +122,7 @@ class Editor:
             found.face,
             found.faces,
             timings,
-            residual,
+            details,
         )
 
     def edit(
@@ -160,11 +161,11 @@ class Editor:
             self._check_face(face)
         local = [i for i, stack in enumerate(stacks) if any(map(region_of, stack))]
         results = {i: self._edit_within(faces[i], stacks[i]) for i in local}
-        for with_residual in (False, True):  # only faces of one kind can share a batch
+        for inversion in dict.fromkeys(face.inversion for face in faces):  # one kind per batch
             alike = [
                 i
                 for i, face in enumerate(faces)
-                if i not in results and (face.residual is not None) is with_residual
+                if i not in results and face.inversion == inversion
             ]
             for start in range(0, len(alike), BATCH):
                 part = alike[start : start + BATCH]
@@ -175,16 +176,16 @@ class Editor:
     def _edit_batch(
         self, faces: Sequence[PreparedFace], stacks: Sequence[tuple[EditRequest, ...]]
     ) -> list[EditResult]:
-        """Edit faces that all have a residual, or all have none."""
+        """Edit faces of one inversion."""
         pairs = list(zip(faces, stacks, strict=True))
         timings: dict[str, float] = {}
         with _timed(timings, "shift"):
-            w_plus = [face.w_plus + self.total_shift(stack) for face, stack in pairs]  # B x (L,512)
+            shifts = [self.total_shift(stack) for stack in stacks]  # B x (L,512)
         with _timed(timings, "synthesise"):
-            residuals = [face.residual for face in faces if face.residual is not None]
-            residual = torch.stack(residuals) if residuals else None  # (B,3,S,S)
-            before = torch.cat([to_tensor(face.crop) for face in faces]) if residuals else None
-            crops = self.models.synthesise(torch.stack(w_plus), residual, before)
+            codes = torch.stack([face.w_plus for face in faces]), torch.stack(shifts)
+            details = tuple(map(torch.stack, zip(*(f.details for f in faces), strict=True)))
+            crops = self.models.synthesise(faces[0].inversion, *codes, details)
+        w_plus = [face.w_plus + shift for face, shift in zip(faces, shifts, strict=True)]
         with _timed(timings, "paste_back"):
             images = [
                 self.aligner.paste_back(face, crop) if stack[-1].paste_back else crop
@@ -201,21 +202,20 @@ class Editor:
         timings: dict[str, float] = {}
         with _timed(timings, "shift"):
             everywhere = [each for each in stack if not region_of(each)]
-            base = face.w_plus + self.total_shift(everywhere) if everywhere else face.w_plus
+            base = self.total_shift(everywhere) if everywhere else torch.zeros_like(face.w_plus)
             shifts, masks = [], []
             for region in dict.fromkeys(filter(None, map(region_of, stack))):
                 shifts.append(self.total_shift([r for r in stack if region_of(r) == region]))
                 masks.append(self.aligner.region(face, region))  # (1,R,R)
         with _timed(timings, "synthesise"):
-            codes, where = torch.stack([base, *(base + x for x in shifts)]), torch.stack(masks)
+            moves, where = torch.stack([base, *(base + x for x in shifts)]), torch.stack(masks)
             known = None if everywhere else face.inversion_crop
-            before = to_tensor(face.crop)
-            crop = self.models.synthesise_within(codes, where, face.residual, known, before)
+            crop = self.models.synthesise_within(face, moves, where, known)
         with _timed(timings, "paste_back"):
             changing = None if everywhere else where.amax(dim=0)
             pasted = stack[-1].paste_back
             image = self.aligner.paste_back(face, crop, changing) if pasted else crop
-        w_plus = base + torch.stack(shifts).sum(dim=0)
+        w_plus = face.w_plus + base + torch.stack(shifts).sum(dim=0)
         return EditResult(image, crop, w_plus, stack, timings, self._notes(stack))
 
     def region_in_photo(self, prepared: PreparedFace, region: Region) -> Image.Image:
@@ -375,7 +375,7 @@ class Editor:
                 raise problem
         raise RequestError(
             f"inversion is {quoted(name)}, but the {self.domain.key} bundle has weights for "
-            f"{' and '.join(self.inversions)} only."
+            f"{', '.join(self.inversions)} only."
         )
 
     def _check_face(self, prepared: PreparedFace) -> None:
@@ -390,13 +390,14 @@ class Editor:
                 "prepare the image again."
             )
 
-    def _synthesise(self, w_plus: Tensor, residual: Tensor | None = None) -> Image.Image:
-        """One crop of w_plus (L,512), and for HFGI the residual (3,S,S)."""
-        return self.models.synthesise(w_plus[None], None if residual is None else residual[None])[0]
+    def _synthesise(self, inversion: str, w_plus: Tensor, details: Details = ()) -> Image.Image:
+        """One unedited crop of w_plus (L,512) and details."""
+        codes, batch = w_plus[None], tuple(value[None] for value in details)
+        return self.models.synthesise(inversion, codes, torch.zeros_like(codes), batch)[0]
 
     def _generated(self, w_plus: Tensor) -> PreparedFace:
         """A face of w_plus (L,512) that no photo shows."""
-        crop = self._synthesise(w_plus)
+        crop = self._synthesise("sample", w_plus)
         return PreparedFace(self.domain.key, crop, crop, crop, w_plus, "sample")
 
     def _clean(self, text: str, name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import torch
@@ -15,14 +16,14 @@ from torch import Tensor
 
 from tmsa_core.availability import first_inversion
 from tmsa_core.bundles import Bundle
-from tmsa_core.datatypes import EditResult, PreparedFace
+from tmsa_core.datatypes import Details, EditResult, PreparedFace
 from tmsa_core.devices import report_out_of_memory
+from tmsa_core.editing.inversions import Inversion, make_inversion
 from tmsa_core.editing.scores import Scores, score_edit
 from tmsa_core.editing.shift import embed_text, semantic_shift
-from tmsa_core.errors import BundleError, RequestError
+from tmsa_core.errors import BundleError
 from tmsa_core.imaging.images import to_image, to_tensor
 from tmsa_core.networks.e4e import Encoder
-from tmsa_core.networks.hfgi import HFGI
 from tmsa_core.networks.identity import IdentityNet
 from tmsa_core.networks.stylegan2 import Generator, mix_regions
 from tmsa_core.networks.tmsa import Mapper
@@ -48,8 +49,8 @@ class Models:
     """The networks of one domain, and the functions that run them.
 
     Args:
-        bundle: Loads CLIP, HFGI and the identity network when they are first needed.
-        generator: StyleGAN2; its precision is that of e4e and HFGI too.
+        bundle: Loads CLIP, the identity network, HFGI and SFE when they are first needed.
+        generator: StyleGAN2; its precision is that of e4e, HFGI and SFE too.
         encoder: e4e, None where only samples are needed.
         mapper: The mapping network, None where the bundle has none.
         device: Device of all networks, such as "cpu" or "cuda".
@@ -78,7 +79,6 @@ class Models:
         self._shifts: dict[tuple[str, str], Tensor] = {}
 
         self.invert = self._as_call(self._invert)
-        self.residual = self._as_call(self._residual)
         self.sample_w_plus = self._as_call(self._sample_w_plus)
         self.synthesise = self._as_call(self._synthesise)
         self.synthesise_within = self._as_call(self._synthesise_within)
@@ -96,19 +96,14 @@ class Models:
         return self.on_gpu(call) if self.on_gpu else call
 
     def warm_up(self) -> None:
-        """Load now what the first edit would load: CLIP, the identity network and HFGI."""
+        """Load now what the first edit would load: CLIP, identity network and inversion."""
         self.load_clip()
         self.load_identity()
-        if first_inversion(self.bundle) == "hfgi":
-            self.load_hfgi()
+        self._inversion(first_inversion(self.bundle))
 
     def load_clip(self) -> Clip:
         """CLIP; loaded at its first use, because importing its library takes longest."""
         return self._load("clip", torch.float32)
-
-    def load_hfgi(self) -> HFGI:
-        """HFGI; loaded at its first use, because e4e works without it."""
-        return self._load("hfgi", self.dtype)
 
     def load_identity(self) -> IdentityNet | None:
         """The identity network; loaded at its first use, None where the bundle has none."""
@@ -121,18 +116,10 @@ class Models:
                     self._loaded[role] = self.bundle.load(role, self.device, dtype)
         return self._loaded[role]
 
-    def require_encoder(self) -> Encoder:
-        """e4e.
-
-        Raises:
-            RequestError: It was not loaded.
-        """
-        if self.encoder is None:
-            raise RequestError(
-                "This editor was loaded for samples only: call load_editor without samples_only "
-                "to invert images."
-            )
-        return self.encoder
+    def _inversion(self, name: str) -> Inversion:
+        """An inversion; its own network is loaded at its first use, because e4e works without."""
+        load = partial(self._load, dtype=self.dtype)
+        return make_inversion(name, self.generator, self.encoder, load)
 
     def require_mapper(self) -> Mapper:
         """The mapping network.
@@ -161,16 +148,14 @@ class Models:
             embedding = _remember(self._embeddings, text, embed_text(self.load_clip(), text))
         return embedding
 
-    def _invert(self, crop: Tensor) -> Tensor:
-        """A crop (1,3,H,W) in [-1,1] -> w_plus (L,512) float32."""
-        w_plus = self.require_encoder()(crop.to(self.device, self.dtype))  # (1,L,512)
-        return w_plus[0].float().cpu().clone()
-
-    def _residual(self, crop: Tensor, w_plus: Tensor) -> Tensor:
-        """The crop (1,3,H,W) minus the inversion of w_plus (L,512) -> (3,S,S) float32."""
-        codes = w_plus[None].to(self.device, self.dtype)
-        residual = self.load_hfgi().residual(self.generator, crop.to(self.device), codes)
-        return residual[0].float().cpu().clone()
+    def _invert(
+        self, inversion: str, crop: Tensor, encoder_input: Tensor
+    ) -> tuple[Tensor, Details]:
+        """Crops (1,3,R,R) and (1,3,H,W) in [-1,1] -> w_plus (L,512) and details, float32."""
+        crops = crop.to(self.device), encoder_input.to(self.device)
+        w_plus, details = self._inversion(inversion).invert(*crops)
+        kept = [value[0].float().cpu().clone() for value in (w_plus, *details)]
+        return kept[0], tuple(kept[1:])
 
     def _sample_w_plus(self, z: Tensor, truncation: float) -> Tensor:
         """Noise z (1,512) -> w_plus (L,512) float32; truncation 0 is the average face."""
@@ -178,55 +163,49 @@ class Models:
         return self.generator.broadcast(w)[0].float().cpu().clone()
 
     def _synthesise(
-        self, w_plus: Tensor, residual: Tensor | None = None, before: Tensor | None = None
+        self, inversion: str, w_plus: Tensor, shift: Tensor, details: Details
     ) -> list[Image.Image]:
-        """Draw crops.
-
-        Args:
-            w_plus: (B,L,512).
-            residual: For HFGI, (B,3,S,S).
-            before: For an edit by HFGI, the crops (B,3,R,R) in [-1,1] before it.
-
-        Returns:
-            B crops of R x R pixels.
-        """
-        w_plus = w_plus.to(self.device, self.dtype)
-        if residual is None:
-            crops = self.generator.synthesise(w_plus)  # (B,3,R,R)
-        else:
-            images = None if before is None else before.to(self.device)
-            hfgi = self.load_hfgi()
-            crops = hfgi.fuse(self.generator, residual.to(self.device), w_plus, images=images)
+        """B crops of R x R pixels, see ``Inversion.draw``."""
+        crops = self._draw(inversion, w_plus, shift, details)
         return [to_image(crop) for crop in crops.float().cpu()]
 
     def _synthesise_within(
         self,
-        w_plus: Tensor,
+        face: PreparedFace,
+        shift: Tensor,
         masks: Tensor,
-        residual: Tensor | None,
         base: Image.Image | None,
-        before: Tensor,
     ) -> Image.Image:
         """A crop whose regions follow different codes, mixed in the features and in the image.
 
         Args:
-            w_plus: (1 + K,L,512); the first code is that of the whole crop.
-            masks: (K,1,R,R) in [0, 1], where each further code counts.
-            residual: (3,S,S) of the crop, for HFGI only.
+            face: The face.
+            shift: (1 + K,L,512); the first is that of the whole crop.
+            masks: (K,1,R,R) in [0, 1], where each further shift counts.
             base: What the first code makes, if it is known; so its pixels stay the same.
-            before: The crop (1,3,R,R) in [-1,1] before the edit.
         """
-        codes, masks = w_plus.to(self.device, self.dtype), masks.to(self.device)
-        if residual is None:
-            crops = self.generator.synthesise(codes, masks=masks)  # (1 + K,3,R,R)
-        else:
-            residuals = residual.to(self.device).expand(len(codes), -1, -1, -1)
-            images = before.to(self.device)
-            crops = self.load_hfgi().fuse(self.generator, residuals, codes, masks, images)
+        w_plus, *details = (
+            value.expand(len(shift), *value.shape) for value in (face.w_plus, *face.details)
+        )
+        masks = masks.to(self.device)
+        crops = self._draw(face.inversion, w_plus, shift, tuple(details), masks)
         crops = crops.float().clamp(-1, 1)
         if base is not None:
             crops[0] = to_tensor(base)[0].to(crops)
         return to_image(mix_regions(crops, masks)[-1].cpu())
+
+    def _draw(
+        self,
+        inversion: str,
+        w_plus: Tensor,
+        shift: Tensor,
+        details: Details,
+        masks: Tensor | None = None,
+    ) -> Tensor:
+        """``Inversion.draw`` of tensors on the CPU."""
+        here = tuple(value.to(self.device) for value in details)
+        codes = w_plus.to(self.device), shift.to(self.device)
+        return self._inversion(inversion).draw(*codes, here, masks)
 
     def _embed_image(self, crop: Tensor) -> Tensor:
         """E_I: a crop (1,3,H,W) in [-1,1] -> (512,) unit vector."""

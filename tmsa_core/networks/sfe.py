@@ -3,8 +3,8 @@
 The inverter computes a latent code w_plus and features F of one layer of the generator. F holds
 the details that w_plus loses. An edit of w_plus would not reach F, so the feature editor changes F
 by what the same edit changes in the features of e4e's code, where edits work. The generator runs
-the edited code with the changed features in place of its own. State-dict keys are those of the
-authors' published networks (ControlGenAI/StyleFeatureEditor).
+the edited code; above that layer it reads the changed features in place of its own. State-dict keys
+are those of the authors' published networks (ControlGenAI/StyleFeatureEditor).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from tmsa_core.imaging.resize import bilinear
 from tmsa_core.networks.irse import ChannelSlopes, convolution
 from tmsa_core.networks.sfe_backbone import STRIDES, UNITS, WIDTHS, Backbone
 from tmsa_core.networks.stylegan2 import Generator
-
-Styles = Sequence[Tensor]
 
 
 def avatar_architecture(channels: int) -> dict[str, Any]:
@@ -122,6 +120,7 @@ class SFE(nn.Module):
         super().__init__()
         self.size = size
         self.side = side
+        self.heads = heads
         backbone = Backbone(levels, w_dim, channels, widths, units, strides, heads)
         self.inverter = Inverter(backbone, Fuser(channels, blocks))
         self.encoder = Fuser(channels, blocks) if editor else None  # the editor's public name
@@ -170,19 +169,3 @@ class SFE(nn.Module):
     def edited_features(self, features: Tensor, change: Tensor) -> Tensor:
         """F and ``change``, each (B,C,side,side) -> F' (B,C,side,side); zeros for no edit."""
         return features if self.encoder is None else self.encoder(features, change)
-
-    def draw(self, generator: Generator, styles: Styles, features: Tensor) -> Tensor:
-        """Synthesise styles with other features.
-
-        The image up to ``side`` pixels, to which the later layers add, is that of the styles alone.
-
-        Args:
-            generator: The frozen generator.
-            styles: The list of ``to_styles`` of the edited w_plus.
-            features: F' (B,C,side,side).
-
-        Returns:
-            (B,3,R,R) float32 images, nominally in [-1,1], not clamped.
-        """
-        own, image = generator.synthesise_lower(styles, self.side)
-        return generator.synthesise_upper(styles, features.to(own.dtype), image)

@@ -452,12 +452,15 @@ class Generator(nn.Module):
 
         return finish(None), finish
 
-    def synthesise_lower(self, styles: Sequence[Tensor], side: int) -> tuple[Tensor, Tensor]:
+    def synthesise_lower(
+        self, styles: Sequence[Tensor], side: int, masks: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Run the layers up to one resolution.
 
         Args:
             styles: The list of ``to_styles``, possibly edited.
             side: The resolution, from 4; only styles up to it count.
+            masks: As in ``synthesise_styles``.
 
         Returns:
             The features (B,C,side,side) after its last convolution, and the image so far
@@ -465,25 +468,32 @@ class Generator(nn.Module):
         """
         maps = self._noise_maps("buffers", styles[0].shape[0], None)
         blocks = range(self.resolutions.index(side))
-        return self._blocks(blocks, *self._lowest(styles, maps), styles, maps, {})
+        return self._blocks(blocks, *self._lowest(styles, maps), styles, maps, {}, masks)
 
-    def synthesise_upper(self, styles: Sequence[Tensor], features: Tensor, image: Tensor) -> Tensor:
+    def synthesise_upper(
+        self,
+        styles: Sequence[Tensor],
+        features: Tensor,
+        image: Tensor,
+        masks: Tensor | None = None,
+    ) -> Tensor:
         """Run the layers above the resolution of features and image.
 
         After ``synthesise_lower`` this gives the image of ``synthesise``; features of another
-        origin change it.
+        origin change it. The image so far is kept: the layers above only add to it.
 
         Args:
             styles: The list of ``to_styles``, possibly edited.
             features: (B,C,side,side).
             image: (B,3,side,side) float32.
+            masks: As in ``synthesise_styles``.
 
         Returns:
             (B,3,R,R) float32 images, nominally in [-1,1], not clamped.
         """
         maps = self._noise_maps("buffers", styles[0].shape[0], None)
         blocks = range(self.resolutions.index(image.shape[-1]), len(self.to_rgbs))
-        return self._blocks(blocks, features, image, styles, maps, {})[1]
+        return self._blocks(blocks, features, image, styles, maps, {}, masks)[1]
 
     def _lowest(self, styles: Sequence[Tensor], maps: NoiseMaps) -> tuple[Tensor, Tensor]:
         """Compute the features (B,C,4,4) and the image (B,3,4,4)."""

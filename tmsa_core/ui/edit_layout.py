@@ -23,7 +23,11 @@ from tmsa_core.ui.widgets import IMAGE_KINDS, BeforeAfter, Slider, script, small
 SESSION_SECONDS = 3600
 LEVELS = [("all", "all"), ("coarse: shape, pose", "coarse"), ("medium: features", "medium"),
           ("fine: colours", "fine")]  # fmt: skip
-INVERSION_LABELS = {"e4e": "e4e (fast)", "hfgi": "HFGI (keeps more detail)"}
+INVERSION_LABELS = {
+    "e4e": "e4e (fast)",
+    "hfgi": "HFGI (keeps more detail)",
+    "sfe": "StyleFeatureEditor (keeps most detail)",
+}
 
 
 @dataclass(frozen=True)

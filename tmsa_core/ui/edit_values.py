@@ -28,7 +28,7 @@ class EditControls:
         whole: Show the whole image and not only the face.
         watermark: Write "AI-edited" on the result.
         aligned: The image already is an aligned face.
-        inversion: "e4e" or "hfgi".
+        inversion: "e4e", "hfgi" or "sfe".
         domain: Key of the domain; "" is the domain that the page starts with.
         arrived: The page has set its first image. Until then, no image means that image.
     """

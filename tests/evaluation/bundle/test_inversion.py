@@ -1,4 +1,4 @@
-"""What e4e and HFGI draw, and how reconstructions are scored."""
+"""What the inversions draw, and how reconstructions are scored."""
 
 import pytest
 import torch
@@ -6,23 +6,33 @@ import torch
 from tmsa_core.evaluation.bundle.inversion import drawings, judge_features, put_back, reconstruction
 from tmsa_core.evaluation.subjects import Subjects, draw_subjects
 from tmsa_core.networks.hfgi import HFGI
-from tmsa_core.training.avatar import hfgi
+from tmsa_core.networks.sfe import SFE
+from tmsa_core.training.avatar import hfgi, sfe
 
 
-class WithHfgi:
-    """The avatar bundle with an aligner and residual encoder of random weights."""
+class WithDetails:
+    """The avatar bundle with HFGI and SFE of random weights."""
 
     def __init__(self, bundle) -> None:
         torch.manual_seed(0)
-        self.bundle, self.hfgi = bundle, HFGI(**hfgi.ARCHITECTURE).eval()
+        self.bundle, self.own = (
+            bundle,
+            {
+                "hfgi": HFGI(**hfgi.ARCHITECTURE).eval(),
+                "sfe": SFE(**sfe.ARCHITECTURE).eval(),
+            },
+        )
+
+    def has(self, role: str) -> bool:
+        return role in self.own
 
     def load(self, role: str) -> torch.nn.Module:
-        return self.hfgi if role == "hfgi" else self.bundle.load(role)
+        return self.own[role] if role in self.own else self.bundle.load(role)
 
 
 @pytest.fixture(scope="module")
 def bundle(editor):
-    return WithHfgi(editor.bundle)
+    return WithDetails(editor.bundle)
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +48,12 @@ def test_each_inversion_draws_the_subjects_it_is_asked_for(bundle, subjects):
     everyone = torch.arange(3)
     assert torch.allclose(draws["e4e"](subjects.codes, everyone), plain, atol=1e-4)
     fused = draws["hfgi"](subjects.codes, everyone)
-    expected = bundle.hfgi(generator, subjects.images, subjects.codes, subjects.codes)
+    expected = bundle.load("hfgi")(generator, subjects.images, subjects.codes, subjects.codes)
     assert torch.allclose(fused, expected.clamp(-1, 1), atol=1e-4)
-    last = draws["hfgi"](subjects.codes[2:], everyone[2:])
-    assert torch.allclose(last, fused[2:], atol=1e-3) and not torch.allclose(fused, plain)
+    for name in ("hfgi", "sfe"):
+        every = draws[name](subjects.codes, everyone)
+        last = draws[name](subjects.codes[2:], everyone[2:])
+        assert torch.allclose(last, every[2:], atol=1e-3) and not torch.allclose(every, plain)
 
 
 @torch.inference_mode()

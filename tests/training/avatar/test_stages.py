@@ -10,7 +10,7 @@ from tests.tiny_networks import few_calibration_texts
 from tmsa_core.bundles import load_network, open_bundle
 from tmsa_core.domains import DOMAINS
 from tmsa_core.errors import BundleError, RequestError
-from tmsa_core.training.avatar import classifier, clip, e4e, generator, hfgi, identity
+from tmsa_core.training.avatar import classifier, clip, e4e, generator, hfgi, identity, sfe
 from tmsa_core.training.avatar import renders as data
 from tmsa_core.training.avatar import stages as avatar
 from tmsa_core.training.avatar import stylegan_mapping as mapping
@@ -36,7 +36,8 @@ def small_options(tmp_path_factory):
             patch.setattr(stage, "BATCH", 8)
             patch.setattr(stage, "IMAGES", 24)
         patch.setattr(e4e, "REFINED", 2)
-        patch.setattr(hfgi, "IMAGES", 12)
+        for stage in (hfgi, sfe):
+            patch.setattr(stage, "IMAGES", 12)
         small = replace(avatar.FAST, iterations=3, batch=8, image_batch=2, bank=64)
         patch.setattr(avatar, "FAST", small)
         patch.setitem(DOMAINS, "avatar", few_calibration_texts())
@@ -51,7 +52,7 @@ def small_options(tmp_path_factory):
         torch.set_num_threads(threads)
 
 
-STAGES = ("mapping", "clip", "generator", "classifier", "identity", "e4e", "hfgi", "mapper")
+STAGES = ("mapping", "clip", "generator", "classifier", "identity", "e4e", "hfgi", "sfe", "mapper")
 KINDS = {
     "generator": "stylegan2",
     "classifier": "attributes",
@@ -59,6 +60,7 @@ KINDS = {
     "identity": "arcface",
     "e4e": "e4e",
     "hfgi": "hfgi",
+    "sfe": "sfe",
     "mapper": "mapper",
 }
 

@@ -1,4 +1,4 @@
-"""The inversions e4e and HFGI: what they draw, and how well they reconstruct a portrait."""
+"""The inversions of a bundle: what they draw, and how well they reconstruct a portrait."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor
 from tmsa_core.align.crop import crop_without_face
 from tmsa_core.align.paste import paste_back
 from tmsa_core.bundles import Bundle
+from tmsa_core.editing.inversions import WITH_DETAILS, Inversion, make_inversion
 from tmsa_core.evaluation.judges import BATCH, accuracies, predict
 from tmsa_core.evaluation.metrics import ssim
-from tmsa_core.evaluation.subjects import Subjects, synthesise
+from tmsa_core.evaluation.subjects import Subjects
 from tmsa_core.imaging.images import to_image, to_tensor
 from tmsa_core.networks.attributes import AttributeNet
 from tmsa_core.training.avatar.perceptual import feature_distance
@@ -25,20 +26,29 @@ Draw = Callable[[Tensor, Tensor], Tensor]
 
 
 def drawings(bundle: Bundle, subjects: Subjects) -> dict[str, Draw]:
-    """Returns how each inversion draws codes: e4e by the generator alone, HFGI with residuals."""
-    generator, hfgi = bundle.load("generator"), bundle.load("hfgi")
-    pairs = zip(subjects.images.split(BATCH), subjects.codes.split(BATCH), strict=True)
-    residual = torch.cat([hfgi.residual(generator, x, w) for x, w in pairs])
+    """Returns how each inversion of the bundle draws codes."""
+    generator, encoder = bundle.load("generator"), bundle.load("e4e")
+    names = ("e4e", *(name for name in WITH_DETAILS if bundle.has(name)))
+    return {
+        name: _drawing(make_inversion(name, generator, encoder, bundle.load), subjects)
+        for name in names
+    }
 
-    def e4e(codes: Tensor, index: Tensor) -> Tensor:
-        return synthesise(generator, codes)
 
-    def fused(codes: Tensor, index: Tensor) -> Tensor:
-        sets = (x.split(BATCH) for x in (residual[index], codes, subjects.images[index]))
-        parts = zip(*sets, strict=True)
-        return torch.cat([hfgi.fuse(generator, r, w, images=x).clamp(-1, 1) for r, w, x in parts])
+def _drawing(inversion: Inversion, subjects: Subjects) -> Draw:
+    parts = [inversion.invert(x, x) for x in subjects.images.split(BATCH)]
+    w_plus = torch.cat([codes for codes, _ in parts])
+    details = [torch.cat(values) for values in zip(*(kept for _, kept in parts), strict=True)]
 
-    return {"e4e": e4e, "hfgi": fused}
+    def draw(codes: Tensor, index: Tensor) -> Tensor:
+        shift = codes - subjects.codes[index]
+        made = [
+            inversion.draw(w_plus[at], move, tuple(values[at] for values in details))
+            for at, move in zip(index.split(BATCH), shift.split(BATCH), strict=True)
+        ]
+        return torch.cat(made).clamp(-1, 1)
+
+    return draw
 
 
 def put_back(draw: Draw, subjects: Subjects) -> Draw:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.bundles import Bundle
+from tmsa_core.editing.inversions import WITH_DETAILS
 from tmsa_core.editing.shift import embed_text, semantic_shift
 from tmsa_core.evaluation.bundle.inversion import (
     Draw,
@@ -127,11 +128,11 @@ def _edited(draw: Draw, codes: Tensor) -> Callable[[Tensor], Tensor]:
 
 @torch.inference_mode()
 def inversions_report(bundle: Bundle, subjects: Subjects) -> list[Row]:
-    """Compares e4e and HFGI.
+    """Compares the inversions.
 
     Returns:
-        For each inversion a row "reconstruction"; HFGI's also has the share of portraits that it
-        brings closer than e4e. For each inversion and each of the six prompts a row
+        For each inversion a row "reconstruction"; all but e4e's also have the share of portraits
+        that they bring closer than e4e. For each inversion and each of the six prompts a row
         "edit_by_inversion", see ``edit_report``, and a row "edit_put_back", which compares the
         whole images with the portraits.
     """
@@ -177,7 +178,7 @@ def evaluate(bundle: Bundle, count: int, out: Path) -> list[Row]:
     for name, measure in reports.items():
         if not log.find(report=name):
             log.add([{"report": name, "portraits": count} | row for row in measure()])
-    if bundle.has("hfgi") and not log.find(report="reconstruction"):
+    if any(map(bundle.has, WITH_DETAILS)) and not log.find(report="reconstruction"):
         few = min(count, INVERTED)
         own = draw_subjects(bundle.load("e4e"), few)
         log.add([{"portraits": few} | row for row in inversions_report(bundle, own)])

@@ -23,8 +23,9 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -35,6 +36,7 @@ from tmsa_core.baselines.interface import FROZEN_ROLES
 from tmsa_core.bundles import Bundle
 from tmsa_core.devices import report_out_of_memory
 from tmsa_core.domains import find_domain
+from tmsa_core.editing.inversions import WITH_DETAILS, Inversion, make_inversion
 from tmsa_core.errors import RequestError
 from tmsa_core.evaluation.comparison.strength_search import tune
 from tmsa_core.evaluation.json_lines import Row, RowKind, RowLog
@@ -43,7 +45,7 @@ from tmsa_core.evaluation.metrics import ssim
 from tmsa_core.evaluation.prompts import Prompt
 from tmsa_core.evaluation.subjects import VALIDATION, find_subjects
 from tmsa_core.imaging.images import to_image
-from tmsa_core.networks.hfgi import HFGI
+from tmsa_core.networks.e4e import Encoder
 from tmsa_core.training.avatar.pixels import psnr
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # multiples of the working alpha, for the alpha curve
@@ -67,7 +69,7 @@ class Plan:
         search_validation: The same for methods that search for every image.
         examples: Number of validation images that define how well an image can fit a text.
         folder: Aligned crops to edit instead of the domain's own images.
-        inversion: "e4e" or "hfgi".
+        inversion: "e4e", "hfgi" or "sfe".
     """
 
     methods: tuple[str, ...]
@@ -116,8 +118,11 @@ def compare(bundle: Bundle, plan: Plan, out: Path, parts: Path, device: str = "c
     has_truth = find_domain(bundle.domain).has_truth
     classifier = bundle.load("classifier", device) if has_truth else None
     judges = Evaluators(networks.clip, networks.identity, classifier)
-    hfgi = bundle.load("hfgi", device) if plan.inversion == "hfgi" else None
-    ComparisonRun(networks, judges, plan, log, bundle.fingerprint(("mapper",)), hfgi).run()
+    inversion = None
+    if plan.inversion in WITH_DETAILS:
+        load, encoder = partial(bundle.load, device=device), cast(Encoder, networks.encoder)
+        inversion = make_inversion(plan.inversion, networks.generator, encoder, load)
+    ComparisonRun(networks, judges, plan, log, bundle.fingerprint(("mapper",)), inversion).run()
     return log.rows
 
 
@@ -141,7 +146,7 @@ class ComparisonRun:
         plan: The settings.
         log: The rows.
         mapper: Fingerprint of the mapping network.
-        hfgi: The network that restores what e4e lost; None for e4e alone.
+        inversion: How images are inverted; None for e4e, whose codes the methods edit.
     """
 
     def __init__(
@@ -151,10 +156,10 @@ class ComparisonRun:
         plan: Plan,
         log: RowLog,
         mapper: str,
-        hfgi: HFGI | None = None,
+        inversion: Inversion | None = None,
     ) -> None:
         self.networks, self.judges, self.plan, self.log = networks, judges, plan, log
-        self.mapper, self.hfgi = mapper, hfgi
+        self.mapper, self.inversion = mapper, inversion
         self.subjects = find_subjects(networks, plan.images, folder=plan.folder)
         every = torch.arange(plan.images)
         no_edit = Edit(w_shift=torch.zeros(1, 1, 1, device=networks.device))
@@ -320,15 +325,15 @@ class ComparisonRun:
         return torch.cat([self._generate(index[some], _take(edit, some), alpha) for some in parts])
 
     def _generate(self, index: Tensor, edit: Edit, alpha: float) -> Tensor:
-        codes = self.subjects.codes[index]
-        if self.hfgi is None:
-            return edit.apply(self.networks.generator, codes, alpha)
+        if self.inversion is None:
+            return edit.apply(self.networks.generator, self.subjects.codes[index], alpha)
         if edit.w_shift is None:
-            raise RequestError("HFGI needs edits in W+; leave out styleclip_global.")
-        images, generator = self.subjects.images[index], self.networks.generator
-        residual = self.hfgi.residual(generator, self.hfgi.downscale(images), codes)
-        moved = codes + alpha * edit.w_shift
-        return self.hfgi.fuse(generator, residual, moved, images=images).clamp(-1, 1)
+            name = self.plan.inversion
+            raise RequestError(f"{name} needs edits in W+; leave out styleclip_global.")
+        images = self.subjects.images[index]
+        w_plus, details = self.inversion.invert(images, images)
+        shift = (alpha * edit.w_shift).expand_as(w_plus)
+        return self.inversion.draw(w_plus, shift, details).clamp(-1, 1)
 
     def _read(self, images: Tensor, index: Tensor) -> Reading:
         portraits = self.subjects.portraits

@@ -24,6 +24,7 @@ from tmsa_core.training.avatar import face_detector as detector_stage
 from tmsa_core.training.avatar import generator as generator_stage
 from tmsa_core.training.avatar import hfgi as hfgi_stage
 from tmsa_core.training.avatar import identity as identity_stage
+from tmsa_core.training.avatar import sfe as sfe_stage
 from tmsa_core.training.avatar import stylegan_mapping as mapping_stage
 from tmsa_core.training.avatar.renders import (
     changed_portraits,
@@ -111,6 +112,11 @@ def export_hfgi(options: Options) -> None:
     _export_average(options, "hfgi", "hfgi", hfgi_stage.ARCHITECTURE)
 
 
+def export_sfe(options: Options) -> None:
+    """Export the inverter and the feature editor (averaged weights)."""
+    _export_average(options, "sfe", "sfe", sfe_stage.ARCHITECTURE)
+
+
 def train_landmarks(options: Options) -> None:
     """Train dlib's face detector and landmark predictor on drawn scenes, and print their errors."""
     options.out.mkdir(parents=True, exist_ok=True)
@@ -151,6 +157,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "identity": (identity_stage.train_identity, export_identity),
     "e4e": (e4e_stage.train_e4e, export_e4e),
     "hfgi": (hfgi_stage.train_hfgi, export_hfgi),
+    "sfe": (sfe_stage.train_sfe, export_sfe),
     "mapper": (train_mapper,),
 }
 
