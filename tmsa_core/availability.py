@@ -24,6 +24,8 @@ class DomainStatus:
         notice: The conditions of the weights' licences.
         missing: The files that would be downloaded.
         set_aside: Sentences on files that are present but not used.
+        mapper_name: Name of a mapping network that was chosen in place of the domain's own.
+        own_mapper: Whether the domain's own mapping network is part of the repository.
     """
 
     key: str
@@ -34,6 +36,8 @@ class DomainStatus:
     notice: str = ""
     missing: tuple[Download, ...] = ()
     set_aside: tuple[str, ...] = ()
+    mapper_name: str = ""
+    own_mapper: bool = False
 
 
 def list_domains() -> list[DomainStatus]:
@@ -41,13 +45,17 @@ def list_domains() -> list[DomainStatus]:
     return [_status(domain) for domain in DOMAINS.values()]
 
 
-def domain_status(key: str) -> DomainStatus:
+def domain_status(key: str, bundle: Bundle | None = None) -> DomainStatus:
     """The status of one domain; loads no weights.
+
+    Args:
+        key: Its key.
+        bundle: Its bundle, if not the usual one: it may have a mapping network of another name.
 
     Raises:
         RequestError: There is no such domain.
     """
-    return _status(find_domain(key))
+    return _status(find_domain(key), bundle)
 
 
 def align_roles(domain: Domain, bundle: Bundle) -> tuple[str, ...]:
@@ -73,9 +81,9 @@ def first_inversion(bundle: Bundle) -> str:
     return own if bundle.has(own) else "e4e"
 
 
-def _status(domain: Domain) -> DomainStatus:
+def _status(domain: Domain, bundle: Bundle | None = None) -> DomainStatus:
     try:
-        bundle = open_bundle(domain.key)
+        bundle = bundle or open_bundle(domain.key)
     except BundleError as error:
         return DomainStatus(domain.key, domain.title, False, str(error))
     roles = needed_roles(domain, bundle)
@@ -90,7 +98,14 @@ def _status(domain: Domain) -> DomainStatus:
         notice=bundle.notice,
         missing=missing,
         set_aside=tuple(note for role in roles if (note := bundle.set_aside(role))),
+        mapper_name=bundle.mapper_name,
+        own_mapper=_is_committed(bundle),
     )
+
+
+def _is_committed(bundle: Bundle) -> bool:
+    entry = bundle.files.get(MAPPER)
+    return entry is not None and entry.sha256 is not None and not bundle.mapper_name
 
 
 def _to_download(domain: str, missing: Sequence[Download]) -> str:

@@ -13,7 +13,6 @@ import gradio as gr
 from PIL.Image import Image
 
 from tmsa_core.api.values import edit_list, stacked, text_region
-from tmsa_core.availability import list_domains
 from tmsa_core.datatypes import EditRequest, PreparedFace
 from tmsa_core.editing.archives import count_entries
 from tmsa_core.editing.batch import BatchOptions, run_batch
@@ -275,7 +274,7 @@ class Endpoints:
                     {"name": m.name, "bytes": m.bytes, "licence": m.licence} for m in d.missing
                 ],
             }
-            for d in list_domains()
+            for d in self.editors.statuses()
         ]
 
 

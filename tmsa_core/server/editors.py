@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tmsa_core.align.aligner import Aligner
-from tmsa_core.availability import align_roles, domain_status
+from tmsa_core.availability import DomainStatus, align_roles, domain_status
 from tmsa_core.bundles import open_bundle
-from tmsa_core.domains import find_domain
+from tmsa_core.domains import DOMAINS, find_domain
 from tmsa_core.editing.editor import Editor
 from tmsa_core.editing.load import load_aligner, load_editor
 from tmsa_core.errors import BundleError
@@ -59,7 +59,7 @@ class Editors:
             if key not in self._loaded:
                 _check_complete(key)
                 self._loaded[key] = load_editor(
-                    key, device=self.first.device, progress=say, on_gpu=self.first.models.on_gpu
+                    key, device=self.device, progress=say, on_gpu=self.first.models.on_gpu
                 )
         return self._loaded[key]
 
@@ -87,6 +87,29 @@ class Editors:
                     bundle.path(role)  # BundleError for a missing file; nothing is downloaded
                 self._aligners[key] = load_aligner(key)
         return self._aligners[key]
+
+    def add(self, editor: Editor) -> None:
+        """Use an editor for its domain from now on, in place of an earlier one."""
+        with self._lock:
+            self._loaded[editor.domain.key] = editor
+
+    def status(self, domain: str) -> DomainStatus:
+        """The status of a domain, with the mapping network that was chosen for it.
+
+        Raises:
+            RequestError: There is no such domain.
+        """
+        loaded = self._loaded.get(domain)
+        return domain_status(domain, loaded.bundle if loaded else None)
+
+    def statuses(self) -> list[DomainStatus]:
+        """The status of every domain."""
+        return [self.status(key) for key in DOMAINS]
+
+    @property
+    def device(self) -> str:
+        """Where the networks of all domains run."""
+        return self.first.device
 
     def forget(self, domain: str) -> None:
         """Load a domain again at its next use, because its files have changed."""

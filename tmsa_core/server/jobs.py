@@ -63,9 +63,15 @@ class Job:
 
 
 class SetupJobs:
-    """Downloads and alignments in the background, one at a time, visible to all visitors."""
+    """Downloads and alignments in the background, one at a time, visible to all visitors.
 
-    def __init__(self) -> None:
+    Args:
+        asked: The domain that the operator started the page for, "" if it needs no setup. Its job
+            is shown to visitors of all domains.
+    """
+
+    def __init__(self, asked: str = "") -> None:
+        self.asked = asked
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 

@@ -27,6 +27,7 @@ class Settings:
         mapper: Name of the domain's mapping network, "" for its own.
         share: Whether to show the page through Gradio's public tunnel.
         allow_setup: Whether visitors may start downloads and quick alignments.
+        private: Whether the page can be reached from this machine alone.
         allowed_hosts: Names that the page answers to, besides those of this machine; one with a
             leading dot stands for all its subdomains.
     """
@@ -37,6 +38,7 @@ class Settings:
     mapper: str = ""
     share: bool = False
     allow_setup: bool = False
+    private: bool = False
     allowed_hosts: tuple[str, ...] = ()
 
 
@@ -80,6 +82,7 @@ def make_settings(
         mapper,
         share,
         private if allow_setup is None else allow_setup,
+        private,
         tuple(dict.fromkeys(hosts + [SHARE_HOSTS] * share)),
     )
 

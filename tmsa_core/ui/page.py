@@ -18,8 +18,9 @@ from tmsa_core.bundles import cache_folder
 from tmsa_core.editing.editor import Editor
 from tmsa_core.errors import TmsaError
 from tmsa_core.server import limits
-from tmsa_core.server.editors import Editors, device_words, first_editor
+from tmsa_core.server.editors import Editors, device_words
 from tmsa_core.server.file_leases import Leases
+from tmsa_core.server.first_start import Asked, setup_work, start
 from tmsa_core.server.jobs import SetupJobs
 from tmsa_core.server.samples import Samples
 from tmsa_core.server.settings import Settings
@@ -45,17 +46,25 @@ EXAMPLES = (
 )
 
 
-def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
+def build_ui(
+    editor: Editor,
+    allow_setup: bool = False,
+    asked: Asked | None = None,
+    allow_paths: bool = False,
+) -> gr.Blocks:
     """Build the page and its endpoints, ready for ``launch(**launch_options())``.
 
     Args:
         editor: Editor of the domain that the page starts with.
         allow_setup: Whether visitors may start downloads and quick alignments.
+        asked: A domain that the operator started the page for; its setup begins now.
+        allow_paths: Whether visitors may name mapping networks by folders and files.
 
     Returns:
         The page, not yet running.
     """
     editors, leases = Editors(editor), Leases()
+    jobs = SetupJobs(asked.domain if asked else "")
     samples = Samples(editor, leases)
     portraits = PortraitActions(editors, samples, leases)
     batches = BatchActions(editors, leases)
@@ -65,7 +74,7 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
     with LenientBlocks(leases, title=TITLE, analytics_enabled=False) as blocks:
         with gr.Row(equal_height=False, elem_id="top"):
             gr.Markdown(HEADING, elem_id="heading")
-            domain = _lay_out_domains(editor)
+            domain = _lay_out_domains(editors)
         panel = lay_out_domain_panel()
         with gr.Tabs():
             with gr.Tab("Edit", id="edit"):
@@ -82,7 +91,7 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
                 gr.Markdown(licences(), elem_classes="lead")
         gr.Markdown(FOOTNOTE, elem_id="footnote")
         connect_edit(blocks, page, EditActions(portraits), portraits)
-        connect_domain_panel(blocks, panel, domain, SetupJobs(), editors, allow_setup)
+        connect_domain_panel(blocks, panel, domain, jobs, editors, allow_setup, allow_paths)
         add_endpoints(Endpoints(editors, leases))
         blocks.unload(_leaving(blocks, batches, explore))
     # Gradio writes files here, where the leases delete them.
@@ -90,6 +99,8 @@ def build_ui(editor: Editor, allow_setup: bool = False) -> gr.Blocks:
         component.GRADIO_CACHE = str(leases.folder)
     # Direct calls are refused, so that every event that runs a network waits in the queue.
     blocks.queue(max_size=limits.QUEUED_CALLS, default_concurrency_limit=1, api_open=False)
+    if asked:
+        jobs.start(asked.domain, setup_work(asked, editors))
     return blocks
 
 
@@ -114,12 +125,12 @@ def launch_options(allowed_hosts: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _lay_out_domains(editor: Editor) -> gr.Dropdown:
+def _lay_out_domains(editors: Editors) -> gr.Dropdown:
     return gr.Dropdown(
-        domain_choices(),
-        value=editor.domain.key,
+        domain_choices(editors.statuses()),
+        value=editors.first.domain.key,
         label="Domain",
-        info=f"Runs on {device_words(editor.device)}",
+        info=f"Runs on {device_words(editors.device)}",
         min_width=220,
         scale=0,
         elem_id="domain",
@@ -157,8 +168,8 @@ def serve(settings: Settings) -> None:
     Raises:
         TmsaError: The page cannot be shown, for example because of a damaged bundle.
     """
-    editor = first_editor(settings.domain, settings.mapper)
-    page = build_ui(editor, settings.allow_setup)
+    editor, asked = start(settings.domain, settings.mapper)
+    page = build_ui(editor, settings.allow_setup, asked, settings.private)
     # A flag, because an exception from a signal handler is lost where Python ignores exceptions,
     # for example in a finaliser. After it the program exits normally and deletes visitors' files.
     stop_asked = threading.Event()

@@ -58,6 +58,16 @@ class Parts:
         return self.folder / f"{self._name}-{number:04d}.safetensors"
 
 
+def kept(parts: Parts | None, number: int, make: Callable[[], Tensor]) -> Tensor:
+    """Load one saved tensor, or compute and save it; without ``parts`` nothing is saved."""
+    found = parts.load(number) if parts else None
+    if found is None:
+        found = {"value": make()}
+        if parts:
+            parts.save(number, found)
+    return found["value"]
+
+
 def cached(folder: Path, kind: str, key: object, make: Callable[[Parts], Tensors]) -> Tensors:
     """Load the result of an earlier call with the same key, or compute and save it.
 

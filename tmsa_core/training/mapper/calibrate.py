@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from torch import Tensor
 
 from tmsa_core.editing.shift import calibrate, shift_direction
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.training.mapper.bank import Bank, ImageEmbedder
+from tmsa_core.training.mapper.cache import Parts, kept
 from tmsa_core.training.mapper.calibration_texts import TextPairs, text_centre
 
 # The same in every domain. No search over these values is recorded.
@@ -25,12 +27,18 @@ TOP_SHARE = 0.25
 ENOUGH_SHARE = 0.95
 REFERENCES = 1_536  # synthetic pairs that the mapper stores
 SUBJECTS = 16  # images that are edited
+FIRST_PART = 100  # number of the first of this module's parts
 FACTORS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)  # lengths to try, in units of the codes' spread
 
 
 @torch.inference_mode()
 def calibrate_mapper(
-    mapper: Mapper, bank: Bank, embedder: ImageEmbedder, texts: TextPairs, subjects: int = SUBJECTS
+    mapper: Mapper,
+    bank: Bank,
+    embedder: ImageEmbedder,
+    texts: TextPairs,
+    subjects: int = SUBJECTS,
+    parts: Parts | None = None,
 ) -> dict[str, float]:
     """Set the references, ``gap`` and ``shift_length`` of a trained mapper, in place.
 
@@ -40,6 +48,7 @@ def calibrate_mapper(
         embedder: Synthesises and embeds the edited images.
         texts: Calibration texts.
         subjects: Number of images to edit.
+        parts: Keeps what each text has given; None to keep nothing.
 
     Returns:
         The length chosen, also in units of the codes' spread.
@@ -52,10 +61,14 @@ def calibrate_mapper(
     codes = bank.subjects(subjects)
     before = embedder.embed(codes)
     rows = []
-    for neutral, target in texts:
+    for number, (neutral, target) in enumerate(texts):
         direction = shift_direction(mapper, neutral, target)
-        shifts = [calibrate(direction, length) for length in lengths]
-        after = torch.stack([(embedder.embed(codes + x) @ target).mean() for x in shifts])
+
+        def try_lengths(direction: Tensor = direction, target: Tensor = target) -> Tensor:
+            shifts = [calibrate(direction, length) for length in lengths]
+            return torch.stack([(embedder.embed(codes + x) @ target).mean() for x in shifts])
+
+        after = kept(parts, FIRST_PART + number, try_lengths)  # (lengths,)
         similarity = bank.embeddings @ target
         goal = similarity.topk(max(1, int(TOP_SHARE * len(similarity)))).values.mean()
         start = (before @ target).mean()

@@ -23,8 +23,8 @@ from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.networks.tmsa import Mapper
 from tmsa_core.progress import Progress, no_progress
 from tmsa_core.training.mapper.bank import MESSAGE, Bank, ImageEmbedder, synthetic_bank
-from tmsa_core.training.mapper.cache import Parts
-from tmsa_core.training.mapper.calibrate import calibrate_mapper
+from tmsa_core.training.mapper.cache import Parts, kept
+from tmsa_core.training.mapper.calibrate import FACTORS, calibrate_mapper
 from tmsa_core.training.mapper.calibration_texts import TextPairs, embed_pairs
 from tmsa_core.training.mapper.closed_form import closed_form
 from tmsa_core.training.mapper.export import check_writable, save_mapper
@@ -114,9 +114,10 @@ def quick_align(
     # 3. Fit the mapper with the best penalty, and calibrate it.
     texts = embed_pairs(embedder.clip, domain)
     progress(SAMPLED, 100, "Choosing the regularisation")
-    mapper, noise, score = choose_mapper(bank, embedder, texts)
-    progress(95, 100, "Calibrating the strength of edits")
-    calibrate_mapper(mapper, bank, embedder, texts, CALIBRATED)
+    tried = Parts(parts.folder, {**key, "noises": NOISES, "factors": FACTORS})
+    mapper, noise, score = choose_mapper(bank, embedder, texts, tried)
+    progress(90, 100, "Calibrating the strength of edits")
+    calibrate_mapper(mapper, bank, embedder, texts, CALIBRATED, tried)
     # 4. Save it.
     seconds, evaluations = round(time.monotonic() - started, 1), embedder.evaluations
     origin: dict[str, object] = {
@@ -157,9 +158,15 @@ def _sample_bank(
 
 
 def choose_mapper(
-    bank: Bank, embedder: ImageEmbedder, texts: TextPairs
+    bank: Bank, embedder: ImageEmbedder, texts: TextPairs, parts: Parts | None = None
 ) -> tuple[Mapper, float, float]:
     """Fit a mapper for every penalty in ``NOISES``, and choose the one with the best round trip.
+
+    Args:
+        bank: Pairs to fit.
+        embedder: Tries the mappers.
+        texts: Pairs of texts.
+        parts: Keeps the scores; None to keep nothing.
 
     Returns:
         The mapper, its penalty as a noise length, and its score.
@@ -167,10 +174,14 @@ def choose_mapper(
     length = TRIED_LENGTH * bank.spread()
     subjects = bank.subjects(SUBJECTS)
     tried = []
-    for noise in NOISES:
+    for number, noise in enumerate(NOISES):
         mapper = closed_form(bank, noise)
-        score = round_trip(mapper, embedder, subjects, texts[:TRIED_TEXTS], length)
-        tried.append((score, noise, mapper))
+
+        def try_it(mapper: Mapper = mapper) -> Tensor:
+            score = round_trip(mapper, embedder, subjects, texts[:TRIED_TEXTS], length)
+            return torch.tensor(score, dtype=torch.float64)
+
+        tried.append((float(kept(parts, number, try_it)), noise, mapper))
     score, noise, mapper = max(tried, key=lambda row: row[:2])
     return mapper, noise, score
 
