@@ -16,7 +16,8 @@ BIN := $(VENV)/bin
 SUPPORTED := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 CANDIDATES := $(PYTHON) python3 python3.12 python3.11 python3.13 python3.10
 # Two processes of one thread each are faster than one with two, even on two cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 10
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	--durations 10
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := $(PIP) install --require-hashes --no-deps --only-binary :all:
 # One lock serves every system and every supported Python. Excluded packages are not locked.

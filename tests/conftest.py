@@ -25,7 +25,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--runslow", action="store_true", help="also run tests marked slow")
 
 
+# Few and long tests, so that no process is left alone with one of them at the end.
+FIRST = ("tests/ui/test_browser.py", "tests/ui", "tests/server", "tests/align", "tests/evaluation")
+
+
+def _rank(item: pytest.Item) -> int:
+    """The place of a test's file or folder in ``FIRST``; all others come after it."""
+    places = (k for k, start in enumerate(FIRST) if item.nodeid.startswith(start))
+    return next(places, len(FIRST))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
     if config.getoption("--runslow"):
         return
     for item in items:

@@ -137,7 +137,7 @@ def test_equal_images_give_equal_faces(finder):
 
 def test_threads_find_what_one_thread_finds(finder):
     """dlib's detectors keep working memory between calls: shared ones mix up images, or crash."""
-    samples = list(random_samples(16, 99, people=(1, 1, 2)))
+    samples = list(random_samples(8, 99, people=(1, 1, 2)))
     alone = [finder.find(sample.image) for sample in samples]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda sample: finder.find(sample.image), samples * 3))
