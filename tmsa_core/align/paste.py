@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tmsa_core.align.crop import content_rows, in_rgb, quad_bounds
 from tmsa_core.align.maps import blur_map, photo_under_crop, smoothstep, to_levels, to_side
-from tmsa_core.align.surroundings import continued
+from tmsa_core.align.surroundings import continued, fits_at_sides
 from tmsa_core.datatypes import CropTransform
 from tmsa_core.imaging.resize import resize_tensor
 
@@ -85,8 +85,9 @@ def paste_back(
         original_crop: The crop before the edit, as the generator makes it.
         region: (1,S,S) in [0, 1], S the side of the crop: where the photo may change. Pixels in
             which ``region_in_photo`` is zero stay identical.
-        drawn: The photo is a drawing. Unless there is a region, the changes of the edit then end at
-            no side of the crop, but go on beyond it (``surroundings``).
+        drawn: The photo is a drawing. Unless there is a region, or the crop before the edit does
+            not show the photo at its sides, the changes of the edit then end at no side of the
+            crop, but go on beyond it (``surroundings``).
     """
     photo, size = in_rgb(photo), crop.width
     mask = _feathered_mask(transform, photo.size, size)
@@ -99,7 +100,7 @@ def paste_back(
     else:
         original = to_levels(original_crop.resize(crop.size, Image.Resampling.BICUBIC))
         cover, colours, light = _changes(photo, edited, original, transform)
-        if drawn and region is None:
+        if drawn and region is None and fits_at_sides(photo, original, transform):
             shown, transform = continued(photo, torch.cat([cover, colours]), transform)
             edge = (shown.shape[-1] - size) // 2
             layer = torch.cat([shown[:1], shown[:1] * shown[1:] + F.pad(mask * light, (edge,) * 4)])
