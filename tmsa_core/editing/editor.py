@@ -317,8 +317,8 @@ class Editor:
         return self._generated(average + shift)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
-        """Words of a text that the domain's text encoder does not know and leaves out."""
-        return prompts.unknown_words(text, self.models.load_clip().tokenizer)
+        """Words of a text that nothing in this domain looks like, and that are left out."""
+        return prompts.unknown_words(text, self.models.read)
 
     def recipe(
         self, requests: Sequence[EditRequest], inversion: str | None = None
@@ -404,7 +404,8 @@ class Editor:
         return prompts.check_prompt(text, name, self.models.load_clip().tokenizer)
 
     def _notes(self, requests: Sequence[EditRequest]) -> tuple[str, ...]:
-        return prompts.edit_notes(requests, self.models.load_clip().tokenizer, self.shift)
+        tokenizer = self.models.load_clip().tokenizer
+        return prompts.edit_notes(requests, tokenizer, self.shift, self.models.read)
 
 
 @contextmanager

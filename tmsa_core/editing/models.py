@@ -20,7 +20,7 @@ from tmsa_core.datatypes import Details, EditResult, PreparedFace
 from tmsa_core.devices import report_out_of_memory
 from tmsa_core.editing.inversions import Inversion, make_inversion
 from tmsa_core.editing.scores import Scores, score_edit
-from tmsa_core.editing.shift import embed_text, semantic_shift
+from tmsa_core.editing.shift import embed_text, read_text, semantic_shift
 from tmsa_core.errors import BundleError
 from tmsa_core.imaging.images import to_image, to_tensor
 from tmsa_core.networks.e4e import Encoder
@@ -29,6 +29,7 @@ from tmsa_core.networks.stylegan2 import Generator, mix_regions
 from tmsa_core.networks.tmsa import Mapper
 
 if TYPE_CHECKING:
+    from tmsa_core.avatars.reading.reader import Reading
     from tmsa_core.networks.clip import Clip
 
 CACHE_SIZE = 512  # text embeddings, and shifts, that are kept: 2 KB and at most 36 KB each
@@ -140,6 +141,10 @@ class Models:
         if shift is None:
             shift = _remember(self._shifts, key, self.compute_shift(neutral, target))
         return shift
+
+    def read(self, text: str) -> Reading:
+        """What the text encoder makes of a text; see ``read_text``."""
+        return read_text(self.load_clip(), text)
 
     def _text_embedding(self, text: str) -> Tensor:
         """E_T of a cleaned text: (512,) unit vector on the networks' device."""

@@ -13,6 +13,7 @@ from tmsa_core.errors import TextError, listed, quoted
 from tmsa_core.text.cleaning import MAX_CHARACTERS_CLEANED, clean_text
 
 if TYPE_CHECKING:
+    from tmsa_core.avatars.reading.reader import Reading
     from tmsa_core.text.tokenizer import Tokenizer
 
 TOKEN_LIMIT = 77  # of CLIP's text encoder
@@ -42,8 +43,8 @@ def check_prompt(text: str, name: str, tokenizer: Tokenizer) -> str:
     return cleaned
 
 
-def unknown_words(text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
-    """Words of a prompt that the text encoder does not know and leaves out.
+def unknown_words(text: str, read: Callable[[str], Reading]) -> tuple[str, ...]:
+    """Words of a prompt that nothing in the domain looks like.
 
     Only the beginning of a text that is too long for an edit is searched.
 
@@ -52,11 +53,15 @@ def unknown_words(text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
     """
     if not isinstance(text, str):
         raise TextError(f"The text is {quoted(text)}: write it as a text.")
-    return tokenizer.unknown_words(text[:MAX_CHARACTERS_CLEANED])
+    start = text[:MAX_CHARACTERS_CLEANED].strip()
+    return read(start).unread if start else ()
 
 
 def edit_notes(
-    requests: Sequence[EditRequest], tokenizer: Tokenizer, shift: Callable[[str, str], Tensor]
+    requests: Sequence[EditRequest],
+    tokenizer: Tokenizer,
+    shift: Callable[[str, str], Tensor],
+    read: Callable[[str], Reading],
 ) -> tuple[str, ...]:
     """Sentences for the user on prompts that were cut, mean the same, or have unknown words.
 
@@ -64,11 +69,13 @@ def edit_notes(
         requests: The edits.
         tokenizer: The tokenizer of the domain's text encoder.
         shift: From a neutral and a target text to the shift (L,512).
+        read: From a text to what the text encoder makes of it.
     """
     notes: list[str] = []
     for request in requests:
         texts = (request.neutral_text, request.target_text)
-        cut = [end for text in texts if (end := tokenizer.cut_off(clean_text(text)))]
+        readings = [read(text) for text in texts]
+        cut = [end for reading in readings if (end := tokenizer.cut_off(reading.text))]
         for end in cut:
             notes.append(
                 "The text is longer than the text encoder reads, which left out its end, "
@@ -79,9 +86,9 @@ def edit_notes(
                 "The two texts mean the same to the text encoder, so nothing moved: "
                 "say in the target text what should change."
             )
-        if words := [word for text in texts for word in unknown_words(text, tokenizer)]:
+        if words := [word for reading in readings for word in reading.unread]:
             notes.append(
-                "The text encoder does not know these words and left them out: "
+                "Nothing that this editor draws looks like these words, which were left out: "
                 f"{listed(dict.fromkeys(words))}."
             )
     return tuple(dict.fromkeys(notes))

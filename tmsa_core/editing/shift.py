@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tmsa_core.avatars.reading.compose import NOUN
+from tmsa_core.avatars.reading.reader import Reading, reader_for
 from tmsa_core.datatypes import Levels
 from tmsa_core.editing.shift_refinement import cluster_step, refine, row_norm
 from tmsa_core.errors import RequestError, quoted
@@ -37,9 +39,39 @@ LEVEL_NAMES = {
 }
 
 
+def read_text(clip: Clip, text: str) -> Reading:
+    """What the text encoder makes of a text.
+
+    CLIP's full tokenizer spells every word, so that a text is embedded as it is. A compact
+    vocabulary knows few words, so that a reader says the text in these.
+
+    Raises:
+        TextError: As in ``clean_text``.
+    """
+    from tmsa_core.text.tokenizer import CompactTokenizer  # imports open_clip, which takes long
+
+    if isinstance(clip.tokenizer, CompactTokenizer):
+        return reader_for(clip.tokenizer.words).read(clean_text(text))
+    return Reading(clean_text(text), "", (), is_verbatim=True)
+
+
 @torch.inference_mode()
 def embed_text(clip: Clip, text: str) -> Tensor:
     """t: the mean embedding of a text over the 80 templates, a unit vector (512,).
+
+    The text is embedded as ``read_text`` says it. What it removes is subtracted, relative to any
+    face, so that an edit moves away from it.
+    """
+    reading = read_text(clip, text)
+    embedding = _embed_known(clip, reading.text)
+    if reading.against:
+        away = _embed_known(clip, reading.against) - _embed_known(clip, NOUN)
+        embedding = F.normalize(embedding - away, dim=0)
+    return embedding
+
+
+def _embed_known(clip: Clip, text: str) -> Tensor:
+    """The mean embedding of a text that the encoder knows, a unit vector (512,).
 
     Templates in which the text would be cut are left out. If none is left, the bare text is
     embedded, as far as the encoder reads it.
