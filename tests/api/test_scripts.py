@@ -19,6 +19,7 @@ from PIL import Image
 
 from tmsa_core.api.endpoints import Endpoints
 from tmsa_core.client import RemoteError, TmsaClient
+from tmsa_core.domains import DOMAINS
 from tmsa_core.imaging.metadata import read_recipe
 
 EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
@@ -47,7 +48,7 @@ def test_client_edits_inverts_and_aligns(client: TmsaClient, file: Path) -> None
     edited = client.edit(file, *TEXTS, 0.0, aligned=True, paste_back=False)
     inverted = client.invert(file, aligned=True)
     assert np.array_equal(pixels(edited), pixels(inverted.image))
-    assert np.asarray(inverted.w_plus).shape == (12, 512)
+    assert np.asarray(inverted.w_plus).shape == (DOMAINS["avatar"].levels, 512)
     assert read_recipe(edited)["edits"][0]["target_text"] == TEXTS[1]
     both = client.edit(file, *TEXTS, more_edits=[{"target_text": "old human face", "alpha": 0.5}])
     assert [edit["alpha"] for edit in read_recipe(both)["edits"]] == [1.0, 0.5]

@@ -18,6 +18,7 @@ import pytest
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
+from tmsa_core.domains import DOMAINS
 from tmsa_core.imaging.metadata import encode_png
 
 TEXTS = {"neutral_text": "human face", "target_text": "human face with sunglasses"}
@@ -107,7 +108,7 @@ def test_batch_says_what_is_wrong_with_a_file(server: str, file: str, reason: st
 
 def test_sample_and_domains(server: str) -> None:
     (drawn,) = images(use(server, "sample", {"seed": 3}))
-    assert drawn.size == (128, 128)
+    assert drawn.size == (DOMAINS["avatar"].resolution,) * 2
     assert "'key': 'avatar'" in texts(use(server, "domains", {}))
 
 

@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from tmsa_core.cli.main import COMMANDS, main
+from tmsa_core.domains import DOMAINS
 from tmsa_core.imaging.metadata import read_recipe
 
 ROOT = Path(__file__).parent.parent.parent
+SIDE = DOMAINS["avatar"].resolution
 TEXTS = ("--neutral", "human face", "--target", "human face with sunglasses")
 
 
@@ -89,7 +91,7 @@ def test_edit_applies_several_edits_together(image: str, tmp_path: Path) -> None
 def test_edit_finds_the_face_and_writes_the_crop(image: str, tmp_path: Path) -> None:
     out = str(tmp_path / "out.jpg")
     assert main(["edit", image, "-o", out, *TEXTS, "--alpha", "-1", "--crop-only"]) == 0
-    assert pixels(out).shape == (128, 128, 3)
+    assert pixels(out).shape == (SIDE, SIDE, 3)
     assert read_recipe(out)["edits"][0]["alpha"] == -1
 
 
@@ -117,8 +119,8 @@ def test_sweep_writes_a_strip(image: str, tmp_path: Path) -> None:
     arguments = ["sweep", image, "-o", out, "--target", "old human face", "--steps", "3"]
     assert main([*arguments, "--aligned"]) == 0
     strip = pixels(out)
-    assert strip.shape == (128, 3 * 128, 3)
-    assert np.abs(strip[:, :128] - strip[:, 256:]).mean() > 1
+    assert strip.shape == (SIDE, 3 * SIDE, 3)
+    assert np.abs(strip[:, :SIDE] - strip[:, 2 * SIDE :]).mean() > 1
     assert [edit["alpha"] for edit in read_recipe(out)["edits"]] == [-1.0, 0.5, 2.0]
 
 
@@ -128,7 +130,7 @@ def test_align_writes_the_crop_and_lists_the_faces(
     out = str(tmp_path / "crop.png")
     assert main(["align", image, "-o", out]) == 0
     assert "face 0: left, top, right, bottom = " in capsys.readouterr().out
-    assert pixels(out).shape == (128, 128, 3)
+    assert pixels(out).shape == (SIDE, SIDE, 3)
     assert read_recipe(out) is None
 
 

@@ -192,6 +192,21 @@ def test_nothing_is_taken_away_without_an_edit():
 
 
 @torch.no_grad()
+def test_a_preview_of_lower_resolution_is_that_of_a_generator_that_ends_there():
+    small, large = generator(128), generator(256)
+    large.load_state_dict({**large.state_dict(), **small.state_dict()})
+    plain, grown = hfgi(), hfgi(preview=128)
+    w_plus, images = codes(large, 1), random_images(128)
+    with torch.inference_mode():
+        residual = grown.residual(large, images, w_plus)
+        assert torch.equal(residual, plain.residual(small, images, w_plus[:, :12]))
+        preview = plain.downscale(small.synthesise(w_plus[:, :12]))
+        change = {grown.side: plain.conditions(residual, preview)}
+        assert torch.equal(
+            grown.fuse(large, residual, w_plus), large.synthesise(w_plus, features=change)
+        )
+
+
 def test_samples_of_a_batch_are_independent():
     network, drawing = hfgi(), generator()
     w_plus, images = codes(drawing, 1), random_images(256)

@@ -243,3 +243,6 @@ def test_redraw_equals_synthesis_with_features(side):
         changed = generator.synthesise(w_plus, features={side: change})
         assert torch.equal(redraw(change), changed) and not torch.equal(plain, changed)
         assert torch.equal(redraw(change), changed)  # redraw leaves its inputs unchanged
+        small, redraw = generator.synthesise_with_redraw(w_plus, side, up_to=side)
+        assert torch.equal(small, generator.synthesise(w_plus, up_to=side))
+        assert torch.equal(redraw(change), changed)

@@ -9,7 +9,7 @@ import torch
 from tmsa_core.avatars.params import Portraits, sample_portraits
 from tmsa_core.avatars.render import render
 
-SIDE = 352  # pixels
+SIDE = 512  # pixels
 PLAIN: dict[str, str | float] = {
     "eyewear": "none",
     "facial_hair": "none",

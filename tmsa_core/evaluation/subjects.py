@@ -39,15 +39,15 @@ class Subjects:
 
 
 def draw_subjects(
-    encoder: nn.Module, count: int, seed: int = TEST, resolution: int = 128, device: str = "cpu"
+    encoder: nn.Module, count: int, resolution: int, seed: int = TEST, device: str = "cpu"
 ) -> Subjects:
     """Renders ``count`` held-out portraits, rounded to 8 bits like an image file, and inverts them.
 
     Args:
         encoder: e4e.
         count: Number of portraits.
-        seed: Which set of portraits.
         resolution: Side of the images in pixels.
+        seed: Which set of portraits.
         device: Device of the images and of the encoder.
     """
     portraits = held_out_portraits(count, seed)
@@ -73,7 +73,7 @@ def find_subjects(
     if folder is not None:
         return _invert(networks.encoder, _read_folder(folder, count, side).to(device))
     if find_domain(networks.domain).has_truth:
-        return draw_subjects(networks.encoder, count, seed, side, device)
+        return draw_subjects(networks.encoder, count, side, seed, device)
     generator, rng = networks.generator, torch.Generator().manual_seed(seed)
     z = torch.randn(count, generator.w_dim, generator=rng).to(device)
     with torch.inference_mode():
@@ -97,8 +97,8 @@ def _read_folder(folder: Path, count: int, side: int) -> Tensor:
     return torch.cat([to_tensor(load_image(path).resize((side, side))) for path in paths])
 
 
-def render_portraits(portraits: Portraits, resolution: int = 128) -> Tensor:
-    """Renders N portraits in batches, (N,3,R,R) in [-1,1]."""
+def render_portraits(portraits: Portraits, resolution: int) -> Tensor:
+    """Renders N portraits in batches at R pixels, (N,3,R,R) in [-1,1]."""
     parts = torch.arange(len(portraits)).split(BATCH)
     return torch.cat([render(portraits[part], resolution).images for part in parts])
 

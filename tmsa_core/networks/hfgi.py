@@ -31,7 +31,7 @@ REACH = 0.1  # share of the side over which a change spreads
 
 
 def avatar_architecture(channels: int) -> dict[str, Any]:
-    """Return the arguments of an ``HFGI`` for 128-pixel images and a small generator."""
+    """Return the arguments of an ``HFGI`` for 128-pixel residuals and a small generator."""
     return {
         "size": 128,
         "channels": channels,
@@ -39,6 +39,7 @@ def avatar_architecture(channels: int) -> dict[str, Any]:
         "residual_widths": [32, 48, 64],
         "units": 2,
         "strides": [2, 1, 1],
+        "preview": 128,
     }
 
 
@@ -157,6 +158,8 @@ class HFGI(nn.Module):
         residual_widths: Channels of ``ResidualEncoder``.
         units: Residual units in each part of both networks.
         strides: Strides of ``ResidualEncoder``.
+        preview: The generator's resolution whose image residuals and previews are made from, from
+            ``side``; None takes its last one. A lower one saves time.
     """
 
     def __init__(
@@ -168,9 +171,11 @@ class HFGI(nn.Module):
         residual_widths: Sequence[int] = (32, 48, 64),
         units: int = 3,
         strides: Sequence[int] = (1, 2, 2),
+        preview: int | None = None,
     ) -> None:
         super().__init__()
         self.size = size
+        self.preview = preview
         self.side = side
         self.residue = ResidualEncoder(residual_widths, units, channels, side, strides)
         self.grid_align = Aligner(aligner_widths, units)
@@ -195,7 +200,7 @@ class HFGI(nn.Module):
         """
         images = fit_side(images, self.size)
         above = (self.size - images.shape[2]) // 2
-        first = self.downscale(generator.synthesise(w_plus))
+        first = self.downscale(generator.synthesise(w_plus, up_to=self.preview))
         residual = images.float() - first[:, :, above : above + images.shape[2]]
         return F.pad(residual, (0, 0, above, self.size - images.shape[2] - above))
 
@@ -228,7 +233,7 @@ class HFGI(nn.Module):
         Returns:
             (B,3,R,R) images, nominally in [-1,1], not clamped.
         """
-        drawn, redraw = generator.synthesise_with_redraw(w_edit, self.side, masks)
+        drawn, redraw = generator.synthesise_with_redraw(w_edit, self.side, masks, self.preview)
         preview = self.downscale(drawn)
         if images is not None:
             first = self.downscale(images) - residual

@@ -34,9 +34,11 @@ GAIN = math.sqrt(2.0)  # restores the variance that the leaky ReLU removes
 EPS = 1e-8  # the public value, against division by zero
 
 
-def channels_at(resolution: int, channel_multiplier: float, channel_max: int) -> int:
+def channels_at(
+    resolution: int, channel_multiplier: float, channel_max: int, channel_min: int = 1
+) -> int:
     """Return the channels at one resolution; multiplier 2 and maximum 512 are the public ones."""
-    return max(1, min(channel_max, int(16384 * channel_multiplier) // resolution))
+    return max(channel_min, min(channel_max, int(16384 * channel_multiplier) // resolution))
 
 
 def fir_kernel(gain: float = 1.0) -> Tensor:
@@ -260,9 +262,10 @@ class Generator(nn.Module):
         resolution: Side R of the images in pixels, a power of two from 8.
         w_dim: Length of z, of w and of a row of W+.
         channel_multiplier: Channels at resolution r are
-            ``min(channel_max, 16384 * channel_multiplier // r)``.
+            ``16384 * channel_multiplier // r``, within the two limits that follow.
         channel_max: Upper limit of the channels.
         mapping_layers: Layers of the mapping network from Z to W.
+        channel_min: Lower limit of the channels.
 
     Raises:
         ValueError: If the resolution is not a power of two from 8.
@@ -277,6 +280,7 @@ class Generator(nn.Module):
         channel_multiplier: float = 2,
         channel_max: int = 512,
         mapping_layers: int = 8,
+        channel_min: int = 1,
     ) -> None:
         super().__init__()
         depth = int(math.log2(resolution))
@@ -287,7 +291,7 @@ class Generator(nn.Module):
         self.levels = 2 * depth - 2
 
         def width(r: int) -> int:
-            return channels_at(r, channel_multiplier, channel_max)
+            return channels_at(r, channel_multiplier, channel_max, channel_min)
 
         layers = [
             EqualLinear(w_dim, w_dim, lr_mul=0.01, activation=True) for _ in range(mapping_layers)
@@ -423,7 +427,11 @@ class Generator(nn.Module):
         return self._blocks(blocks, x, image, styles, maps, features, masks)[1]
 
     def synthesise_with_redraw(
-        self, w_plus: Tensor, side: int, masks: Tensor | None = None
+        self,
+        w_plus: Tensor,
+        side: int,
+        masks: Tensor | None = None,
+        up_to: int | None = None,
     ) -> tuple[Tensor, Redraw]:
         """Synthesise images, and return a function that repeats it with changed features.
 
@@ -434,9 +442,10 @@ class Generator(nn.Module):
             w_plus: (B,L,w_dim) latent codes.
             side: Resolution of the changed features, from 8.
             masks: As in ``synthesise_styles``.
+            up_to: Resolution r, from ``side``, of the images without the change; None takes R.
 
         Returns:
-            The images (B,3,R,R) float32, and a function from a change of the features, scale and
+            The images (B,3,r,r) float32, and a function from a change of the features, scale and
             shift (B,C,side,side), to the changed images (B,3,R,R).
         """
         styles = self.to_styles(w_plus)
@@ -444,13 +453,13 @@ class Generator(nn.Module):
         start = self.resolutions[1:].index(side)
         x, image = self._blocks(range(start), *self._lowest(styles, maps), styles, maps, {}, masks)
         x = self._upsample(start, x, styles, maps)
-        above = range(start + 1, len(self.to_rgbs))
 
-        def finish(change: Change | None) -> Tensor:
+        def finish(change: Change | None, last: int = self.resolution) -> Tensor:
             y, skip = self._finish_block(start, x, image, styles, maps, change, masks)
+            above = range(start + 1, self.resolutions.index(last))
             return self._blocks(above, y, skip, styles, maps, {}, masks)[1]
 
-        return finish(None), finish
+        return finish(None, up_to or self.resolution), finish
 
     def synthesise_lower(
         self, styles: Sequence[Tensor], side: int, masks: Tensor | None = None

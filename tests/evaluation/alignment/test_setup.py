@@ -92,7 +92,7 @@ def test_difference_training_recovers_a_linear_map():
 
 def test_a_zero_shift_changes_nothing(setup):
     kid = next(prompt for prompt in SIX if prompt.name == "kid")
-    row = try_shift(setup, kid, torch.zeros(12, 512))
+    row = try_shift(setup, kid, torch.zeros(setup.embedder.generator.levels, 512))
     assert row["success"] == 0 and row["kept"] == 1 == row["worst_kept"]
     assert row["identity"] == pytest.approx(1, abs=1e-3)
 

@@ -37,7 +37,7 @@ def bundle(editor):
 
 @pytest.fixture(scope="module")
 def subjects(bundle) -> Subjects:
-    return draw_subjects(bundle.load("e4e"), 3)
+    return draw_subjects(bundle.load("e4e"), 3, bundle.load("generator").resolution)
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 
 from tmsa_core.bundles import open_bundle
+from tmsa_core.domains import DOMAINS
 from tmsa_core.evaluation.bundle import sharpness
 from tmsa_core.evaluation.bundle.sharpness import (
     PARTS,
@@ -15,6 +16,8 @@ from tmsa_core.evaluation.bundle.sharpness import (
 )
 from tmsa_core.imaging.images import to_tensor
 from tmsa_core.training.avatar.pixels import psnr
+
+SIDE = DOMAINS["avatar"].resolution
 
 
 def test_the_share_drawn_of_a_known_difference():
@@ -45,6 +48,6 @@ def test_the_committed_generator_is_nearly_as_sharp_as_the_renderer(monkeypatch)
 
 def test_the_sheet_shows_renders_next_to_generated_images():
     sheet = samples_sheet(open_bundle("avatar"), 1)
-    assert isinstance(sheet, Image.Image) and sheet.width > 6 * 128 and sheet.height < 160
-    render, drawn = (to_tensor(sheet.crop((x, 22, x + 128, 150))) for x in (0, 130))
+    assert isinstance(sheet, Image.Image) and sheet.width > 6 * SIDE and sheet.height < SIDE + 32
+    render, drawn = (to_tensor(sheet.crop((x, 22, x + SIDE, 22 + SIDE))) for x in (0, SIDE + 2))
     assert 22 < psnr(drawn, render) < 60  # the same portrait, drawn twice

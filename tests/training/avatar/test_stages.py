@@ -10,7 +10,16 @@ from tests.tiny_networks import few_calibration_texts
 from tmsa_core.bundles import load_network, open_bundle
 from tmsa_core.domains import DOMAINS
 from tmsa_core.errors import BundleError, RequestError
-from tmsa_core.training.avatar import classifier, clip, e4e, generator, hfgi, identity, sfe
+from tmsa_core.training.avatar import (
+    classifier,
+    clip,
+    e4e,
+    fine_block,
+    generator,
+    hfgi,
+    identity,
+    sfe,
+)
 from tmsa_core.training.avatar import renders as data
 from tmsa_core.training.avatar import stages as avatar
 from tmsa_core.training.avatar import stylegan_mapping as mapping
@@ -38,6 +47,9 @@ def small_options(tmp_path_factory):
         patch.setattr(e4e, "REFINED", 2)
         for stage in (hfgi, sfe):
             patch.setattr(stage, "IMAGES", 12)
+        patch.setattr(avatar, "FINE_RENDERS", 16)
+        for name, value in (("PATCHES", 24), ("PAIRS", 8)):
+            patch.setattr(fine_block, name, value)
         small = replace(avatar.FAST, iterations=3, batch=8, image_batch=2, bank=64)
         patch.setattr(avatar, "FAST", small)
         patch.setitem(DOMAINS, "avatar", few_calibration_texts())
@@ -45,8 +57,9 @@ def small_options(tmp_path_factory):
         patch.setattr(calibrate, "FACTORS", (0.2, 0.4))
         root = tmp_path_factory.mktemp("training")
         options = Options(work=root / "work", out=root / "bundle")
-        data.render_chunk(options.work / "renders", options.seed, 0, 128)
-        data.render_chunk(options.work / "changed", options.seed, 0, 128, data.changed_portraits)
+        for folder, side in ((options.work, 128), (options.work / fine_block.STAGE, 256)):
+            data.render_chunk(folder / "renders", options.seed, 0, side)
+            data.render_chunk(folder / "changed", options.seed, 0, side, data.changed_portraits)
         threads = torch.get_num_threads()
         yield options
         torch.set_num_threads(threads)
@@ -125,3 +138,33 @@ def test_unknown_and_untrained_stages_are_refused(tmp_path):
         avatar.train("generater", options)
     with pytest.raises(BundleError, match="train avatar"):
         avatar.export_generator(options)
+
+
+def test_a_bundle_grows_and_its_last_blocks_are_trained(small_options):
+    path = small_options.out / "generator.safetensors"
+    before, w = load_network("stylegan2", path), torch.randn(2, 512) + mapping.LIFT
+    avatar.train("grow", small_options)
+    bundle = open_bundle("avatar", small_options.out)
+    assert not any(bundle.problem(role, thorough=True) for role in bundle.files)
+    grown, encoder, mapper = (bundle.load(role) for role in ("generator", "e4e", "mapper"))
+    assert (grown.resolution, grown.levels, encoder.levels, mapper.levels) == (256, 14, 14, 14)
+    plain = before.synthesise(before.broadcast(w))
+    assert torch.equal(grown.synthesise(grown.broadcast(w), up_to=128), plain)
+    sums = {role: entry.sha256 for role, entry in bundle.files.items()}
+    avatar.train("fine", small_options)
+    trained = open_bundle("avatar", small_options.out)
+    changed = {role for role, entry in trained.files.items() if entry.sha256 != sums[role]}
+    assert changed == {"generator"}
+    assert read_metadata(path)["origin"]["fine_patches"] == fine_block.PATCHES
+    network = trained.load("generator")
+    drawn, coarse = (network.synthesise(grown.broadcast(w), up_to=side) for side in (256, 128))
+    assert torch.equal(coarse, plain) and drawn.isfinite().all()
+    assert not torch.equal(drawn, grown.synthesise(grown.broadcast(w)))
+    assert trained.load("hfgi").preview == 128
+
+
+def test_the_encoder_and_hfgi_train_on_a_grown_generator(small_options):
+    for stage in ("e4e", "hfgi"):
+        avatar.train(stage, replace(small_options, restart=True))
+        assert open_bundle("avatar", small_options.out).load(stage) is not None
+    assert open_bundle("avatar", small_options.out).load("e4e").levels == 14

@@ -14,9 +14,10 @@ from tmsa_core.training.run import Options
 from tmsa_core.training.train_domain import train_domain
 
 AVATAR = DOMAINS["avatar"]
+SIDE = AVATAR.resolution
 
 
-def fill(folder, count=MIN_IMAGES, size=(128, 128), colour=(255, 0, 0)):
+def fill(folder, count=MIN_IMAGES, size=(SIDE, SIDE), colour=(255, 0, 0)):
     folder.mkdir(exist_ok=True)
     for i in range(count):
         Image.new("RGB", size, colour).save(folder / f"{i:03d}.png")
@@ -25,11 +26,11 @@ def fill(folder, count=MIN_IMAGES, size=(128, 128), colour=(255, 0, 0)):
 
 def test_a_folder_gives_crops_sorted_by_name(tmp_path):
     fill(tmp_path / "a")
-    Image.new("RGB", (256, 256), "blue").save(tmp_path / "a" / "003.png")
+    Image.new("RGB", (2 * SIDE, 2 * SIDE), "blue").save(tmp_path / "a" / "003.png")
     folder = open_images(tmp_path / "a", AVATAR)
     assert len(folder) == MIN_IMAGES
     images = folder.images(torch.tensor([0, 3]))
-    assert images.shape == (2, 3, 128, 128)
+    assert images.shape == (2, 3, SIDE, SIDE)
     assert images[0].mean(dim=(1, 2)).tolist() == [1, -1, -1]
     assert images[1].mean(dim=(1, 2)).tolist() == [-1, -1, 1]
     assert folder.digest() == open_images(tmp_path / "a", AVATAR).digest()
@@ -51,10 +52,10 @@ def test_unusable_folders_are_refused_with_a_reason(tmp_path):
         open_images(tmp_path / "empty", AVATAR)
     with pytest.raises(RequestError, match="holds 3 images"):
         open_images(fill(tmp_path / "few", 3), AVATAR)
-    with pytest.raises(ImageError, match=r"64 x 64 pixels.*at least 128 x 128"):
+    with pytest.raises(ImageError, match=rf"64 x 64 pixels.*at least {SIDE} x {SIDE}"):
         open_images(fill(tmp_path / "small", size=(64, 64)), AVATAR)
     with pytest.raises(ImageError, match=r"not square.*tmsa align"):
-        open_images(fill(tmp_path / "wide", size=(200, 128)), AVATAR)
+        open_images(fill(tmp_path / "wide", size=(SIDE + 72, SIDE)), AVATAR)
     broken = fill(tmp_path / "broken")
     (broken / "005.png").write_bytes(b"\x89PNG no image")
     with pytest.raises(ImageError, match=r"005.png cannot be read"):
@@ -78,19 +79,21 @@ def test_a_truncated_image_is_refused(tmp_path, suffix):
 
 def test_the_digest_changes_with_an_image(tmp_path):
     fill(tmp_path / "a")
-    Image.new("RGB", (128, 128), "green").save(tmp_path / "a" / "004.bmp")
+    Image.new("RGB", (SIDE, SIDE), "green").save(tmp_path / "a" / "004.bmp")
     before = open_images(tmp_path / "a", AVATAR).digest()
-    Image.new("RGB", (128, 128), "white").save(tmp_path / "a" / "004.bmp")
+    Image.new("RGB", (SIDE, SIDE), "white").save(tmp_path / "a" / "004.bmp")
     assert open_images(tmp_path / "a", AVATAR).digest() != before
 
 
 def test_images_of_every_mode_become_colour_crops(tmp_path):
     fill(tmp_path / "a")
     for mode, suffix in (("L", "png"), ("RGBA", "png"), ("P", "png"), ("CMYK", "jpg")):
-        Image.new("RGB", (160, 160), "red").convert(mode).save(tmp_path / "a" / f"{mode}.{suffix}")
+        Image.new("RGB", (SIDE + 32, SIDE + 32), "red").convert(mode).save(
+            tmp_path / "a" / f"{mode}.{suffix}"
+        )
     folder = open_images(tmp_path / "a", AVATAR)
     images = folder.images(torch.arange(MIN_IMAGES, len(folder)))
-    assert images.shape == (4, 3, 128, 128) and images.abs().max() <= 1
+    assert images.shape == (4, 3, SIDE, SIDE) and images.abs().max() <= 1
 
 
 def test_invalid_arguments_are_refused_before_any_work(tmp_path):

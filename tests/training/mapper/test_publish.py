@@ -11,6 +11,7 @@ import pytest
 from tests.tiny_networks import few_calibration_texts
 from tmsa_core.bundles import checkpoints_folder, load_network, open_bundle
 from tmsa_core.cli.main import main
+from tmsa_core.domains import DOMAINS
 from tmsa_core.editing.named_mapper import mapper_origin
 from tmsa_core.errors import BundleError, RequestError
 from tmsa_core.networks.tmsa import Mapper
@@ -43,7 +44,7 @@ def online(monkeypatch):
 
 def test_a_publication_is_a_card_and_a_mapper_that_loads(bundle, tmp_path):
     card, weights = write_publication(bundle, tmp_path / "out", "me/tmsa")
-    assert load_network("mapper", weights).levels == 12
+    assert load_network("mapper", weights).levels == DOMAINS["avatar"].levels
     text = card.read_text()
     header = text.split("---")[1]
     assert "\nlicense: mit\n" in header and "\npipeline_tag: image-to-image\n" in header

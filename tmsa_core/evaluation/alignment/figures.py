@@ -76,7 +76,8 @@ def text_to_image(networks: Networks) -> Image.Image:
 
 def reconstruction(networks: Networks) -> Image.Image:
     """Returns Figure 9: portraits, and what M and G make of their CLIP embeddings alone."""
-    images = render_portraits(held_out_portraits(SHOWN, seed=5))
+    side = networks.embedder.generator.resolution
+    images = render_portraits(held_out_portraits(SHOWN, seed=5), side)
     with torch.inference_mode():
         codes = networks.mapper(networks.embedder.clip.embed_images(images))
     rows = [[to_image(image) for image in images], _images(networks, codes)]
@@ -144,7 +145,8 @@ def adaption(networks: Networks) -> Image.Image:
 
 def _ablation(networks: Networks, name: str) -> Image.Image:
     """Returns two portraits, each edited by two mappers, at one common length of the shifts."""
-    images = render_portraits(held_out_portraits(2, seed=5))
+    side = networks.embedder.generator.resolution
+    images = render_portraits(held_out_portraits(2, seed=5), side)
     with torch.inference_mode():
         codes = networks.bundle.load("e4e")(images)
         z = torch.randn(2048, 512, generator=torch.Generator().manual_seed(0))

@@ -19,7 +19,7 @@ from tmsa_core.evaluation.subjects import Subjects
 from tmsa_core.imaging.images import to_image, to_tensor
 from tmsa_core.networks.attributes import AttributeNet
 from tmsa_core.training.avatar.perceptual import feature_distance
-from tmsa_core.training.avatar.pixels import psnr
+from tmsa_core.training.avatar.pixels import at_side, psnr
 
 Draw = Callable[[Tensor, Tensor], Tensor]
 """Codes (M,L,512) of the subjects with indices (M,) -> images (M,3,R,R) in [-1,1]."""
@@ -68,8 +68,11 @@ def put_back(draw: Draw, subjects: Subjects) -> Draw:
 
 
 def judge_features(judge: AttributeNet, images: Tensor) -> list[Tensor]:
-    """Returns the features of the classifier's layers: (B,3,R,R) -> one (B,C,h,w) for each."""
-    features = [F.relu(judge.stem(images))]
+    """Returns the features of the classifier's layers: (B,3,R,R) -> one (B,C,h,w) for each.
+
+    Images are averaged down to twice the side that the classifier was trained on.
+    """
+    features = [F.relu(judge.stem(at_side(images, 2 * judge.size)))]
     for block in judge.blocks:
         features.append(block(features[-1]))
     return features

@@ -47,7 +47,7 @@ def samples_report(bundle: Bundle, subjects: Subjects) -> Row:
     count = len(subjects.images)
     z = torch.randn(count, 512, generator=torch.Generator().manual_seed(5))
     samples = synthesise(generator, generator.broadcast(generator.map(z)))
-    others = render_portraits(held_out_portraits(count, seed=1))
+    others = render_portraits(held_out_portraits(count, seed=1), generator.resolution)
     sets = (subjects.images, samples, others)
     real, fake, again = (torch.cat([judge.features(x) for x in s.split(BATCH)]) for s in sets)
     return {
@@ -167,7 +167,8 @@ def evaluate(bundle: Bundle, count: int, out: Path) -> list[Row]:
     """
     weights = bundle.fingerprint()
     log = RowLog(out, ROWS, {"weights": weights, "of": count})
-    subjects = draw_subjects(bundle.load("e4e"), count)
+    side = bundle.load("generator").resolution
+    subjects = draw_subjects(bundle.load("e4e"), count, side)
     reports: dict[str, Callable[[], list[Row]]] = {
         "samples": lambda: [samples_report(bundle, subjects)],
         "crispness": lambda: [sharpness_report(bundle)],
@@ -180,6 +181,6 @@ def evaluate(bundle: Bundle, count: int, out: Path) -> list[Row]:
             log.add([{"report": name, "portraits": count} | row for row in measure()])
     if any(map(bundle.has, WITH_DETAILS)) and not log.find(report="reconstruction"):
         few = min(count, INVERTED)
-        own = draw_subjects(bundle.load("e4e"), few)
+        own = draw_subjects(bundle.load("e4e"), few, side)
         log.add([{"portraits": few} | row for row in inversions_report(bundle, own)])
     return log.rows

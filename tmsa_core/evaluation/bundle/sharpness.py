@@ -69,7 +69,8 @@ def sharpness_report(bundle: Bundle) -> dict[str, float]:
     """Returns PSNR, correlation and strength of detail, and the share drawn of each part."""
     generator = bundle.load("generator")
     people = held_out_portraits(PORTRAITS, seed=2)
-    made, real = _generated(generator, people), render_portraits(people)
+    made = _generated(generator, people)
+    real = render_portraits(people, generator.resolution)
     fine, true = detail(made), detail(real)
     report = {
         "psnr": psnr(made, real),
@@ -88,7 +89,8 @@ def samples_sheet(bundle: Bundle, rows: int) -> Image.Image:
     people = held_out_portraits(2 * rows, seed=4)
     z = torch.randn(2 * rows, 512, generator=torch.Generator().manual_seed(4))
     random = synthesise(generator, generator.broadcast(generator.map(z)))
-    columns = (render_portraits(people), _generated(generator, people), random)
+    renders = render_portraits(people, generator.resolution)
+    columns = (renders, _generated(generator, people), random)
     shown = list(zip(*([to_image(x) for x in images] for images in columns), strict=True))
     table = [(*a[:2], *b[:2], a[2], b[2]) for a, b in zip(shown[::2], shown[1::2], strict=True)]
     titles = ("render", "generator", "render", "generator", "random", "random")
@@ -100,7 +102,7 @@ def _part_share(generator: Generator, part: Part) -> float:
     shown = people.with_(**{part.attribute: part.option})
     rows = visible(shown, part.attribute).nonzero()[:SHOWN, 0]
     both = [people[rows].with_(**{part.attribute: o}) for o in (part.option, part.without)]
-    real = [detail(render_portraits(p)) for p in both]
+    real = [detail(render_portraits(p, generator.resolution)) for p in both]
     made = [detail(_generated(generator, p)) for p in both]
     return share_drawn(made[0] - made[1], real[0] - real[1])
 

@@ -15,14 +15,13 @@ from tmsa_core.avatars.params import ATTRIBUTES, TRAITS, Portraits
 from tmsa_core.avatars.visibility import visible
 from tmsa_core.networks.e4e import Encoder, avatar_architecture
 from tmsa_core.networks.stylegan2 import Generator
-from tmsa_core.training.avatar.pixels import face_weight, paired_loss
+from tmsa_core.training.avatar.pixels import at_side, face_weight, paired_loss
 from tmsa_core.training.avatar.renders import open_pool
 from tmsa_core.training.avatar.stylegan_mapping import LIFT
 from tmsa_core.training.avatar.w_codes import portrait_codes, read_code
 from tmsa_core.training.run import Options, Run, decayed_rate, seeded, set_rate, update_average
 from tmsa_core.weights.network_files import load_network
 
-ARCHITECTURE = avatar_architecture(levels=12)
 IMAGES = 160_000
 BATCH = 32
 REFINED = 8  # images of a batch that are also reconstructed by the generator
@@ -76,7 +75,7 @@ def attribute_loss(w_plus: Tensor, portraits: Portraits) -> Tensor:
 
 def new_encoder(generator: Generator) -> Encoder:
     """An untrained encoder that adds the generator's mean code to its output."""
-    encoder = Encoder(**ARCHITECTURE)
+    encoder = Encoder(**avatar_architecture(generator.levels))
     encoder.latent_avg = generator.latent_avg.expand(encoder.levels, -1).clone()
     return encoder
 
@@ -96,7 +95,7 @@ def train_e4e(options: Options) -> None:
     codes = portrait_codes(portraits) + LIFT
     rng = run.rng_at(done)
     batches, step = pool.batches(BATCH, rng), 0
-    weight = face_weight(generator.resolution).to(device)
+    weight = face_weight(model.input_size).to(device)
     while run.should_continue(done):
         # 1. Read renders and misalign them a little.
         index = next(batches)
@@ -113,6 +112,7 @@ def train_e4e(options: Options) -> None:
         if step % REFINE_EVERY == 0:
             with torch.autocast(clean.device.type, torch.bfloat16):
                 made = generator.synthesise(w_plus[:REFINED])
+            made = at_side(made, model.input_size)
             image = paired_loss(made, clean[:REFINED], weight)
             loss = loss + WEIGHTS["image"] * image
         # 4. Update the encoder and its average.
@@ -136,6 +136,6 @@ def train_e4e(options: Options) -> None:
 @torch.no_grad()
 def show(run: Run, model: Encoder, generator: Generator, real: Tensor) -> None:
     """Write a sample grid: renders (N,3,R,R) above their reconstructions."""
-    made = generator.synthesise(model.eval()(real))
+    made = at_side(generator.synthesise(model.eval()(real)), model.input_size)
     model.train()
     run.save_sample_grid(real, made)

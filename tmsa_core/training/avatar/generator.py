@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tmsa_core.avatars.drawing.texture import (
     curl_texture,
@@ -262,7 +262,7 @@ def train_generator(options: Options) -> None:
     show(run, average, pools[0], codes[0], phase_at(done - 1)[0].side)
 
 
-def lift_codes(model: Generator, lift: float) -> None:
+def lift_codes(model: nn.Module, lift: float) -> None:
     """Move the origin of W in place: add ``lift`` to every entry of the codes it expects.
 
     Training uses centred codes; the finished mapping network outputs lifted ones.

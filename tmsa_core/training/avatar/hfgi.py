@@ -19,7 +19,7 @@ from tmsa_core.training.avatar import generator as generator_stage
 from tmsa_core.training.avatar.critic import same_patch
 from tmsa_core.training.avatar.e4e import crop_errors
 from tmsa_core.training.avatar.perceptual import clip_features, feature_distance
-from tmsa_core.training.avatar.pixels import face_weight, paired_loss
+from tmsa_core.training.avatar.pixels import at_side, face_weight, paired_loss
 from tmsa_core.training.avatar.renders import Pool, open_pairs
 from tmsa_core.training.avatar.w_codes import portrait_codes
 from tmsa_core.training.run import Options, Run, decayed_rate, set_rate, update_average
@@ -95,7 +95,7 @@ def train_hfgi(options: Options) -> None:
     done, step = run.resume(stateful), 0
     pool, changed = open_pairs(options.work)
     batches = pool.batches(KEPT, rng := run.rng_at(done))
-    weight = face_weight(generator.resolution).to(device)
+    weight = face_weight(model.size).to(device)
     distort = RandomPerspective(DISTORTION, DISTORTED)
     while run.should_continue(done):
         # 1. Draw portraits to reconstruct and portraits to edit.
@@ -108,11 +108,12 @@ def train_hfgi(options: Options) -> None:
                 w_edit = w_plus + shift[:, None]
                 residual = model.residual(generator, images, w_plus)
                 residual = torch.cat([distort(residual[:KEPT]), residual[KEPT:]])
-                edited = model.downscale(generator.synthesise(w_edit[KEPT:]))
+                edited = model.downscale(generator.synthesise(w_edit[KEPT:], up_to=model.preview))
                 preview = torch.cat([images[:KEPT] - residual[:KEPT], edited])
             # 3. Align the residual to the preview, and synthesise with it.
             aligned = model.grid_align(residual, preview)
             made = generator.synthesise(w_edit, features={SIDE: model.residue(aligned)})
+            made = at_side(made, model.size)
             # 4. Compare with the image after the edit; perceptually on a patch, to save time.
             features = (clip_features(clip, x) for x in same_patch((made, wanted), rng))
             perceptual = feature_distance(*features).mean()
@@ -144,5 +145,6 @@ def train_hfgi(options: Options) -> None:
 def show(run: Run, model: HFGI, generator: Generator, encoder: nn.Module, real: Tensor) -> None:
     """Write a sample grid: renders (N,3,R,R) above their reconstructions."""
     w_plus = encoder(real)
-    run.save_sample_grid(real, model.eval()(generator, real, w_plus, w_plus))
+    made = at_side(model.eval()(generator, real, w_plus, w_plus), model.size)
+    run.save_sample_grid(real, made)
     model.train()

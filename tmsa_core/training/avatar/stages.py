@@ -7,7 +7,7 @@ with its provenance in the metadata. ``all`` runs all stages.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from tmsa_core.align.landmarks import FaceFinder
 from tmsa_core.avatars.samples import write_samples
 from tmsa_core.bundles import TRAINED_BY, open_bundle
 from tmsa_core.errors import BundleError, RequestError, quoted
+from tmsa_core.networks.e4e import avatar_architecture
 from tmsa_core.training.avatar import classifier as classifier_stage
 from tmsa_core.training.avatar import clip as clip_stage
 from tmsa_core.training.avatar import e4e as e4e_stage
 from tmsa_core.training.avatar import face_detector as detector_stage
+from tmsa_core.training.avatar import fine_block as fine_stage
 from tmsa_core.training.avatar import generator as generator_stage
+from tmsa_core.training.avatar import grow as grow_stage
 from tmsa_core.training.avatar import hfgi as hfgi_stage
 from tmsa_core.training.avatar import identity as identity_stage
 from tmsa_core.training.avatar import sfe as sfe_stage
@@ -35,22 +38,33 @@ from tmsa_core.training.avatar.renders import (
 from tmsa_core.training.mapper.export import check_writable
 from tmsa_core.training.mapper.loop import check_bundle, export_alignment, train_alignment
 from tmsa_core.training.mapper.presets import FAST, REAL_IMAGES, RUN_NAME
-from tmsa_core.training.run import Options
+from tmsa_core.training.run import Options, seeded
 from tmsa_core.weights.architectures import build_network
-from tmsa_core.weights.manifest import register_file
+from tmsa_core.weights.manifest import read_entries, register_file
 from tmsa_core.weights.network_files import load_network, read_metadata, save_network
 
 DOMAIN = "avatar"
 RENDERS = 40_960
 RESOLUTION = 128
+FINE_RENDERS = 6_144
 HELD_OUT_SCENES, HELD_OUT_SEED = 200, 1_000_000  # training uses small seeds
 
 
 def train_renders(options: Options) -> None:
-    """Render the portraits that all stages use, and each after one attribute has changed."""
+    """Render the portraits that most stages use, and each after one attribute has changed."""
+    _render_pairs(options, options.work, RENDERS, RESOLUTION)
+
+
+def train_fine_renders(options: Options) -> None:
+    """Render the portraits that the finest block learns from."""
+    side = load_network("stylegan2", options.out / "generator.safetensors").resolution
+    _render_pairs(options, options.work / fine_stage.STAGE, FINE_RENDERS, side)
+
+
+def _render_pairs(options: Options, folder: Path, count: int, side: int) -> None:
     workers = os.cpu_count() or 1
     for name, portraits_of in (("renders", chunk_portraits), ("changed", changed_portraits)):
-        render_pool(options.work / name, options.seed, RENDERS, RESOLUTION, workers, portraits_of)
+        render_pool(folder / name, options.seed, count, side, workers, portraits_of)
 
 
 def train_mapping(options: Options) -> None:
@@ -81,6 +95,44 @@ def export_generator(options: Options) -> None:
     _export(options, "generator", "stylegan2", model, generator_stage.ARCHITECTURE, origin)
 
 
+def grow(options: Options) -> None:
+    """Double the resolution of the bundle's generator; encoder and mapper get its new rows of W+.
+
+    The pictures stay the same. A bundle that has grown already is left alone.
+
+    Raises:
+        BundleError: If there is no generator.
+    """
+    path = options.out / "generator.safetensors"
+    old, architecture = load_network("stylegan2", path), read_metadata(path)["architecture"]
+    if old.resolution >= 2 * generator_stage.ARCHITECTURE["resolution"]:
+        return
+    architecture = grow_stage.grown_architecture(architecture)
+    with seeded(options.seed):
+        _replace(options, "generator", grow_stage.grown_generator(old, architecture), architecture)
+    path = options.out / "e4e.safetensors"
+    if path.exists():
+        encoder = load_network("e4e", path)
+        architecture = grow_stage.grown_levels(read_metadata(path)["architecture"])
+        _replace(options, "e4e", grow_stage.grown_encoder(encoder, architecture), architecture)
+    path = options.out / "hfgi.safetensors"
+    if path.exists():  # its residuals stay those of the images that it was trained on
+        architecture = {**read_metadata(path)["architecture"], "preview": old.resolution}
+        _replace(options, "hfgi", load_network("hfgi", path), architecture)
+    if (options.out / "mapper.safetensors").exists():
+        mapper = grow_stage.grown_mapper(load_network("mapper", options.out / "mapper.safetensors"))
+        _replace(options, "mapper", mapper, mapper.architecture())
+
+
+def export_fine_block(options: Options) -> None:
+    """Put the trained last block (averaged weights) into the bundle's generator."""
+    state, path = _state(options, fine_stage.STAGE), options.out / "generator.safetensors"
+    model, metadata = load_network("stylegan2", path), read_metadata(path)
+    fine_stage.insert(model, state["average"])
+    origin = metadata["origin"] | {"fine_patches": state["done"]}
+    _replace(options, "generator", model, metadata["architecture"], origin)
+
+
 def export_clip(options: Options) -> None:
     """Export CLIP (averaged weights)."""
     _export_average(options, "clip", "clip", clip_stage.architecture())
@@ -104,7 +156,8 @@ def export_e4e(options: Options) -> None:
     )
     encoder.load_state_dict(state["average"])
     origin = {"images": state["done"]}
-    _export(options, "e4e", "e4e", encoder, e4e_stage.ARCHITECTURE, origin)
+    architecture = avatar_architecture(encoder.levels)
+    _export(options, "e4e", "e4e", encoder, architecture, origin)
 
 
 def export_hfgi(options: Options) -> None:
@@ -153,6 +206,8 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "mapping": (train_mapping,),
     "clip": (clip_stage.train_clip, export_clip),
     "generator": (check_mapping, generator_stage.train_generator, export_generator),
+    "grow": (grow,),
+    "fine": (grow, train_fine_renders, fine_stage.train_fine_block, export_fine_block),
     "classifier": (classifier_stage.train_classifier, export_classifier),
     "identity": (identity_stage.train_identity, export_identity),
     "e4e": (e4e_stage.train_e4e, export_e4e),
@@ -199,6 +254,31 @@ def _export_average(options: Options, stage: str, kind: str, architecture: dict[
     model = build_network(kind, architecture)
     model.load_state_dict(state["average"])
     _export(options, stage, kind, model, architecture, {"images": state["done"]})
+
+
+def _replace(
+    options: Options,
+    role: str,
+    model: torch.nn.Module,
+    architecture: Mapping[str, Any],
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a changed network over its file, which keeps its origin unless a new one is given."""
+    entry = read_entries(options.out)[role]
+    path = options.out / entry.file
+    made = read_metadata(path)["origin"] if origin is None else origin
+    save_network(entry.kind, model, path, architecture, made)
+    register_file(
+        options.out,
+        DOMAIN,
+        role,
+        entry.kind,
+        entry.file,
+        entry.source,
+        entry.licence,
+        entry.seconds,
+        architecture,
+    )
 
 
 def _export(
