@@ -299,6 +299,37 @@ def test_the_work_on_a_huge_image_without_a_face_is_bounded(size, own):
     assert max(shown) < 6_000_000
 
 
+class Everywhere:
+    """A detector that takes every place of a view for a face, and nothing on a closer look."""
+
+    detection_window_height = 64
+
+    def __init__(self, looks: list[int]) -> None:
+        self.looks = looks
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Everywhere:
+        return self
+
+    def run(self, pixels: np.ndarray, upsample: int, threshold: float) -> tuple[list, list, list]:
+        self.looks.append(pixels.shape[0])
+        if pixels.shape[:2] == (PATCH, PATCH):
+            return [], [], []
+        places = [(x, y) for y in range(100, 400, 75) for x in range(100, 400, 75)]
+        boxes = [dlib.rectangle(x, y, x + 63, y + 63) for x, y in places]
+        return boxes, [0.1] * len(boxes), [0] * len(boxes)
+
+
+def test_the_work_on_an_image_full_of_patterns_is_bounded(finder):
+    """Each of 26 views offers 16 boxes that are no faces; few of them are looked at closely."""
+    looks: list[int] = []
+    detector = dataclasses.replace(finder._detector, scanner=Everywhere(looks))
+    image = Image.new("RGB", (4000, 3000), (96, 120, 110))
+    assert find_hits(image, detector, finder._predict) == []
+    views = sum(side != PATCH for side in looks)
+    assert views == 26
+    assert len(looks) - views <= 60
+
+
 def test_no_face_in_a_huge_image_says_how_small_a_face_may_be(finder):
     with pytest.raises(NoFaceError, match="at least 60 pixels wide"):
         finder.find(Image.new("RGB", (2000, 1500), "white"))
