@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING
@@ -53,8 +54,9 @@ def unknown_words(text: str, read: Callable[[str], Reading]) -> tuple[str, ...]:
     """
     if not isinstance(text, str):
         raise TextError(f"The text is {quoted(text)}: write it as a text.")
-    start = text[:MAX_CHARACTERS_CLEANED].strip()
-    return read(start).unread if start else ()
+    # The normal form first: one character may become 18.
+    start = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS_CLEANED])[:MAX_CHARACTERS_CLEANED]
+    return read(start).unread if start.strip() else ()
 
 
 def edit_notes(

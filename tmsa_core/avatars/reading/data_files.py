@@ -79,8 +79,7 @@ def languages() -> Mapping[str, Mapping[str, str]]:
 def lexicon() -> Mapping[str, tuple[str, float]]:
     """WordNet's words, each with what is drawable of it and how sure that is, in [0, 1].
 
-    A word with an empty reading is English, but nothing here looks like it. Written by
-    ``tmsa train avatar lexicon``.
+    A word with an empty reading is English, but nothing here looks like it.
     """
     found: dict[str, tuple[str, float]] = {}
     if not LEXICON.is_file():

@@ -84,7 +84,7 @@ def set_up_study(bundle: Bundle, portraits: int) -> StudySetup:
     """Renders, inverts and reads ``portraits`` held-out portraits."""
     embedder = ImageEmbedder(bundle.load("generator"), bundle.load("clip"))
     judges = Evaluators(embedder.clip, bundle.load("identity"), bundle.load("classifier"))
-    subjects = draw_subjects(bundle.load("e4e"), portraits)
+    subjects = draw_subjects(bundle.load("e4e"), portraits, embedder.generator.resolution)
     before = judges.read(synthesise_half(embedder, subjects.codes), subjects.portraits.traits)
     return StudySetup(bundle, embedder, judges, subjects.codes, before)
 
